@@ -1,0 +1,59 @@
+/*
+ * base.c — what base.h promises.
+ *
+ * Way:  common
+ */
+#include "common/base.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+void rb_bug(const char *file, int line, const char *what)
+{
+    fprintf(stderr, "level=crit ev=bug at=%s:%d what=\"%s\"\n", file, line, what);
+    abort();
+}
+
+void *rb_xalloc(size_t bytes)
+{
+    void *ptr = calloc(1, bytes > 0 ? bytes : 1);
+
+    if (ptr == NULL)
+        RB_BUG("out of memory");
+    return ptr;
+}
+
+void *rb_xrealloc(void *ptr, size_t bytes)
+{
+    void *grown = realloc(ptr, bytes > 0 ? bytes : 1);
+
+    if (grown == NULL)
+        RB_BUG("out of memory");
+    return grown;
+}
+
+char *rb_xstrdup(const char *text)
+{
+    return text != NULL ? rb_xstrndup(text, strlen(text)) : NULL;
+}
+
+char *rb_xstrndup(const char *text, size_t length)
+{
+    size_t used = strnlen(text, length);
+    char *copy = rb_xalloc(used + 1);
+
+    memcpy(copy, text, used);
+    return copy;
+}
+
+char *rb_xprintf(const char *format, ...)
+{
+    char *text = NULL;
+    va_list args;
+
+    va_start(args, format);
+    if (vasprintf(&text, format, args) < 0)
+        RB_BUG("out of memory");
+    va_end(args);
+    return text;
+}

@@ -1,0 +1,35 @@
+/*
+ * clock.h — what time it is, on the two clocks that matter.
+ *
+ * Way:  common
+ */
+#pragma once
+
+#include "common/base.h"
+
+#define RB_TIME_TEXT_BYTES 25 /* "2026-11-22T18:30:00.123Z" and its NUL */
+
+/*
+ * Monotonic time: for durations and deadlines; means nothing outside this process.
+ *
+ * Gives:  milliseconds.
+ * Loop:   any thread.
+ */
+int64_t rb_clock_ms(void);
+
+/*
+ * Wall time: for what people and other programs read.
+ *
+ * Gives:  milliseconds since 1970-01-01T00:00:00Z.
+ * Loop:   any thread.
+ */
+int64_t rb_clock_unix_ms(void);
+
+/*
+ * Write a wall time as RFC 3339 text in UTC with milliseconds.
+ *
+ * Takes:  ret_text, at least RB_TIME_TEXT_BYTES bytes.
+ * Gives:  ret_text.
+ * Loop:   pure, any thread.
+ */
+char *rb_clock_text(int64_t unix_ms, char *ret_text);

@@ -1,0 +1,42 @@
+/*
+ * common_options.h — the options that both programs have.
+ *
+ * Way:  common
+ */
+#pragma once
+
+#include "common/options.h"
+
+/* clang-format off: one row, one line */
+#define RB_COMMON_OPTIONS(X)                                                                                           \
+    /* name                    type    default           min  max       also                    help */                \
+    X(kafka_brokers, TEXT, "localhost:9092", 1, 4096, "KAFKA_BROKERS", "host:port list of the Kafka brokers")          \
+    X(kafka, PAIRS, "", 0, 0, "",                                                                                      \
+      "a setting of librdkafka's own, key=value; in the environment several are joined by ';'")                        \
+    X(topic_prefix, TEXT, "", 0, 100, "", "put before the name of every topic")                                        \
+    X(schema_registry_url, TEXT, "", 0, 2048, "SCHEMA_REGISTRY_URL",                                                   \
+      "schema registry; values are in Confluent's wire format with one, in Avro's single-object encoding without")     \
+    X(schema_registry_auth, SECRET, "", 0, 1024, "", "user:password for the schema registry")                          \
+    X(schema_registry_register, BOOL, "true", 0, 1, "", "register our schemas at start; otherwise they must be there") \
+    X(database_url, SECRET, "", 1, 4096, "DATABASE_URL",                                                               \
+      "Postgres connection, as libpq reads it: postgresql://user@host/db?sslmode=verify-full")                         \
+    X(db_connect_timeout_ms, MS, "5s", 100, 60000, "", "how long connecting to Postgres may take")                     \
+    X(db_timeout_ms, MS, "5s", 100, 600000, "",                                                                        \
+      "how long Postgres may take to answer before the connection is given up")                                        \
+    X(table, TEXT, "video_history", 1, 127, "", "the application's table of videos, schema.table or table")            \
+    X(column_id, TEXT, "id", 1, 63, "", "its column with the video's UUID")                                            \
+    X(column_user_id, TEXT, "user_id", 1, 63, "", "its column with the owner")                                         \
+    X(column_video_url, TEXT, "video_url", 1, 63, "", "its column with the URL")                                       \
+    X(column_status, TEXT, "status", 1, 63, "", "its column with the status")                                          \
+    X(column_created_at, TEXT, "created_at", 1, 63, "", "its column with the time of creation")                        \
+    X(log_level, TEXT, "info", 1, 10, "", "crit, warning, notice, info or debug")                                      \
+    X(shutdown_ms, MS, "20s", 100, 600000, "", "time to finish what was begun after SIGTERM")
+/* clang-format on */
+
+struct rb_common_options {
+    RB_COMMON_OPTIONS(RB_OPTION_FIELD)
+};
+
+/* A row of a program's table. `of` is the program's options struct; `field` is where in it the value goes. */
+#define RB_OPTION_ROW(of, field, name, type, default_, min, max, also, help)                                           \
+    {#name, RB_OPTION_##type, default_, min, max, also, help, offsetof(struct of, field)},

@@ -1,0 +1,118 @@
+/*
+ * errmap.c — the one place where foreign error codes become ours.
+ *
+ * Way:  common
+ */
+#include "common/errmap.h"
+
+#include <errno.h>
+
+struct prefix_row {
+    const char *prefix;
+    enum rb_code code;
+};
+
+/* First match wins: single states stand before their class. */
+static const struct prefix_row sqlstate_rows[] = {
+    {"08", RB_E_DB_AWAY},    /* connection exception */
+    {"40", RB_E_DB_AWAY},    /* transaction rollback: serialization failure, deadlock */
+    {"53", RB_E_DB_AWAY},    /* insufficient resources */
+    {"55P03", RB_E_DB_AWAY}, /* lock not available */
+    {"57", RB_E_DB_AWAY},    /* operator intervention: shutdown, cancelled, cannot connect now */
+    {"58", RB_E_DB_AWAY},    /* system error */
+    {"XX", RB_E_DB_AWAY},    /* internal error */
+    {"25006", RB_E_DB_AWAY}, /* read-only transaction: a standby before its promotion */
+    {"22", RB_E_DB_DATA},    /* data exception */
+    {"23", RB_E_DB_DATA},    /* integrity constraint violation */
+};
+
+enum rb_code rb_errmap_sqlstate(const char *state)
+{
+    if (state == NULL)
+        return RB_E_DB_AWAY; /* made by libpq itself: the connection broke */
+    for (size_t i = 0; i < RB_COUNT(sqlstate_rows); i++)
+        if (strncmp(state, sqlstate_rows[i].prefix, strlen(sqlstate_rows[i].prefix)) == 0)
+            return sqlstate_rows[i].code;
+    return RB_E_DB_REFUSED;
+}
+
+enum rb_code rb_errmap_source_status(long status)
+{
+    switch (status) {
+    case 401:
+    case 403:
+        return RB_E_SOURCE_DENIED;
+    case 404:
+    case 410:
+        return RB_E_SOURCE_GONE;
+    case 408:
+    case 425:
+    case 429:
+        return RB_E_SOURCE_BUSY;
+    default:
+        return status >= 500 ? RB_E_SOURCE_BUSY : RB_E_SOURCE_ANSWER;
+    }
+}
+
+enum rb_code rb_errmap_source_curl(CURLcode result)
+{
+    switch (result) {
+    case CURLE_URL_MALFORMAT:
+        return RB_E_URL_INVALID;
+    case CURLE_PARTIAL_FILE:
+    case CURLE_RECV_ERROR:
+    case CURLE_GOT_NOTHING:
+    case CURLE_HTTP2:
+    case CURLE_HTTP2_STREAM:
+        return RB_E_SOURCE_CUT;
+    case CURLE_OPERATION_TIMEDOUT:
+        return RB_E_SOURCE_SLOW;
+    case CURLE_BAD_CONTENT_ENCODING:
+        return RB_E_SOURCE_ENCODED;
+    case CURLE_FILESIZE_EXCEEDED:
+        return RB_E_TOO_LARGE;
+    case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_UNSUPPORTED_PROTOCOL: /* the URL was checked before: the answer was in no HTTP that we speak */
+        return RB_E_SOURCE_ANSWER;
+    default: /* name resolution, connecting, TLS, sending */
+        return RB_E_SOURCE_AWAY;
+    }
+}
+
+enum rb_code rb_errmap_store_errno(int number)
+{
+    switch (number) {
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+        return RB_E_STORE_FULL;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+    case ELOOP:
+    case ENOTDIR:
+        return RB_E_STORE_REFUSED;
+    default:
+        return RB_E_STORE_AWAY;
+    }
+}
+
+enum rb_code rb_errmap_kafka(rd_kafka_resp_err_t code)
+{
+    switch (code) {
+    case RD_KAFKA_RESP_ERR__QUEUE_FULL:
+        return RB_E_KAFKA_FULL;
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_INVALID_MSG:
+    case RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE:
+    case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+        return RB_E_KAFKA_REFUSED;
+    case RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID:
+    case RD_KAFKA_RESP_ERR__FENCED:
+    case RD_KAFKA_RESP_ERR_PRODUCER_FENCED:
+    case RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH:
+        return RB_E_GROUP_FENCED;
+    default: /* transport, time-outs, missing topics and rights: an operator or time mends them */
+        return RB_E_KAFKA_AWAY;
+    }
+}

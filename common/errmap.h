@@ -1,0 +1,47 @@
+/*
+ * errmap.h — the one place where foreign error codes become ours.
+ *
+ * Way:  common
+ */
+#pragma once
+
+#include <curl/curl.h>
+#include <librdkafka/rdkafka.h>
+
+#include "common/error.h"
+
+/*
+ * A SQLSTATE (PostgreSQL 15, appendix A). NULL stands for an answer without one.
+ *
+ * Gives:  DB_AWAY for what passes by itself, DB_DATA for values that can never be taken, else DB_REFUSED.
+ * Loop:   pure, any thread.
+ */
+enum rb_code rb_errmap_sqlstate(const char *state);
+
+/*
+ * An HTTP status of a source of videos. 200 and 206 are not errors and must not be asked about.
+ *
+ * Loop:   pure, any thread.
+ */
+enum rb_code rb_errmap_source_status(long status);
+
+/*
+ * A libcurl result of a download; not for CURLE_OK.
+ *
+ * Loop:   pure, any thread.
+ */
+enum rb_code rb_errmap_source_curl(CURLcode result);
+
+/*
+ * An errno of the file store.
+ *
+ * Loop:   pure, any thread.
+ */
+enum rb_code rb_errmap_store_errno(int number);
+
+/*
+ * A librdkafka error of producing a record.
+ *
+ * Loop:   pure, any thread.
+ */
+enum rb_code rb_errmap_kafka(rd_kafka_resp_err_t code);

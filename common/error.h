@@ -1,0 +1,111 @@
+/*
+ * error.h — one error, and its class decides what happens next.
+ *
+ * Way:  common
+ */
+#pragma once
+
+#include "common/base.h"
+
+/*
+ * OK         nothing failed.
+ * RETRYABLE  try again later, within the budget of the thing that was tried.
+ * OUTAGE     our own side (database, Kafka, storage) is away: wait for it; never give up a video because of it.
+ * PERMANENT  write down the refusal and move on.
+ * FATAL      stop the program and commit no offset; the supervisor starts us again.
+ */
+enum rb_class { RB_OK, RB_RETRYABLE, RB_OUTAGE, RB_PERMANENT, RB_FATAL };
+
+#define RB_ERRORS(X)                                                                                                   \
+    /* code              class      what happened                                                         */           \
+    X(NONE, OK, "nothing failed")                                                                                      \
+    /* requests */                                                                                                     \
+    X(BAD_REQUEST, PERMANENT, "the request is not what we accept")                                                     \
+    X(BAD_SIGNATURE, PERMANENT, "the webhook signature does not match")                                                \
+    X(STALE_SIGNATURE, PERMANENT, "the webhook signature is too old or too new")                                       \
+    X(UNKNOWN_VIDEO, PERMANENT, "no row of the application has this video id")                                         \
+    /* events */                                                                                                       \
+    X(BAD_EVENT, PERMANENT, "the record is not an event that we can read")                                             \
+    X(UNKNOWN_SCHEMA, PERMANENT, "the record names a schema that we cannot get")                                       \
+    X(GENERATION_FAILED, PERMANENT, "the provider could not make the video")                                           \
+    /* sources */                                                                                                      \
+    X(URL_INVALID, PERMANENT, "the URL is not one that we can fetch")                                                  \
+    X(URL_REFUSED, PERMANENT, "the URL leads to an address that policy forbids")                                       \
+    X(SOURCE_BUSY, RETRYABLE, "the source answered 408, 429 or 5xx")                                                   \
+    X(SOURCE_DENIED, RETRYABLE, "the source answered 401 or 403")                                                      \
+    X(SOURCE_GONE, PERMANENT, "the source answered 404 or 410")                                                        \
+    X(SOURCE_ANSWER, RETRYABLE, "the source answered with a status that brings no video")                              \
+    X(SOURCE_REDIRECTS, PERMANENT, "the source redirects too often or to nowhere")                                     \
+    X(SOURCE_AWAY, RETRYABLE, "the source cannot be reached")                                                          \
+    X(SOURCE_SLOW, RETRYABLE, "the source sent nothing, or too little, for too long")                                  \
+    X(SOURCE_CUT, RETRYABLE, "the source closed before the video was whole")                                           \
+    X(SOURCE_PAGE, RETRYABLE, "the source sent a page instead of a video")                                             \
+    X(SOURCE_ENCODED, PERMANENT, "the source encoded the body although nobody asked for that")                         \
+    X(NOT_A_VIDEO, PERMANENT, "what the source sent is not an MP4 file")                                               \
+    X(TOO_LARGE, PERMANENT, "the video is larger than the limit")                                                      \
+    X(EXPIRED, PERMANENT, "the URL expired before the video could be fetched")                                         \
+    /* our own side */                                                                                                 \
+    X(STORE_AWAY, OUTAGE, "the store cannot be reached or is out of order")                                            \
+    X(STORE_FULL, OUTAGE, "the store has no room left")                                                                \
+    X(STORE_REFUSED, OUTAGE, "the store does not let us write")                                                        \
+    X(DB_AWAY, OUTAGE, "the database cannot be reached")                                                               \
+    X(DB_REFUSED, OUTAGE, "the database does not do what we ask; is it set up?")                                       \
+    X(DB_DATA, PERMANENT, "the database refuses this value")                                                           \
+    X(SUPERSEDED, OUTAGE, "another worker has claimed this video since")                                               \
+    X(KAFKA_AWAY, OUTAGE, "Kafka cannot be reached")                                                                   \
+    X(KAFKA_FULL, OUTAGE, "the queue of records for Kafka is full")                                                    \
+    X(KAFKA_REFUSED, PERMANENT, "Kafka refuses this record")                                                           \
+    X(KAFKA_FATAL, FATAL, "the Kafka client cannot go on")                                                             \
+    X(GROUP_FENCED, FATAL, "another member has taken our identity")                                                    \
+    X(REGISTRY_AWAY, OUTAGE, "the schema registry cannot be reached")                                                  \
+    X(REGISTRY_REFUSED, OUTAGE, "the schema registry does not take our schema")                                        \
+    /* programs */                                                                                                     \
+    X(BAD_OPTION, PERMANENT, "an option is wrong")                                                                     \
+    X(SYSTEM, FATAL, "the operating system refused")
+
+enum rb_code {
+#define ROW(code, class, what) RB_E_##code,
+    RB_ERRORS(ROW)
+#undef ROW
+        RB_E_COUNT
+};
+
+struct rb_error {
+    enum rb_code code;   /* a row above */
+    enum rb_class class; /* set from that row by rb_fail, nowhere else */
+    int detail;          /* errno, HTTP status or library code; 0 = none */
+    char message[240];   /* lower case, no full stop, subject in 'quotes'; never a secret */
+};
+
+/*
+ * Fill in an error.
+ *
+ * Takes:  code, a row of RB_ERRORS; detail, 0 when there is none; format, the message.
+ * Gives:  always -1, so that a function can end with `return rb_fail(...)`.
+ * Loop:   pure, any thread.
+ */
+int rb_fail(struct rb_error *err, enum rb_code code, int detail, const char *format, ...) RB_PRINTF(4, 5);
+
+/*
+ * The name of a code as logs, events and metrics show it, for example "source_busy".
+ *
+ * Gives:  static text, never NULL.
+ * Loop:   pure, any thread.
+ */
+const char *rb_code_name(enum rb_code code);
+
+/*
+ * What a code means, in words for people.
+ *
+ * Gives:  static text, never NULL.
+ * Loop:   pure, any thread.
+ */
+const char *rb_code_what(enum rb_code code);
+
+/*
+ * The name of a class as logs show it, for example "retryable".
+ *
+ * Gives:  static text, never NULL.
+ * Loop:   pure, any thread.
+ */
+const char *rb_class_name(enum rb_class class);

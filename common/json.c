@@ -1,0 +1,52 @@
+/*
+ * json.c — JSON as we accept it from outside.
+ *
+ * Way:  common
+ */
+#include "common/json.h"
+
+/* jansson's own limit is 2,048 levels; ours is checked before anybody walks the tree. */
+static int check_limits(const json_t *value, unsigned depth, struct rb_error *err)
+{
+    const char *key;
+    json_t *member;
+    size_t index;
+
+    if (depth > RB_JSON_MAX_DEPTH)
+        return rb_fail(err, RB_E_BAD_REQUEST, 0, "the JSON is nested more than %d deep", RB_JSON_MAX_DEPTH);
+    if (json_string_length(value) > RB_JSON_MAX_TEXT_BYTES)
+        return rb_fail(err, RB_E_BAD_REQUEST, 0, "a string of the JSON is over %d bytes", RB_JSON_MAX_TEXT_BYTES);
+    if (json_object_size(value) > RB_JSON_MAX_KEYS || json_array_size(value) > RB_JSON_MAX_KEYS)
+        return rb_fail(err, RB_E_BAD_REQUEST, 0, "an object or array of the JSON has over %d members",
+                       RB_JSON_MAX_KEYS);
+    json_object_foreach((json_t *)value, key, member) RB_TRY(check_limits(member, depth + 1, err));
+    json_array_foreach((json_t *)value, index, member) RB_TRY(check_limits(member, depth + 1, err));
+    return 0;
+}
+
+int rb_json_parse(const char *bytes, size_t count, json_t **ret_object, struct rb_error *err)
+{
+    json_error_t trouble;
+    RB_AUTO_JSON *object = json_loadb(bytes, count, JSON_REJECT_DUPLICATES, &trouble);
+
+    if (object == NULL)
+        return rb_fail(err, RB_E_BAD_REQUEST, 0, "the body is no valid JSON: %.100s at byte %d", trouble.text,
+                       trouble.position);
+    if (!json_is_object(object))
+        return rb_fail(err, RB_E_BAD_REQUEST, 0, "the body must be a JSON object");
+    RB_TRY(check_limits(object, 1, err));
+    *ret_object = RB_STEAL(object);
+    return 0;
+}
+
+json_t *rb_json_parse_trusted(const char *bytes, size_t count)
+{
+    RB_AUTO_JSON *object = bytes != NULL ? json_loadb(bytes, count, JSON_REJECT_DUPLICATES, NULL) : NULL;
+
+    return json_is_object(object) ? RB_STEAL(object) : NULL;
+}
+
+const char *rb_json_text(const json_t *object, const char *key)
+{
+    return json_string_value(json_object_get(object, key));
+}

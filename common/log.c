@@ -1,0 +1,171 @@
+/*
+ * log.c — one line of key=value per fact, on standard error.
+ *
+ * Way:  common
+ */
+#include "common/log.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+
+struct event_row {
+    const char *name;
+    enum rb_level level;
+    const char *fields;
+    const char *meaning;
+};
+
+static const struct event_row event_rows[] = {
+#define ROW(event, level, fields, meaning) [RB_EV_##event] = {#event, RB_LEVEL_##level, fields, meaning},
+    RB_LOG_EVENTS(ROW)
+#undef ROW
+};
+
+static const char *const level_names[] = {"crit", "warning", "notice", "info", "debug"};
+
+static enum rb_level shown_level = RB_LEVEL_INFO; /* written before the loop runs, read by all */
+
+int rb_log_set_level(const char *name, struct rb_error *err)
+{
+    for (size_t i = 0; i < RB_COUNT(level_names); i++) {
+        if (strcmp(name, level_names[i]) == 0) {
+            shown_level = (enum rb_level)i;
+            return 0;
+        }
+    }
+    return rb_fail(err, RB_E_BAD_OPTION, 0, "log level '%s' is none of crit, warning, notice, info, debug", name);
+}
+
+static void lower(char *ret_text, size_t room, const char *text)
+{
+    size_t i = 0;
+
+    for (; i + 1 < room && text[i] != '\0'; i++)
+        ret_text[i] = (char)tolower((unsigned char)text[i]);
+    ret_text[i] = '\0';
+}
+
+/* A line under construction; what does not fit is cut, never written past the end. */
+struct line {
+    char text[2048];
+    size_t used;
+};
+
+RB_PRINTF(2, 0) static void line_vadd(struct line *line, const char *format, va_list args)
+{
+    size_t room = sizeof(line->text) - 1 - line->used; /* one byte stays free for the line feed */
+    int length = vsnprintf(line->text + line->used, room, format, args);
+
+    if (length > 0)
+        line->used += RB_MIN((size_t)length, room - 1);
+}
+
+RB_PRINTF(2, 3) static void line_add(struct line *line, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    line_vadd(line, format, args);
+    va_end(args);
+}
+
+static void line_begin(struct line *line, const struct rb_log_about *about, const struct event_row *row)
+{
+    char now[RB_TIME_TEXT_BYTES];
+    char name[32];
+
+    line->used = 0;
+    lower(name, sizeof(name), row->name);
+    line_add(line, "ts=%s level=%s ev=%s", rb_clock_text(rb_clock_unix_ms(), now), level_names[row->level], name);
+    if (about != NULL && about->text[0] != '\0')
+        line_add(line, " %s", about->text);
+}
+
+static void line_write(struct line *line)
+{
+    line->text[line->used++] = '\n';
+
+    for (size_t done = 0; done < line->used;) {
+        ssize_t count = write(STDERR_FILENO, line->text + done, line->used - done);
+
+        if (count <= 0)
+            return; /* nobody reads our log; there is nowhere to complain */
+        done += (size_t)count;
+    }
+}
+
+void rb_log(const struct rb_log_about *about, enum rb_log_event event, const char *format, ...)
+{
+    const struct event_row *row = &event_rows[event];
+    struct line line;
+    va_list args;
+
+    if (row->level > shown_level)
+        return;
+    line_begin(&line, about, row);
+    if (format[0] != '\0')
+        line_add(&line, " ");
+    va_start(args, format);
+    line_vadd(&line, format, args);
+    va_end(args);
+    line_write(&line);
+}
+
+void rb_log_error(const struct rb_log_about *about, enum rb_log_event event, const struct rb_error *err,
+                  const char *format, ...)
+{
+    const struct event_row *row = &event_rows[event];
+    char quoted[RB_LOG_QUOTE_BYTES];
+    struct line line;
+    va_list args;
+
+    if (row->level > shown_level)
+        return;
+    line_begin(&line, about, row);
+    if (format[0] != '\0')
+        line_add(&line, " ");
+    va_start(args, format);
+    line_vadd(&line, format, args);
+    va_end(args);
+    line_add(&line, " code=%s", rb_code_name(err->code));
+    if (err->detail != 0)
+        line_add(&line, " detail=%d", err->detail);
+    line_add(&line, " error=%s", rb_log_quote(err->message, quoted));
+    line_write(&line);
+}
+
+char *rb_log_quote(const char *text, char *ret_quoted)
+{
+    char *out = ret_quoted;
+    char *end = ret_quoted + RB_LOG_QUOTE_BYTES - 6; /* room for one \xHH, the quote and the NUL */
+
+    *out++ = '"';
+    for (const char *in = text != NULL ? text : ""; *in != '\0' && out < end; in++) {
+        unsigned char c = (unsigned char)*in;
+
+        if (c == '"' || c == '\\')
+            *out++ = '\\';
+        if (c < 0x20 || c == 0x7f)
+            out += snprintf(out, 5, "\\x%02x", c);
+        else
+            *out++ = (char)c;
+    }
+    *out++ = '"';
+    *out = '\0';
+    return ret_quoted;
+}
+
+void rb_log_print_table(FILE *file)
+{
+    fputs("| event | level | fields | what it means |\n| --- | --- | --- | --- |\n", file);
+    for (size_t i = 0; i < RB_EV_COUNT; i++) {
+        char name[32];
+
+        lower(name, sizeof(name), event_rows[i].name);
+        fprintf(file, "| `%s` | %s | %s | %s |\n", name, level_names[event_rows[i].level], event_rows[i].fields,
+                event_rows[i].meaning);
+    }
+}

@@ -1,0 +1,63 @@
+/*
+ * log.h — one line of key=value per fact, on standard error.
+ *
+ * Way:  common
+ */
+#pragma once
+
+#include <stdio.h>
+
+#include "common/error.h"
+#include "common/log_table.h"
+
+enum rb_level { RB_LEVEL_CRIT, RB_LEVEL_WARNING, RB_LEVEL_NOTICE, RB_LEVEL_INFO, RB_LEVEL_DEBUG };
+
+/* What all lines about one object have in common, for example "video=7f3a... topic=... ". Part of the object. */
+struct rb_log_about {
+    char text[256];
+};
+
+#define RB_LOG_QUOTE_BYTES 512
+
+/*
+ * Show lines up to this level from now on.
+ *
+ * Takes:  name, one of crit, warning, notice, info, debug.
+ * Fails:  BAD_OPTION for another name.
+ * Loop:   before the loop runs.
+ */
+RB_MUST_CHECK int rb_log_set_level(const char *name, struct rb_error *err);
+
+/*
+ * Log one event. Values that may hold spaces or quotes go through rb_log_quote first.
+ *
+ * Takes:  about, borrowed, NULL when the line is about the program; format, "key=value key=value".
+ * Loop:   any thread.
+ */
+void rb_log(const struct rb_log_about *about, enum rb_log_event event, const char *format, ...) RB_PRINTF(3, 4);
+
+/*
+ * Log one event that an error caused; " code=... detail=... error=..." is added to the line.
+ *
+ * Takes:  about and err, borrowed; format may be "".
+ * Loop:   any thread.
+ */
+void rb_log_error(const struct rb_log_about *about, enum rb_log_event event, const struct rb_error *err,
+                  const char *format, ...) RB_PRINTF(4, 5);
+
+/*
+ * Put text between quotes, with quotes, backslashes and control characters escaped, cut to what fits. For text that
+ * came from outside: one line stays one line.
+ *
+ * Takes:  text, borrowed, may be NULL; ret_quoted, at least RB_LOG_QUOTE_BYTES bytes.
+ * Gives:  ret_quoted.
+ * Loop:   pure, any thread.
+ */
+char *rb_log_quote(const char *text, char *ret_quoted);
+
+/*
+ * Print the table of events as a page in Markdown.
+ *
+ * Loop:   any thread.
+ */
+void rb_log_print_table(FILE *file);

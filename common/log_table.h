@@ -1,0 +1,54 @@
+/*
+ * log_table.h — every line that the programs can log, and what it means to the person who reads it.
+ *
+ * Way:  common
+ */
+#pragma once
+
+#define RB_LOG_EVENTS(X)                                                                                               \
+    /* event              level    fields                               meaning                                     */ \
+    X(START, INFO, "version, pid", "the program has read its options and starts")                                      \
+    X(READY, INFO, "what it listens to or works on", "everything it needs answers; work begins")                       \
+    X(STOP, INFO, "reason, drain_ms", "asked to stop; finishes what it has begun")                                     \
+    X(STOPPED, INFO, "left", "the end; left counts what was not finished and will come again")                         \
+    X(FATAL, CRIT, "code, error", "cannot go on and exits with 1; the supervisor should start it again")               \
+    X(LISTENING, INFO, "address", "the HTTP server accepts connections")                                               \
+    X(HTTP_TROUBLE, WARNING, "text", "the HTTP server complains about a connection; ignoring")                         \
+    X(WEBHOOK_ACCEPTED, INFO, "video, status, topic, partition, offset, took_ms, trace",                               \
+      "Kafka has the event and the sender was answered 200")                                                           \
+    X(WEBHOOK_REFUSED, NOTICE, "status, code, error, client", "the sender was answered 4xx; nothing was published")    \
+    X(WEBHOOK_DEFERRED, WARNING, "video, code, error", "the sender was answered 503 and should try again")             \
+    X(KAFKA_UP, INFO, "brokers", "at least one broker is connected")                                                   \
+    X(KAFKA_DOWN, WARNING, "brokers", "no broker is connected; waiting")                                               \
+    X(KAFKA_TROUBLE, WARNING, "code, error", "the Kafka client reports an error that it handles itself")               \
+    X(KAFKA_LOG, NOTICE, "facility, text", "a line of librdkafka's own log")                                           \
+    X(PARTITIONS_TAKEN, INFO, "topic, partition, offset", "the group gave us this partition")                          \
+    X(PARTITIONS_LOST, INFO, "topic, partition, dropped",                                                              \
+      "the group took this partition away; its unfinished events go to another member")                                \
+    X(COMMIT_FAILED, WARNING, "code, error", "offsets were not committed; they will be with the next commit")          \
+    X(DB_UP, INFO, "host", "connected to Postgres")                                                                    \
+    X(DB_DOWN, WARNING, "code, error, retry_ms", "the connection to Postgres is lost; waiting")                        \
+    X(REGISTRY_READY, INFO, "subjects", "the schema registry knows all our schemas")                                   \
+    X(REGISTRY_DOWN, WARNING, "code, error, retry_ms", "the schema registry does not answer as it should; waiting")    \
+    X(JOB_STARTED, INFO, "video, topic, partition, offset", "an event was taken up")                                   \
+    X(JOB_CLAIMED, INFO, "video, epoch, source", "this worker stores the video; source without its query")             \
+    X(JOB_STATE, DEBUG, "video, from, to, after_ms", "a job went on to the next state")                                \
+    X(JOB_RESTS, WARNING, "video, state, code, error, try, retry_ms", "a step failed and will be tried again")         \
+    X(JOB_WAITS, WARNING, "video, state, code, error, retry_ms", "our own side is away; the job waits for it")         \
+    X(JOB_STORED, INFO, "video, key, bytes, sha256, took_ms, tries",                                                   \
+      "the bytes are in storage, the row points at them, the event is out")                                            \
+    X(JOB_FAILED, WARNING, "video, class, code, error, tries",                                                         \
+      "given up; video.store_failed is out; the original URL stays in the row")                                        \
+    X(JOB_SILENT, INFO, "video, because", "nothing to do: another event already settled this video")                   \
+    X(JOB_DEAD_LETTER, WARNING, "topic, partition, offset, code, error",                                               \
+      "the record cannot be read and went to the dead letter topic")                                                   \
+    X(JOB_DROPPED, INFO, "video, state", "the job's partition is gone; whoever has it now starts over")                \
+    X(STORE_SWEPT, NOTICE, "files", "unfinished files of a killed process were removed")                               \
+    X(SETUP, NOTICE, "step, result", "one step of setting up the database, the topics or the schemas")
+
+enum rb_log_event {
+#define ROW(event, level, fields, meaning) RB_EV_##event,
+    RB_LOG_EVENTS(ROW)
+#undef ROW
+        RB_EV_COUNT
+};
