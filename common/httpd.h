@@ -1,0 +1,158 @@
+/*
+ * httpd.h — libmicrohttpd on the loop: routes, whole requests, answers that may come later.
+ *
+ * Way:  common
+ */
+#pragma once
+
+#include "common/loop.h"
+
+struct rb_httpd;
+struct rb_exchange; /* one request and its answer */
+
+/*
+ * Serve one request whose body is complete. It answers with rb_exchange_reply now, or keeps the exchange and answers
+ * later; it must answer, whatever happens: the connection waits.
+ */
+typedef void (*rb_route_fn)(struct rb_exchange *exchange, void *arg);
+
+struct rb_route {
+    const char *method; /* "GET" serves HEAD as well */
+    const char *path;   /* ends in '*': everything that begins like this */
+    size_t max_body_bytes;
+    const char *content_type; /* that a body must have, NULL for any */
+    rb_route_fn fn;
+    void *arg; /* borrowed */
+};
+
+struct rb_httpd_config {
+    const char *listen;            /* "127.0.0.1:8080", "[::1]:8080", "*:8080" */
+    const struct rb_route *routes; /* borrowed for as long as the server lives */
+    size_t route_count;
+    int64_t idle_timeout_ms; /* connections that send nothing for so long are closed */
+    int64_t max_connections;
+};
+
+struct rb_header {
+    const char *name;
+    const char *value;
+};
+
+/* What is answered. Text is copied; bytes marked static, and the descriptor, are taken over. */
+struct rb_reply {
+    unsigned status;
+    const char *content_type; /* NULL without a body */
+    const void *body;
+    size_t body_bytes;
+    bool body_is_static; /* lives as long as the program: not copied */
+    int fd;              /* when > 0, the body is body_bytes of this file from fd_offset on; owned */
+    uint64_t fd_offset;
+    struct rb_header headers[6]; /* more headers; the first without a name ends them */
+};
+
+/*
+ * Begin to listen.
+ *
+ * Takes:  config, borrowed for the call except for the routes.
+ * Gives:  ret_httpd, owned by the caller; rb_httpd_free it.
+ * Fails:  BAD_OPTION when the address is none, SYSTEM when it cannot be listened to; the message says what to change.
+ * Loop:   loop thread.
+ */
+RB_MUST_CHECK int rb_httpd_new(struct rb_loop *loop, const struct rb_httpd_config *config, struct rb_httpd **ret_httpd,
+                               struct rb_error *err);
+
+/*
+ * Accept no more connections; what is in flight goes on.
+ *
+ * Loop:   loop thread.
+ */
+void rb_httpd_quiesce(struct rb_httpd *httpd);
+
+/*
+ * How many requests have been taken up and not been answered.
+ *
+ * Loop:   loop thread.
+ */
+size_t rb_httpd_pending(const struct rb_httpd *httpd);
+
+/*
+ * Close everything. Exchanges that wait are answered 503 and must not be used afterwards. NULL is fine.
+ *
+ * Loop:   loop thread, not from a route.
+ */
+void rb_httpd_free(struct rb_httpd *httpd);
+
+/*
+ * The path of the request, without its query.
+ *
+ * Gives:  borrowed from the exchange.
+ * Loop:   loop thread.
+ */
+const char *rb_exchange_path(const struct rb_exchange *exchange);
+
+/*
+ * A header of the request.
+ *
+ * Gives:  borrowed from the exchange; NULL when it is absent.
+ * Loop:   loop thread.
+ */
+const char *rb_exchange_header(const struct rb_exchange *exchange, const char *name);
+
+/*
+ * A parameter of the query, decoded.
+ *
+ * Gives:  borrowed from the exchange; NULL when it is absent.
+ * Loop:   loop thread.
+ */
+const char *rb_exchange_query(const struct rb_exchange *exchange, const char *name);
+
+/*
+ * The body of the request.
+ *
+ * Gives:  borrowed from the exchange; a NUL stands behind the last byte.
+ * Loop:   loop thread.
+ */
+const char *rb_exchange_body(const struct rb_exchange *exchange, size_t *ret_bytes);
+
+/*
+ * The numeric address of whoever is connected.
+ *
+ * Takes:  ret_text, at least 64 bytes.
+ * Gives:  ret_text.
+ * Loop:   loop thread.
+ */
+char *rb_exchange_client(const struct rb_exchange *exchange, char *ret_text);
+
+/*
+ * When the request began.
+ *
+ * Gives:  monotonic milliseconds.
+ * Loop:   loop thread.
+ */
+int64_t rb_exchange_began_ms(const struct rb_exchange *exchange);
+
+/*
+ * Answer. Exactly once for each exchange, which must not be used afterwards.
+ *
+ * Takes:  reply, borrowed for the call.
+ * Loop:   loop thread.
+ */
+void rb_exchange_reply(struct rb_exchange *exchange, const struct rb_reply *reply);
+
+/*
+ * Answer with JSON text.
+ *
+ * Takes:  json, borrowed for the call; header, one more header, NULL for none.
+ * Loop:   loop thread.
+ */
+void rb_exchange_reply_json(struct rb_exchange *exchange, unsigned status, const char *json,
+                            const struct rb_header *header);
+
+/*
+ * Answer with {"error": "..."}.
+ *
+ * Takes:  message, borrowed for the call; header, one more header, NULL for none.
+ * Loop:   loop thread.
+ */
+void rb_exchange_reply_error(struct rb_exchange *exchange, unsigned status, const char *message,
+                             const struct rb_header *header);

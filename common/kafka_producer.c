@@ -1,0 +1,212 @@
+/*
+ * kafka_producer.c — records into Kafka, each with a call when the brokers have it or when they will not.
+ *
+ * Way:  common
+ */
+#include "common/kafka_producer.h"
+
+#include <inttypes.h>
+
+#include "common/errmap.h"
+#include "common/log.h"
+
+#define PRODUCER_MAGIC 0x50524f44u
+#define SENDING_MAGIC  0x53454e44u
+
+struct rb_producer {
+    uint32_t magic;
+    struct rb_loop *loop; /* borrowed */
+    struct rb_kafka *kafka;
+    char *brokers; /* owned, as all that is needed to start again */
+    char *client_id;
+    char *pairs;
+    char **topics; /* NULL at the end */
+    char timeout_text[24];
+    struct rb_task restart;
+    size_t pending;
+};
+
+struct sending {
+    uint32_t magic;
+    rb_producer_fn fn;
+    void *arg; /* borrowed */
+};
+
+static void finish_message(struct rb_producer *producer, const rd_kafka_message_t *message)
+{
+    struct sending *sending = RB_CAST(sending, message->_private, SENDING_MAGIC);
+    struct rb_delivery delivery = {.partition = message->partition, .offset = message->offset};
+    struct rb_error err = {0};
+
+    producer->pending--;
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        sending->fn(&delivery, NULL, sending->arg);
+    } else {
+        rb_fail(&err, rb_errmap_kafka(message->err), message->err, "Kafka did not take the record: %s",
+                rd_kafka_err2str(message->err));
+        sending->fn(NULL, &err, sending->arg);
+    }
+    sending->magic = 0;
+    free(sending);
+}
+
+static void on_event(rd_kafka_event_t *event, void *arg)
+{
+    struct rb_producer *producer = RB_CAST(rb_producer, arg, PRODUCER_MAGIC);
+    const rd_kafka_message_t *message;
+    struct rb_error err = {0};
+
+    if (rd_kafka_event_type(event) != RD_KAFKA_EVENT_DR)
+        return;
+    while ((message = rd_kafka_event_message_next(event)) != NULL)
+        finish_message(producer, message);
+    if (rb_kafka_check_fatal(producer->kafka, &err) < 0)
+        rb_task_queue(&producer->restart);
+}
+
+static int producer_open(struct rb_producer *producer, struct rb_error *err)
+{
+    const struct rb_kafka_config config = {producer->brokers, producer->client_id, producer->pairs};
+    const char *const settings[] = {
+        "acks",
+        "all",
+        "enable.idempotence",
+        "true",
+        "delivery.timeout.ms",
+        producer->timeout_text,
+        "linger.ms",
+        "1", /* what comes together leaves together */
+        "retry.backoff.ms",
+        "50",
+        "compression.codec",
+        "lz4",
+        NULL,
+    };
+
+    RB_TRY(
+        rb_kafka_open(producer->loop, RD_KAFKA_PRODUCER, &config, settings, on_event, producer, &producer->kafka, err));
+    for (char **topic = producer->topics; *topic != NULL; topic++) { /* asks for their metadata */
+        rd_kafka_topic_t *handle = rd_kafka_topic_new(rb_kafka_handle(producer->kafka), *topic, NULL);
+
+        if (handle != NULL)
+            rd_kafka_topic_destroy(handle);
+    }
+    return 0;
+}
+
+/* Everything that is on its way comes back as not delivered before the client goes. */
+static void producer_close(struct rb_producer *producer)
+{
+    if (producer->kafka == NULL)
+        return;
+    rd_kafka_purge(rb_kafka_handle(producer->kafka), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    for (unsigned i = 0; producer->pending > 0 && i < 1000; i++)
+        (void)rb_kafka_serve(producer->kafka, 10);
+    rb_kafka_close(producer->kafka);
+    producer->kafka = NULL;
+}
+
+/* A fresh client with a fresh producer id goes on where the broken one stopped. */
+static void producer_restart(void *arg)
+{
+    struct rb_producer *producer = RB_CAST(rb_producer, arg, PRODUCER_MAGIC);
+    struct rb_error err = {0};
+
+    if (rb_kafka_check_fatal(producer->kafka, &err) == 0)
+        return;
+    rb_log_error(NULL, RB_EV_KAFKA_TROUBLE, &err, "action=restart_producer pending=%zu", producer->pending);
+    producer_close(producer);
+    if (producer_open(producer, &err) < 0)
+        RB_BUG("librdkafka refuses settings that it has taken before");
+    rb_task_done(&producer->restart);
+}
+
+static char **copy_list(const char *const *list)
+{
+    size_t count = 0;
+
+    while (list[count] != NULL)
+        count++;
+
+    char **copy = rb_xalloc((count + 1) * sizeof(*copy));
+
+    for (size_t i = 0; i < count; i++)
+        copy[i] = rb_xstrdup(list[i]);
+    return copy;
+}
+
+int rb_producer_new(struct rb_loop *loop, const struct rb_kafka_config *config, const char *const *topics,
+                    int64_t delivery_timeout_ms, struct rb_producer **ret_producer, struct rb_error *err)
+{
+    struct rb_producer *producer = rb_xalloc(sizeof(*producer));
+
+    *producer = (struct rb_producer){
+        .magic = PRODUCER_MAGIC,
+        .loop = loop,
+        .brokers = rb_xstrdup(config->brokers),
+        .client_id = rb_xstrdup(config->client_id),
+        .pairs = rb_xstrdup(config->pairs),
+        .topics = copy_list(topics),
+    };
+    snprintf(producer->timeout_text, sizeof(producer->timeout_text), "%" PRId64, delivery_timeout_ms);
+    rb_task_init(&producer->restart, loop, producer_restart, producer);
+    if (producer_open(producer, err) < 0) {
+        rb_producer_free(producer);
+        return -1;
+    }
+    *ret_producer = producer;
+    return 0;
+}
+
+void rb_producer_free(struct rb_producer *producer)
+{
+    if (producer == NULL)
+        return;
+    producer_close(producer);
+    rb_task_done(&producer->restart);
+    for (char **topic = producer->topics; *topic != NULL; topic++)
+        free(*topic);
+    free(producer->topics);
+    free(producer->brokers);
+    free(producer->client_id);
+    free(producer->pairs);
+    producer->magic = 0;
+    free(producer);
+}
+
+int rb_producer_send(struct rb_producer *producer, const struct rb_record *record, rb_producer_fn fn, void *arg,
+                     struct rb_error *err)
+{
+    rd_kafka_headers_t *headers = record->headers;
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
+    struct sending *sending = rb_xalloc(sizeof(*sending));
+
+    *sending = (struct sending){.magic = SENDING_MAGIC, .fn = fn, .arg = arg};
+    if (headers == NULL)
+        headers = rd_kafka_headers_new(0);
+    if (rb_kafka_is_up(producer->kafka))
+        code =
+            rd_kafka_producev(rb_kafka_handle(producer->kafka), RD_KAFKA_V_TOPIC(record->topic),
+                              RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(record->key, record->key_bytes),
+                              RD_KAFKA_V_VALUE((void *)(uintptr_t)record->value, record->value_bytes),
+                              RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(sending), RD_KAFKA_V_END);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        producer->pending++;
+        return 0;
+    }
+    rd_kafka_headers_destroy(headers);
+    free(sending);
+    if (code == RD_KAFKA_RESP_ERR__FATAL)
+        rb_task_queue(&producer->restart);
+    return rb_fail(err, rb_errmap_kafka(code), code, "cannot send to '%s': %s", record->topic, rd_kafka_err2str(code));
+}
+
+size_t rb_producer_pending(const struct rb_producer *producer)
+{
+    return producer->pending;
+}
+
+bool rb_producer_is_up(const struct rb_producer *producer)
+{
+    return rb_kafka_is_up(producer->kafka);
+}
