@@ -1,0 +1,66 @@
+/*
+ * trace.c — W3C Trace Context.
+ *
+ * Way:  common
+ */
+#include "common/trace.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "common/random.h"
+
+/* Lower-case hexadecimal digits, as many as asked for, not all of them zero unless that is allowed. */
+static int read_hex(const char *text, size_t digits, bool zero_allowed, char *ret_text)
+{
+    bool zero = true;
+
+    for (size_t i = 0; i < digits; i++) {
+        char c = text[i];
+
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
+            return -1;
+        zero = zero && c == '0';
+    }
+    if (zero && !zero_allowed)
+        return -1;
+    memcpy(ret_text, text, digits);
+    ret_text[digits] = '\0';
+    return 0;
+}
+
+int rb_trace_parse(const char *text, struct rb_trace *ret_trace)
+{
+    struct rb_trace trace;
+    char version[3];
+    size_t length = text != NULL ? strlen(text) : 0;
+
+    if (length < RB_TRACEPARENT_BYTES - 1 || text[2] != '-' || text[35] != '-' || text[52] != '-')
+        return -1;
+    RB_TRY(read_hex(text, 2, true, version));
+    RB_TRY(read_hex(text + 3, 32, false, trace.trace_id));
+    RB_TRY(read_hex(text + 36, 16, false, trace.span_id));
+    RB_TRY(read_hex(text + 53, 2, true, trace.flags));
+    if (strcmp(version, "ff") == 0)
+        return -1;
+    if (length > RB_TRACEPARENT_BYTES - 1 && (strcmp(version, "00") == 0 || text[55] != '-'))
+        return -1;
+    *ret_trace = trace;
+    return 0;
+}
+
+void rb_trace_continue(const char *traceparent, struct rb_trace *ret_trace)
+{
+    if (rb_trace_parse(traceparent, ret_trace) < 0) {
+        snprintf(ret_trace->trace_id, sizeof(ret_trace->trace_id), "%016" PRIx64 "%016" PRIx64, rb_random() | 1,
+                 rb_random());
+        snprintf(ret_trace->flags, sizeof(ret_trace->flags), "01");
+    }
+    snprintf(ret_trace->span_id, sizeof(ret_trace->span_id), "%016" PRIx64, rb_random() | 1);
+}
+
+char *rb_trace_text(const struct rb_trace *trace, char *ret_text)
+{
+    snprintf(ret_text, RB_TRACEPARENT_BYTES, "00-%s-%s-%s", trace->trace_id, trace->span_id, trace->flags);
+    return ret_text;
+}
