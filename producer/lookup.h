@@ -1,0 +1,43 @@
+/*
+ * lookup.h — does the application have this video, and whose is it? One query per turn of the loop for all who ask.
+ *
+ * Way:  receive -> verify -> notice -> [lookup] -> publish
+ */
+#pragma once
+
+#include "common/pg.h"
+#include "common/tables.h"
+
+struct rb_lookup;
+
+/*
+ * Called once with the answer.
+ *
+ * Takes:  found; user_id, borrowed for the call, may be NULL; err, NULL when the database has answered.
+ */
+typedef void (*rb_lookup_fn)(bool found, const char *user_id, const struct rb_error *err, void *arg);
+
+/*
+ * Make one.
+ *
+ * Takes:  pg, borrowed for as long as the lookup lives; options, borrowed for the call.
+ * Gives:  owned by the caller; rb_lookup_free it.
+ * Loop:   loop thread.
+ */
+struct rb_lookup *rb_lookup_new(struct rb_loop *loop, struct rb_pg *pg, const struct rb_common_options *options);
+
+/*
+ * Free it. Questions that were not sent yet are answered with DB_AWAY before this returns. NULL is fine.
+ *
+ * Loop:   loop thread.
+ */
+void rb_lookup_free(struct rb_lookup *lookup);
+
+/*
+ * Ask for one video.
+ *
+ * Takes:  video_id, a UUID, borrowed for the call.
+ * Fails:  not itself: fn is called with DB_AWAY at the end of the turn when there is no connection.
+ * Loop:   loop thread; fn never comes before this returns, and always comes.
+ */
+void rb_lookup_ask(struct rb_lookup *lookup, const char *video_id, rb_lookup_fn fn, void *arg);

@@ -1,0 +1,256 @@
+/*
+ * main.c — reelbus-producer: builds the parts, runs the loop, drains on SIGTERM.
+ *
+ * Way:  producer
+ */
+#include <inttypes.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/http.h"
+#include "common/log.h"
+#include "common/random.h"
+#include "common/version.h"
+#include "producer/media.h"
+#include "producer/metrics_table.h"
+#include "producer/options.h"
+#include "producer/receive.h"
+#include "producer/status.h"
+
+#define COMMON_ROW(name, type, default_, min, max, also, help)                                                         \
+    RB_OPTION_ROW(producer_options, common.name, name, type, default_, min, max, also, help)
+#define PRODUCER_ROW(name, type, default_, min, max, also, help)                                                       \
+    RB_OPTION_ROW(producer_options, name, name, type, default_, min, max, also, help)
+
+static const struct rb_option option_rows[] = {RB_COMMON_OPTIONS(COMMON_ROW) PRODUCER_OPTIONS(PRODUCER_ROW)};
+
+static const struct rb_option_spec option_spec = {
+    .program = "reelbus-producer",
+    .summary = "Takes webhooks that say a video is ready, verifies them and publishes them on Kafka.",
+    .rows = option_rows,
+    .count = RB_COUNT(option_rows),
+    .values_bytes = sizeof(struct producer_options),
+    .examples = "Example:\n"
+                "  VIDEO_WEBHOOK_SECRET=... DATABASE_URL=postgresql://app@db/app \\\n"
+                "    reelbus-producer --kafka-brokers kafka-1:9092 --listen '*:8080'\n",
+};
+
+static const struct rb_metric metric_rows[] = {PRODUCER_METRICS(RB_METRIC_ROW)};
+
+static const enum rb_event written_events[] = {RB_EVENT_VIDEO_WEBHOOK_RECEIVED, RB_EVENT_VIDEO_POLL_RESULT};
+
+#define APP_MAGIC     0x50415050u
+#define MAX_ROUTES    12
+#define DRAIN_STEP_MS 20
+
+struct app {
+    uint32_t magic;
+    const struct producer_options *options; /* borrowed */
+    struct rb_loop *loop;
+    struct rb_metrics metrics;
+    struct rb_secrets secrets;
+    struct rb_pg *pg;
+    struct rb_codec *codec;
+    struct rb_publish *publish;
+    struct rb_lookup *lookup;
+    struct rb_receive *receive;
+    struct rb_status *status;
+    struct rb_media media; /* dir_fd -1 when files are not served */
+    struct rb_route routes[MAX_ROUTES];
+    size_t route_count;
+    struct rb_httpd *httpd;
+    struct rb_timer *drain;
+    int64_t drain_until_ms; /* 0 while it runs */
+};
+
+static void on_codec_change(void *arg)
+{
+    (void)arg; /* whoever wants to publish asks whether the codec is ready */
+}
+
+static void open_database(struct app *app)
+{
+    const struct rb_pg_config config = {
+        .url = app->options->common.database_url,
+        .application_name = "reelbus-producer",
+        .connect_timeout_ms = app->options->common.db_connect_timeout_ms,
+        .query_timeout_ms = app->options->common.db_timeout_ms,
+    };
+
+    app->pg = rb_pg_new(app->loop, &config);
+    app->lookup = rb_lookup_new(app->loop, app->pg, &app->options->common);
+}
+
+static int open_kafka(struct app *app, struct rb_error *err)
+{
+    const struct rb_common_options *common = &app->options->common;
+    const struct rb_codec_config codec = {
+        .registry_url = common->schema_registry_url,
+        .registry_auth = common->schema_registry_auth,
+        .registry_register = common->schema_registry_register,
+        .topic_prefix = common->topic_prefix,
+        .writes = written_events,
+        .write_count = RB_COUNT(written_events),
+    };
+
+    app->codec = rb_codec_new(app->loop, &codec, on_codec_change, app);
+
+    const struct rb_publish_config publish = {
+        .kafka = {common->kafka_brokers, "reelbus-producer", common->kafka},
+        .timeout_ms = app->options->publish_timeout_ms,
+        .codec = app->codec,
+        .topic_prefix = common->topic_prefix,
+    };
+
+    return rb_publish_new(app->loop, &publish, &app->publish, err);
+}
+
+static void add_route(struct app *app, const char *method, const char *path, rb_route_fn fn, void *arg)
+{
+    RB_ASSERT(app->route_count < MAX_ROUTES);
+    app->routes[app->route_count++] = (struct rb_route){.method = method, .path = path, .fn = fn, .arg = arg};
+}
+
+static void add_routes(struct app *app)
+{
+    add_route(app, "POST", "/api/webhook/video-complete", rb_receive_plain, app->receive);
+    app->routes[0].max_body_bytes = (size_t)app->options->body_max_bytes;
+    app->routes[0].content_type = "application/json";
+    add_route(app, "GET", "/api/video/status", rb_status_video, app->status);
+    add_route(app, "GET", "/healthz", rb_status_health, app->status);
+    add_route(app, "GET", "/readyz", rb_status_ready, app->status);
+    add_route(app, "GET", "/metrics", rb_status_metrics, app->status);
+    if (app->options->status_page) {
+        add_route(app, "GET", "/", rb_status_page, app->status);
+        add_route(app, "GET", "/page.css", rb_status_page, app->status);
+        add_route(app, "GET", "/page.js", rb_status_page, app->status);
+        add_route(app, "GET", "/api/videos", rb_status_list, app->status);
+    }
+    if (app->media.dir_fd >= 0)
+        add_route(app, "GET", RB_MEDIA_PATH "*", rb_media_serve, &app->media);
+}
+
+static int open_http(struct app *app, struct rb_error *err)
+{
+    const struct rb_receive_config receive = {
+        .secrets = &app->secrets,
+        .lookup = app->lookup,
+        .publish = app->publish,
+        .metrics = &app->metrics,
+        .retry_after_s = app->options->retry_after_s,
+    };
+    const struct rb_status_config status = {app->pg, app->publish, &app->metrics, &app->options->common};
+
+    app->receive = rb_receive_new(&receive);
+    app->status = rb_status_new(&status);
+    if (app->options->media_dir[0] != '\0')
+        RB_TRY(rb_media_init(app->options->media_dir, &app->media, err));
+    add_routes(app);
+
+    const struct rb_httpd_config config = {
+        .listen = app->options->listen,
+        .routes = app->routes,
+        .route_count = app->route_count,
+        .idle_timeout_ms = app->options->idle_timeout_ms,
+        .max_connections = app->options->max_connections,
+    };
+
+    return rb_httpd_new(app->loop, &config, &app->httpd, err);
+}
+
+/* Accept nothing new, answer what was taken, then leave; at the latest when the time is up. */
+static void drain_step(void *arg)
+{
+    struct app *app = RB_CAST(app, arg, APP_MAGIC);
+
+    if (rb_httpd_pending(app->httpd) == 0 || rb_clock_ms() >= app->drain_until_ms)
+        rb_loop_stop(app->loop);
+    else
+        rb_timer_start(app->drain, DRAIN_STEP_MS);
+}
+
+static void on_signal(void *arg)
+{
+    struct app *app = RB_CAST(app, arg, APP_MAGIC);
+
+    if (app->drain_until_ms != 0) {
+        rb_loop_stop(app->loop); /* asked a second time: at once */
+        return;
+    }
+    rb_log(NULL, RB_EV_STOP, "reason=signal pending=%zu", rb_httpd_pending(app->httpd));
+    app->drain_until_ms = rb_clock_ms() + app->options->common.shutdown_ms;
+    rb_httpd_quiesce(app->httpd);
+    rb_timer_start(app->drain, 0);
+}
+
+static int app_open(struct app *app, struct rb_error *err)
+{
+    uint8_t key[RB_SECRETS_KEY_BYTES];
+
+    rb_random_fill(key, sizeof(key));
+    RB_TRY(rb_log_set_level(app->options->common.log_level, err));
+    RB_TRY(rb_secrets_init(app->options->webhook_secret, key, &app->secrets, err));
+    rb_metrics_init(&app->metrics, metric_rows, RB_COUNT(metric_rows));
+    app->loop = rb_loop_new();
+    app->drain = rb_timer_new(app->loop, drain_step, app);
+    rb_log(NULL, RB_EV_START, "program=reelbus-producer version=%s pid=%d", RB_VERSION, (int)getpid());
+    open_database(app);
+    RB_TRY(open_kafka(app, err));
+    RB_TRY(open_http(app, err));
+    rb_loop_on_signal(app->loop, on_signal, app);
+    return 0;
+}
+
+/* In the order of the way: whoever still waits for a part gets its answer when that part goes. */
+static void app_close(struct app *app)
+{
+    rb_lookup_free(app->lookup);
+    rb_pg_free(app->pg);
+    if (app->publish != NULL)
+        rb_publish_stop(app->publish);
+    rb_httpd_free(app->httpd);
+    rb_publish_free(app->publish);
+    rb_codec_free(app->codec);
+    rb_receive_free(app->receive);
+    rb_status_free(app->status);
+    if (app->media.dir_fd >= 0)
+        rb_media_done(&app->media);
+    rb_timer_free(app->drain);
+    rb_loop_free(app->loop);
+    rb_metrics_done(&app->metrics);
+    rb_secrets_done(&app->secrets);
+}
+
+static int run(const struct producer_options *options)
+{
+    struct app app = {.magic = APP_MAGIC, .options = options, .media = {.dir_fd = -1}};
+    struct rb_error err = {0};
+    int status = 0;
+
+    if (app_open(&app, &err) < 0) {
+        rb_log_error(NULL, RB_EV_FATAL, &err, "");
+        status = err.code == RB_E_BAD_OPTION ? 2 : 1;
+    } else {
+        rb_log(NULL, RB_EV_READY, "listen=%s", options->listen);
+        rb_loop_run(app.loop);
+        rb_log(NULL, RB_EV_STOPPED, "left=%zu", rb_httpd_pending(app.httpd));
+    }
+    app_close(&app);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct rb_options options = {0};
+    int status = rb_options_read(&option_spec, argc, argv, environ, &options);
+
+    if (status >= 0)
+        return status;
+    signal(SIGPIPE, SIG_IGN);
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    status = run(options.values);
+    curl_global_cleanup();
+    rb_options_done(&options);
+    return status;
+}

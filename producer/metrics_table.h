@@ -1,0 +1,28 @@
+/*
+ * metrics_table.h — what reelbus-producer counts.
+ *
+ * Way:  producer
+ */
+#pragma once
+
+#include "common/metrics.h"
+
+/* clang-format off: one row, one line */
+#define PRODUCER_METRICS(X)                                                                                            \
+    X(WEBHOOK_ACCEPTED, COUNTER, "reelbus_webhooks_total", "outcome=\"accepted\"",                                     \
+      "Webhooks by what their sender was answered")                                                                    \
+    X(WEBHOOK_REFUSED, COUNTER, "reelbus_webhooks_total", "outcome=\"refused\"", "")                                   \
+    X(WEBHOOK_UNKNOWN, COUNTER, "reelbus_webhooks_total", "outcome=\"unknown\"", "")                                   \
+    X(WEBHOOK_DENIED, COUNTER, "reelbus_webhooks_total", "outcome=\"unauthorized\"", "")                               \
+    X(WEBHOOK_DEFERRED, COUNTER, "reelbus_webhooks_total", "outcome=\"deferred\"", "")                                 \
+    X(UNCHECKED, COUNTER, "reelbus_webhooks_unchecked_total", "",                                                      \
+      "Webhooks published without having asked the database")                                                          \
+    X(IN_FLIGHT, GAUGE, "reelbus_webhooks_in_flight", "", "Webhooks that wait for their answer")                       \
+    X(KAFKA_UP, GAUGE, "reelbus_kafka_up", "", "1 when a broker is connected")                                         \
+    X(DB_UP, GAUGE, "reelbus_database_up", "", "1 when Postgres is connected")
+/* clang-format on */
+
+enum {
+    PRODUCER_METRICS(RB_METRIC_ENUM) /**/
+    METRIC_COUNT
+};

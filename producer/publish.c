@@ -1,0 +1,91 @@
+/*
+ * publish.c — puts what was received on Kafka.
+ *
+ * Way:  receive -> verify -> notice -> lookup -> [publish] -> Kafka
+ */
+#include "producer/publish.h"
+
+#include "common/envelope.h"
+
+struct rb_publish {
+    struct rb_producer *producer; /* NULL after rb_publish_stop */
+    struct rb_codec *codec;       /* borrowed */
+    char *webhook_topic;
+};
+
+int rb_publish_new(struct rb_loop *loop, const struct rb_publish_config *config, struct rb_publish **ret_publish,
+                   struct rb_error *err)
+{
+    struct rb_publish *publish = rb_xalloc(sizeof(*publish));
+
+    publish->codec = config->codec;
+    publish->webhook_topic =
+        rb_xprintf("%s%s", config->topic_prefix, rb_event_info(RB_EVENT_VIDEO_WEBHOOK_RECEIVED)->topic);
+    if (rb_producer_new(loop, &config->kafka, (const char *const[]){publish->webhook_topic, NULL}, config->timeout_ms,
+                        &publish->producer, err) < 0) {
+        rb_publish_free(publish);
+        return -1;
+    }
+    *ret_publish = publish;
+    return 0;
+}
+
+void rb_publish_stop(struct rb_publish *publish)
+{
+    struct rb_producer *producer = RB_STEAL(publish->producer);
+
+    rb_producer_free(producer);
+}
+
+void rb_publish_free(struct rb_publish *publish)
+{
+    if (publish == NULL)
+        return;
+    rb_publish_stop(publish);
+    free(publish->webhook_topic);
+    free(publish);
+}
+
+int rb_publish_webhook(struct rb_publish *publish, const struct rb_video_webhook_received *event,
+                       const struct rb_trace *trace, const char *tracestate, rb_producer_fn fn, void *arg,
+                       struct rb_error *err)
+{
+    RB_AUTO_BUFFER value = {0};
+    const struct rb_envelope envelope = {
+        .id = event->event_id,
+        .source = "reelbus-producer",
+        .type = rb_event_info(RB_EVENT_VIDEO_WEBHOOK_RECEIVED)->topic,
+        .subject = event->video_id,
+        .time_unix_ms = event->received_at,
+        .trace = trace,
+        .tracestate = tracestate,
+    };
+
+    RB_TRY(rb_publish_check(publish, err));
+    RB_TRY(rb_codec_encode(publish->codec, RB_EVENT_VIDEO_WEBHOOK_RECEIVED, event, &value, err));
+
+    const struct rb_record record = {
+        .topic = publish->webhook_topic,
+        .key = event->video_id,
+        .key_bytes = strlen(event->video_id),
+        .value = value.bytes,
+        .value_bytes = value.used,
+        .headers = rb_envelope_headers(&envelope),
+    };
+
+    return rb_producer_send(publish->producer, &record, fn, arg, err);
+}
+
+const char *rb_publish_topic(const struct rb_publish *publish)
+{
+    return publish->webhook_topic;
+}
+
+int rb_publish_check(const struct rb_publish *publish, struct rb_error *err)
+{
+    if (publish->producer == NULL || !rb_producer_is_up(publish->producer))
+        return rb_fail(err, RB_E_KAFKA_AWAY, 0, "no Kafka broker is connected");
+    if (!rb_codec_is_ready(publish->codec))
+        return rb_fail(err, RB_E_REGISTRY_AWAY, 0, "the schema registry has not told the ids of our schemas yet");
+    return 0;
+}

@@ -1,0 +1,81 @@
+/*
+ * view.c — what people see of a video.
+ *
+ * Way:  status
+ */
+#include "producer/view.h"
+
+#define GENERATION_FAILED "generation_failed"
+
+static bool is(const char *text, const char *word)
+{
+    return text != NULL && strcmp(text, word) == 0;
+}
+
+static const char *view_status(const struct rb_view *view)
+{
+    if (view->state == NULL || is(view->state, "waiting"))
+        return view->video_url != NULL ? "completed" : "waiting";
+    if (is(view->state, "failed") && is(view->error_class, GENERATION_FAILED))
+        return "failed";
+    return "completed";
+}
+
+static const char *view_storage(const struct rb_view *view)
+{
+    if (view->state == NULL || is(view->state, "waiting"))
+        return "none";
+    if (is(view->state, "failed") && is(view->error_class, GENERATION_FAILED))
+        return "none"; /* there was nothing to store */
+    return view->state;
+}
+
+char *rb_view_message(const struct rb_view *view)
+{
+    const char *why = view->error_message != NULL ? view->error_message : "no reason was given";
+
+    if (view->state == NULL || is(view->state, "waiting"))
+        return rb_xstrdup(view->video_url != NULL ? "Available at the original URL" : "Waiting for video...");
+    if (is(view->state, "processing"))
+        return rb_xstrdup("Processing video storage...");
+    if (is(view->state, "stored"))
+        return rb_xstrdup("Stored");
+    if (is(view->state, "deleted"))
+        return rb_xstrdup("Deleted");
+    if (is(view->error_class, GENERATION_FAILED))
+        return rb_xprintf("The video could not be generated: %s", why);
+    return rb_xprintf("The video could not be stored: %s. The original URL may still work.", why);
+}
+
+static void set_text(json_t *object, const char *key, const char *text)
+{
+    json_object_set_new(object, key, text != NULL ? json_string(text) : json_null());
+}
+
+static void set_number(json_t *object, const char *key, const char *text)
+{
+    json_object_set_new(object, key, text != NULL ? json_integer(strtoll(text, NULL, 10)) : json_null());
+}
+
+json_t *rb_view_json(const struct rb_view *view)
+{
+    json_t *object = json_object();
+    RB_AUTO_TEXT *message = rb_view_message(view);
+
+    set_text(object, "videoId", view->video_id);
+    set_text(object, "userId", view->user_id);
+    set_text(object, "status", view_status(view));
+    set_text(object, "videoUrl", view->video_url);
+    set_text(object, "storage", view_storage(view));
+    set_text(object, "message", message);
+    set_number(object, "bytes", view->bytes);
+    set_number(object, "tries", view->tries);
+    set_text(object, "expiresAt", view->expires_at);
+    set_text(object, "storedAt", view->stored_at);
+    set_text(object, "updatedAt", view->updated_at);
+    if (view->error_code != NULL)
+        json_object_set_new(object, "error",
+                            json_pack("{s:s?, s:s, s:s?}", "class", view->error_class, "code", view->error_code,
+                                      "message", view->error_message));
+    return object;
+}
