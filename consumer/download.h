@@ -1,0 +1,79 @@
+/*
+ * download.h — the GET side of a transfer: one video from where it is, into a byte queue.
+ *
+ * Way:  plan -> guard -> [download] -> store
+ *
+ * Redirects are followed by hand, each one judged like the first URL; addresses are judged when they are connected to and
+ * again when a connection is used anew. Nothing that identifies us or the operator is ever sent.
+ */
+#pragma once
+
+#include "common/byteq.h"
+#include "common/http.h"
+#include "consumer/guard.h"
+
+struct rb_download;
+
+struct rb_download_limits {
+    int64_t max_bytes;          /* of one video */
+    int64_t connect_timeout_ms; /* name resolution, connecting, TLS */
+    int64_t low_speed_bytes;    /* fewer per second than this ... */
+    int64_t low_speed_ms;       /* ... for this long is too slow */
+    int64_t timeout_ms;         /* for all of it */
+};
+
+/*
+ * Sees each piece of the body on its way into the queue.
+ *
+ * Fails:  whatever it likes; the download fails with it.
+ */
+typedef int (*rb_download_tap_fn)(const uint8_t *bytes, size_t count, void *arg, struct rb_error *err);
+
+struct rb_download_spec {
+    struct rb_http *http;         /* of the media downloads alone */
+    const struct rb_guard *guard; /* borrowed, as all below, for as long as the download lives */
+    const struct rb_download_limits *limits;
+    const struct rb_url *url; /* checked by the guard */
+    struct rb_byteq *queue;
+    rb_download_tap_fn tap;
+    rb_loop_fn on_change; /* bytes have come, or it has ended */
+    void *arg;
+};
+
+/*
+ * Start a download.
+ *
+ * Gives:  owned by the caller; rb_download_free it.
+ * Loop:   loop thread, outside of libcurl callbacks.
+ */
+struct rb_download *rb_download_new(struct rb_loop *loop, const struct rb_download_spec *spec);
+
+/*
+ * Stop and free. NULL is fine.
+ *
+ * Loop:   loop thread, outside of libcurl callbacks.
+ */
+void rb_download_free(struct rb_download *download);
+
+/*
+ * How is it going?
+ *
+ * Gives:  DONE when all bytes have come and are or were in the queue.
+ * Fails:  URL_INVALID, URL_REFUSED, SOURCE_*, TOO_LARGE, and what the tap says.
+ * Loop:   loop thread.
+ */
+enum rb_poll rb_download_poll(const struct rb_download *download, struct rb_error *err);
+
+/*
+ * Bytes were taken out of the queue: go on if it had been full.
+ *
+ * Loop:   loop thread, outside of libcurl callbacks; may put bytes into the queue before it returns.
+ */
+void rb_download_resume(struct rb_download *download);
+
+/*
+ * How many bytes of the body have come.
+ *
+ * Loop:   loop thread.
+ */
+int64_t rb_download_bytes(const struct rb_download *download);

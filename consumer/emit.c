@@ -1,0 +1,247 @@
+/*
+ * emit.c — announces outcomes, and sets aside records that cannot be read.
+ *
+ * Way:  record -> [emit] -> Kafka
+ */
+#include "consumer/emit.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+
+#include "common/clock.h"
+#include "common/envelope.h"
+
+enum { TOPIC_STORED, TOPIC_FAILED, TOPIC_DEAD_LETTER, TOPIC_COUNT };
+
+struct rb_emit {
+    struct rb_producer *producer;
+    struct rb_codec *codec;        /* borrowed */
+    const char *group;             /* borrowed */
+    char *topics[TOPIC_COUNT + 1]; /* owned; NULL at the end */
+};
+
+int rb_emit_new(struct rb_loop *loop, const struct rb_emit_config *config, struct rb_emit **ret_emit,
+                struct rb_error *err)
+{
+    struct rb_emit *emit = rb_xalloc(sizeof(*emit));
+    const char *prefix = config->topic_prefix;
+
+    emit->codec = config->codec;
+    emit->group = config->group;
+    emit->topics[TOPIC_STORED] = rb_xprintf("%s%s", prefix, rb_event_info(RB_EVENT_VIDEO_STORED)->topic);
+    emit->topics[TOPIC_FAILED] = rb_xprintf("%s%s", prefix, rb_event_info(RB_EVENT_VIDEO_STORE_FAILED)->topic);
+    emit->topics[TOPIC_DEAD_LETTER] = rb_xprintf("%s%s", prefix, RB_DEAD_LETTER_TOPIC);
+    if (rb_producer_new(loop, &config->kafka, (const char *const *)emit->topics, config->timeout_ms, &emit->producer,
+                        err) < 0) {
+        rb_emit_free(emit);
+        return -1;
+    }
+    *ret_emit = emit;
+    return 0;
+}
+
+void rb_emit_free(struct rb_emit *emit)
+{
+    if (emit == NULL)
+        return;
+    rb_producer_free(emit->producer);
+    for (size_t i = 0; i < TOPIC_COUNT; i++)
+        free(emit->topics[i]);
+    free(emit);
+}
+
+static char *event_id(enum rb_event event, const struct rb_row *row)
+{
+    RB_AUTO_TEXT *name = rb_xprintf("%s/%s/%" PRId64, rb_event_info(event)->topic, row->video_id, row->attempt);
+    char *id = rb_xalloc(RB_UUID_TEXT_BYTES);
+
+    return rb_uuid_of_name(name, id);
+}
+
+static void fill_stored(struct rb_video_stored *event, const struct rb_row *row, const struct rb_origin *origin)
+{
+    *event = (struct rb_video_stored){
+        .event_id = event_id(RB_EVENT_VIDEO_STORED, row),
+        .video_id = rb_xstrdup(row->video_id),
+        .user_id = rb_xstrdup(row->user_id),
+        .attempt = row->attempt,
+        .tries = row->tries,
+        .video_url = rb_xstrdup(row->stored_url),
+        .source_url = rb_xstrdup(row->source_url),
+        .store = rb_xstrdup(row->store),
+        .bucket = rb_xstrdup(row->bucket),
+        .object_key = rb_xstrdup(row->object_key),
+        .bytes = row->bytes,
+        .sha256 = rb_xstrdup(row->sha256),
+        .content_type = rb_xstrdup(row->content_type),
+        .provider = rb_xstrdup(row->provider),
+        .provider_video_id = rb_xstrdup(row->provider_video_id),
+        .received_at = row->received_at,
+        .stored_at = row->stored_at,
+        .source_topic = rb_xstrdup(origin->topic),
+        .source_partition = origin->partition,
+        .source_offset = origin->offset,
+    };
+}
+
+static void fill_failed(struct rb_video_store_failed *event, const struct rb_row *row, const struct rb_origin *origin)
+{
+    *event = (struct rb_video_store_failed){
+        .event_id = event_id(RB_EVENT_VIDEO_STORE_FAILED, row),
+        .video_id = rb_xstrdup(row->video_id),
+        .user_id = rb_xstrdup(row->user_id),
+        .attempt = row->attempt,
+        .tries = row->tries,
+        .class = rb_xstrdup(row->error_class),
+        .code = rb_xstrdup(row->error_code),
+        .message = rb_xstrdup(row->error_message),
+        .source_url = rb_xstrdup(row->source_url),
+        .provider = rb_xstrdup(row->provider),
+        .provider_video_id = rb_xstrdup(row->provider_video_id),
+        .received_at = row->received_at,
+        .first_try_at = row->first_try_at,
+        .last_try_at = row->last_try_at,
+        .failed_at = row->failed_at,
+        .source_topic = rb_xstrdup(origin->topic),
+        .source_partition = origin->partition,
+        .source_offset = origin->offset,
+    };
+}
+
+/* An event that is ready to be encoded. All borrowed. */
+struct outgoing {
+    enum rb_event event;
+    const char *topic;
+    const void *values;
+    const char *id;
+    int64_t time_unix_ms;
+    const char *video_id;
+};
+
+static int send_event(struct rb_emit *emit, const struct outgoing *outgoing, const struct rb_message *message,
+                      rb_producer_fn fn, void *arg, struct rb_error *err)
+{
+    RB_AUTO_BUFFER value = {0};
+    const struct rb_envelope envelope = {
+        .id = outgoing->id,
+        .source = "reelbus-consumer",
+        .type = rb_event_info(outgoing->event)->topic,
+        .subject = outgoing->video_id,
+        .time_unix_ms = outgoing->time_unix_ms,
+        .trace = &message->trace,
+        .tracestate = message->tracestate,
+    };
+
+    RB_TRY(rb_codec_encode(emit->codec, outgoing->event, outgoing->values, &value, err));
+
+    const struct rb_record record = {
+        .topic = outgoing->topic,
+        .key = outgoing->video_id,
+        .key_bytes = strlen(outgoing->video_id),
+        .value = value.bytes,
+        .value_bytes = value.used,
+        .headers = rb_envelope_headers(&envelope),
+    };
+
+    return rb_producer_send(emit->producer, &record, fn, arg, err);
+}
+
+static int emit_stored(struct rb_emit *emit, const struct rb_row *row, const struct rb_message *message,
+                       rb_producer_fn fn, void *arg, struct rb_error *err)
+{
+    struct rb_video_stored event;
+
+    fill_stored(&event, row, &message->origin);
+
+    const struct outgoing outgoing = {
+        .event = RB_EVENT_VIDEO_STORED,
+        .topic = emit->topics[TOPIC_STORED],
+        .values = &event,
+        .id = event.event_id,
+        .time_unix_ms = row->stored_at,
+        .video_id = row->video_id,
+    };
+    int result = send_event(emit, &outgoing, message, fn, arg, err);
+
+    rb_event_clear(RB_EVENT_VIDEO_STORED, &event);
+    return result;
+}
+
+static int emit_failed(struct rb_emit *emit, const struct rb_row *row, const struct rb_message *message,
+                       rb_producer_fn fn, void *arg, struct rb_error *err)
+{
+    struct rb_video_store_failed event;
+
+    fill_failed(&event, row, &message->origin);
+
+    const struct outgoing outgoing = {
+        .event = RB_EVENT_VIDEO_STORE_FAILED,
+        .topic = emit->topics[TOPIC_FAILED],
+        .values = &event,
+        .id = event.event_id,
+        .time_unix_ms = row->failed_at,
+        .video_id = row->video_id,
+    };
+    int result = send_event(emit, &outgoing, message, fn, arg, err);
+
+    rb_event_clear(RB_EVENT_VIDEO_STORE_FAILED, &event);
+    return result;
+}
+
+int rb_emit_outcome(struct rb_emit *emit, const struct rb_row *row, const struct rb_message *message, rb_producer_fn fn,
+                    void *arg, struct rb_error *err)
+{
+    if (row->state == RB_ROW_STORED)
+        return emit_stored(emit, row, message, fn, arg, err);
+    RB_ASSERT(row->state == RB_ROW_FAILED);
+    return emit_failed(emit, row, message, fn, arg, err);
+}
+
+RB_PRINTF(3, 4)
+static void add_header(rd_kafka_headers_t *headers, const char *name, const char *format, ...)
+{
+    char text[400];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    rd_kafka_header_add(headers, name, -1, text, -1);
+}
+
+static rd_kafka_headers_t *dead_letter_headers(struct rb_emit *emit, const struct rb_message *message,
+                                               const struct rb_error *cause)
+{
+    rd_kafka_headers_t *headers =
+        message->headers != NULL ? rd_kafka_headers_copy(message->headers) : rd_kafka_headers_new(12);
+    const struct rb_origin *origin = &message->origin;
+    char now[RB_TIME_TEXT_BYTES];
+
+    add_header(headers, "reelbus.error.code", "%s", rb_code_name(cause->code));
+    add_header(headers, "reelbus.error.message", "%s", cause->message);
+    add_header(headers, "reelbus.error.time", "%s", rb_clock_text(rb_clock_unix_ms(), now));
+    add_header(headers, "reelbus.error.group", "%s", emit->group);
+    add_header(headers, "__connect.errors.topic", "%s", origin->topic);
+    add_header(headers, "__connect.errors.partition", "%" PRId32, origin->partition);
+    add_header(headers, "__connect.errors.offset", "%" PRId64, origin->offset);
+    add_header(headers, "__connect.errors.connector.name", "reelbus-consumer");
+    add_header(headers, "__connect.errors.stage", "VALUE_CONVERTER");
+    add_header(headers, "__connect.errors.exception.class.name", "%s", rb_code_name(cause->code));
+    add_header(headers, "__connect.errors.exception.message", "%s", cause->message);
+    return headers;
+}
+
+int rb_emit_dead_letter(struct rb_emit *emit, const struct rb_message *message, const struct rb_error *cause,
+                        rb_producer_fn fn, void *arg, struct rb_error *err)
+{
+    const struct rb_record record = {
+        .topic = emit->topics[TOPIC_DEAD_LETTER],
+        .key = message->key,
+        .key_bytes = message->key_bytes,
+        .value = message->value,
+        .value_bytes = message->value_bytes,
+        .headers = dead_letter_headers(emit, message, cause),
+    };
+
+    return rb_producer_send(emit->producer, &record, fn, arg, err);
+}

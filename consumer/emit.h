@@ -1,0 +1,62 @@
+/*
+ * emit.h — announces outcomes, and sets aside records that cannot be read.
+ *
+ * Way:  record -> [emit] -> Kafka
+ *
+ * An outcome's event is made from the row that was written, and its id from the video and the attempt: announced twice,
+ * it is the same event.
+ */
+#pragma once
+
+#include "common/codec.h"
+#include "common/kafka_producer.h"
+#include "consumer/message.h"
+#include "consumer/row.h"
+
+struct rb_emit;
+
+struct rb_emit_config {
+    struct rb_kafka_config kafka;
+    int64_t timeout_ms;     /* for Kafka to acknowledge a record */
+    struct rb_codec *codec; /* borrowed for as long as the emitter lives, as is the group */
+    const char *topic_prefix;
+    const char *group; /* named in dead letters */
+};
+
+/*
+ * Make an emitter, with a producer of its own.
+ *
+ * Gives:  ret_emit, owned by the caller; rb_emit_free it.
+ * Fails:  BAD_OPTION.
+ * Loop:   loop thread.
+ */
+RB_MUST_CHECK int rb_emit_new(struct rb_loop *loop, const struct rb_emit_config *config, struct rb_emit **ret_emit,
+                              struct rb_error *err);
+
+/*
+ * Free it. Records that are still on their way are given up: their calls come before this returns. NULL is fine.
+ *
+ * Loop:   loop thread.
+ */
+void rb_emit_free(struct rb_emit *emit);
+
+/*
+ * Announce the outcome of a row: video.stored or video.store_failed by its state.
+ *
+ * Takes:  row and message, the record that led to it, borrowed for the call; fn as of rb_producer_send.
+ * Fails:  KAFKA_AWAY, KAFKA_FULL, KAFKA_REFUSED, REGISTRY_AWAY, BAD_EVENT; fn is not called then.
+ * Loop:   loop thread; fn never comes before this returns.
+ */
+RB_MUST_CHECK int rb_emit_outcome(struct rb_emit *emit, const struct rb_row *row, const struct rb_message *message,
+                                  rb_producer_fn fn, void *arg, struct rb_error *err);
+
+/*
+ * Put a record's own bytes on the dead letter topic, with its headers and the cause: in headers of ours, and in those
+ * that Kafka Connect writes, so that existing tools can read them.
+ *
+ * Takes:  as above; cause, why it cannot be worked on.
+ * Fails:  KAFKA_AWAY, KAFKA_FULL, KAFKA_REFUSED; fn is not called then.
+ * Loop:   loop thread; fn never comes before this returns.
+ */
+RB_MUST_CHECK int rb_emit_dead_letter(struct rb_emit *emit, const struct rb_message *message,
+                                      const struct rb_error *cause, rb_producer_fn fn, void *arg, struct rb_error *err);

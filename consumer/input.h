@@ -1,0 +1,44 @@
+/*
+ * input.h — what a record says about a video, whichever event it is.
+ *
+ * Way:  consume -> message -> [input] -> job
+ */
+#pragma once
+
+#include "common/events.h"
+#include "common/random.h"
+
+enum rb_input_status {
+    RB_INPUT_COMPLETED, /* there are bytes to fetch */
+    RB_INPUT_FAILED,    /* there will be none */
+    RB_INPUT_PENDING,   /* not yet; nothing to do */
+};
+
+struct rb_input {
+    char video_id[RB_UUID_TEXT_BYTES]; /* in lower case */
+    enum rb_input_status status;
+    char *source_url; /* owned, as is all text below; NULL when there is none */
+    char *provider;
+    char *provider_video_id;
+    char *error_code;
+    char *error_message;
+    int64_t expires_at; /* RB_NO_LONG when nobody said */
+    int64_t received_at;
+};
+
+/*
+ * Take the text out of a decoded event.
+ *
+ * Takes:  event, VIDEO_WEBHOOK_RECEIVED or VIDEO_POLL_RESULT; values, its struct, of which the text is taken over.
+ * Gives:  ret_input; rb_input_done it.
+ * Fails:  BAD_EVENT when a field holds what it never should.
+ * Loop:   pure, any thread.
+ */
+RB_MUST_CHECK int rb_input_take(enum rb_event event, void *values, struct rb_input *ret_input, struct rb_error *err);
+
+/*
+ * Free what is in it; fine for an empty one.
+ *
+ * Loop:   pure, any thread.
+ */
+void rb_input_done(struct rb_input *input);

@@ -1,0 +1,252 @@
+/*
+ * job.c — one record's life, from its arrival to its offset.
+ *
+ * Way:  consume -> [job] -> plan -> transfer -> record -> emit
+ */
+#include "consumer/job_internal.h"
+
+#include <inttypes.h>
+
+#include "common/clock.h"
+#include "consumer/metrics_table.h"
+#include "consumer/outcome.h"
+
+#define WAIT_MAX_MS 10000 /* between two looks at whether our own side is back */
+
+typedef enum job_state (*job_step_fn)(struct rb_job *job);
+
+#define TO(state) (1u << JOB_##state)
+#define STUCK     (TO(RESTING) | TO(HALTED)) /* a step failed: a pause, or the end of the program */
+
+static const struct {
+    const char *name;
+    unsigned to;
+    const char *what;
+    job_step_fn step;
+} job_rows[] = {
+#define ROW(state, to, what) [JOB_##state] = {#state, to, what, job_step_##state},
+    JOB_STATES(ROW)
+#undef ROW
+};
+
+/* What a state holds while it lasts goes when it is left. */
+void job_drop_work(struct rb_job *job)
+{
+    rb_record_op_free(job->op);
+    job->op = NULL;
+    rb_transfer_free(job->transfer);
+    job->transfer = NULL;
+    if (job->send != NULL)
+        job->send->job = NULL;
+    job->send = NULL;
+    job->sent = RB_POLL_WAIT;
+}
+
+/* The only writer of job->state. */
+static void job_enter(struct rb_job *job, enum job_state next)
+{
+    int64_t now_ms = rb_clock_ms();
+
+    if ((job_rows[job->state].to & 1u << next) == 0)
+        RB_BUG("a job went to a state that it may not go to");
+    rb_log(&job->about, RB_EV_JOB_STATE, "from=%s to=%s after_ms=%" PRId64, job_rows[job->state].name,
+           job_rows[next].name, now_ms - job->state_since_ms);
+    if (job->state == JOB_TRANSFERRING) {
+        rb_metrics_add(job->env->metrics, METRIC_TRANSFERRING, -1);
+        rb_slots_leave(job->env->slots, &job->slot);
+    }
+    job_drop_work(job);
+    job->state = next;
+    job->state_since_ms = now_ms;
+}
+
+static void job_run(void *arg)
+{
+    struct rb_job *job = RB_CAST(rb_job, arg, JOB_MAGIC);
+
+    for (;;) {
+        enum job_state next = job_rows[job->state].step(job);
+
+        if (next == job->state)
+            return; /* waiting; someone will poke us */
+        job_enter(job, next);
+    }
+}
+
+/* Wake-ups come from anywhere, also from inside of other jobs: the job runs at the end of the turn. */
+void job_wake(void *arg)
+{
+    rb_job_poke(RB_CAST(rb_job, arg, JOB_MAGIC));
+}
+
+void rb_job_poke(struct rb_job *job)
+{
+    rb_task_queue(&job->run);
+}
+
+static int64_t job_deadline(const struct rb_job *job)
+{
+    return job->claimed ? rb_plan_deadline(&job->row, job->env->policy)
+                        : job->input.received_at + job->env->policy->retry_for_ms;
+}
+
+/* An outcome that cannot be written any more: the record itself is set aside, with the reason. */
+static enum job_state job_set_aside(struct rb_job *job)
+{
+    if (job->outcome == OUTCOME_DEAD_LETTER) { /* not even that is possible: somebody has to look */
+        rb_fail(&job->reason, RB_E_KAFKA_FATAL, job->error.detail, "a dead letter is refused: %.180s",
+                job->error.message);
+        job->env->on_fatal(&job->reason, job->env->fatal_arg);
+        return JOB_HALTED;
+    }
+    job->outcome = OUTCOME_DEAD_LETTER;
+    job->reason = job->error;
+    job_drop_work(job);
+    rb_job_poke(job); /* it may be EMITTING already */
+    return JOB_EMITTING;
+}
+
+/* What was refused for good, or has used up its budget: the outcome is a failure, to be written down. */
+static enum job_state job_give_up(struct rb_job *job)
+{
+    if (!job->claimed || job->state == JOB_EMITTING || (job->state == JOB_RECORDING && job->outcome == OUTCOME_FAILED))
+        return job_set_aside(job);
+    job->outcome = OUTCOME_FAILED;
+    job->reason = job->error;
+    if (job->error.class == RB_RETRYABLE && job->row.expires_at != RB_NO_LONG)
+        rb_fail(&job->reason, RB_E_EXPIRED, job->error.detail,
+                "the URL expired before the video could be fetched; last: %.150s", job->error.message);
+    job_drop_work(job);
+    rb_job_poke(job); /* it may be RECORDING already */
+    return JOB_RECORDING;
+}
+
+/* A step failed with job->error. Where to go from here? */
+enum job_state job_after_error(struct rb_job *job)
+{
+    int64_t pause_ms = rb_backoff_next_ms(&job->backoff, rb_random());
+    enum rb_next next = rb_outcome_next(&job->error, rb_clock_unix_ms(), pause_ms, job_deadline(job));
+
+    switch (next) {
+    case RB_NEXT_RETRY:
+    case RB_NEXT_WAIT:
+        if (next == RB_NEXT_WAIT)
+            pause_ms = RB_MIN(pause_ms, WAIT_MAX_MS);
+        rb_metrics_add(job->env->metrics, next == RB_NEXT_WAIT ? METRIC_WAITS : METRIC_RETRIES, 1);
+        rb_log_error(&job->about, next == RB_NEXT_WAIT ? RB_EV_JOB_WAITS : RB_EV_JOB_RESTS, &job->error,
+                     "state=%s try=%" PRId64 " retry_ms=%" PRId64, job_rows[job->state].name, job->tries.tries,
+                     pause_ms);
+        job->rest_to = job->state == JOB_TRANSFERRING || job->error.code == RB_E_SUPERSEDED ? JOB_PLANNING : job->state;
+        rb_timer_start(job->timer, pause_ms);
+        return JOB_RESTING;
+    case RB_NEXT_GIVE_UP:
+        return job_give_up(job);
+    case RB_NEXT_STOP:
+        job->env->on_fatal(&job->error, job->env->fatal_arg);
+        return JOB_HALTED;
+    }
+    RB_BUG("unknown next step");
+}
+
+enum job_state job_be_silent(struct rb_job *job, const char *because)
+{
+    rb_log(&job->about, RB_EV_JOB_SILENT, "because=%s", because);
+    rb_metrics_add(job->env->metrics, METRIC_SILENT, 1);
+    return JOB_DONE;
+}
+
+struct rb_job *rb_job_new(const struct rb_job_env *env, struct rb_message *message, enum rb_event event, void *owner)
+{
+    struct rb_job *job = rb_xalloc(sizeof(*job));
+
+    *job = (struct rb_job){
+        .magic = JOB_MAGIC,
+        .env = env,
+        .state = JOB_DECODING,
+        .state_since_ms = rb_clock_ms(),
+        .started_ms = rb_clock_ms(),
+        .message = message,
+        .event = event,
+        .owner = owner,
+        .tries = {.first_try_at = RB_NO_LONG, .last_try_at = RB_NO_LONG},
+        .sent = RB_POLL_WAIT,
+        .backoff = {.first_ms = env->retry_first_ms, .max_ms = env->retry_max_ms},
+    };
+    snprintf(job->about.text, sizeof(job->about.text), "topic=%s partition=%" PRId32 " offset=%" PRId64,
+             message->origin.topic, message->origin.partition, message->origin.offset);
+    rb_task_init(&job->run, env->loop, job_run, job);
+    job->timer = rb_timer_new(env->loop, job_wake, job);
+    rb_metrics_add(env->metrics, METRIC_JOBS, 1);
+    rb_job_poke(job);
+    return job;
+}
+
+void rb_job_free(struct rb_job *job)
+{
+    if (job == NULL)
+        return;
+    if (job->state == JOB_TRANSFERRING)
+        rb_metrics_add(job->env->metrics, METRIC_TRANSFERRING, -1);
+    rb_metrics_add(job->env->metrics, METRIC_JOBS, -1);
+    job_drop_work(job);
+    rb_slots_leave(job->env->slots, &job->slot);
+    rb_turns_leave(job->env->turns, &job->turn);
+    rb_task_done(&job->run);
+    rb_timer_free(job->timer);
+    rb_plan_free(job->plan);
+    rb_row_done(&job->row);
+    rb_input_done(&job->input);
+    rb_message_free(job->message);
+    job->magic = 0;
+    free(job);
+}
+
+const struct rb_message *rb_job_message(const struct rb_job *job)
+{
+    return job->message;
+}
+
+void *rb_job_owner(const struct rb_job *job)
+{
+    return job->owner;
+}
+
+bool rb_job_is_idle(const struct rb_job *job)
+{
+    return (TO(DECODING) | TO(LINING_UP) | TO(QUEUED) | TO(RESTING) | TO(HALTED)) & 1u << job->state;
+}
+
+const char *rb_job_state_name(const struct rb_job *job)
+{
+    return job_rows[job->state].name;
+}
+
+static int find_state(const char *name)
+{
+    for (int i = 0; i < JOB_STATE_COUNT; i++)
+        if (strcmp(job_rows[i].name, name) == 0)
+            return i;
+    RB_BUG("no such state");
+}
+
+bool rb_job_may_go(const char *from, const char *to)
+{
+    return (job_rows[find_state(from)].to & 1u << find_state(to)) != 0;
+}
+
+void rb_job_print_states(FILE *file)
+{
+    fputs("| state | while here it... | may go to |\n| --- | --- | --- |\n", file);
+    for (int i = 0; i < JOB_STATE_COUNT; i++) {
+        const char *comma = "";
+
+        fprintf(file, "| %s | %s | ", job_rows[i].name, job_rows[i].what);
+        for (int to = 0; to < JOB_STATE_COUNT; to++) {
+            if ((job_rows[i].to & 1u << to) == 0)
+                continue;
+            fprintf(file, "%s%s", comma, job_rows[to].name);
+            comma = ", ";
+        }
+        fputs(" |\n", file);
+    }
+}

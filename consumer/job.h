@@ -1,0 +1,106 @@
+/*
+ * job.h — one record's life, from its arrival to its offset.
+ *
+ * Way:  consume -> [job] -> plan -> transfer -> record -> emit
+ */
+#pragma once
+
+#include "common/metrics.h"
+#include "consumer/emit.h"
+#include "consumer/lines.h"
+#include "consumer/message.h"
+#include "consumer/record.h"
+#include "consumer/transfer.h"
+
+struct rb_job;
+
+/* What all jobs share. All borrowed for as long as jobs live. */
+struct rb_job_env {
+    struct rb_loop *loop;
+    struct rb_codec *codec;
+    struct rb_record *record;
+    const struct rb_transfer_config *transfer;
+    const struct rb_plan_policy *policy;
+    struct rb_emit *emit;
+    struct rb_turns *turns;
+    struct rb_slots *slots;
+    struct rb_metrics *metrics;
+    int64_t retry_first_ms;
+    int64_t retry_max_ms;
+
+    /* The record is finished: its offset may be committed. The job is to be freed, but not in this call. */
+    void (*on_finished)(struct rb_job *job, void *arg);
+    void *finished_arg;
+    /* The program cannot go on. */
+    void (*on_fatal)(const struct rb_error *err, void *arg);
+    void *fatal_arg;
+};
+
+/*
+ * Begin to work on a record.
+ *
+ * Takes:  message, owned by the job from now on; event, which event its topic carries; owner, borrowed, whatever the
+ *         caller wants to find again.
+ * Gives:  owned by the caller; rb_job_free it. It runs from the end of this turn on.
+ * Loop:   loop thread.
+ */
+struct rb_job *rb_job_new(const struct rb_job_env *env, struct rb_message *message, enum rb_event event, void *owner);
+
+/*
+ * Stop whatever it does and free it. What it had in the store but not in the database is removed. NULL is fine.
+ *
+ * Loop:   loop thread, outside of libcurl callbacks.
+ */
+void rb_job_free(struct rb_job *job);
+
+/*
+ * Look again, at the end of this turn: something that it may wait for has changed.
+ *
+ * Loop:   loop thread.
+ */
+void rb_job_poke(struct rb_job *job);
+
+/*
+ * The record that it works on.
+ *
+ * Gives:  borrowed from the job.
+ * Loop:   loop thread.
+ */
+const struct rb_message *rb_job_message(const struct rb_job *job);
+
+/*
+ * What rb_job_new was given.
+ *
+ * Gives:  borrowed, as it was.
+ * Loop:   loop thread.
+ */
+void *rb_job_owner(const struct rb_job *job);
+
+/*
+ * Would nothing be lost by dropping it now? So it is while it stands in line or rests.
+ *
+ * Loop:   loop thread.
+ */
+bool rb_job_is_idle(const struct rb_job *job);
+
+/*
+ * The name of its state.
+ *
+ * Gives:  static text.
+ * Loop:   loop thread.
+ */
+const char *rb_job_state_name(const struct rb_job *job);
+
+/*
+ * May a job go from one state to another? By their names, for tests.
+ *
+ * Loop:   pure, any thread.
+ */
+bool rb_job_may_go(const char *from, const char *to);
+
+/*
+ * Print the table of states as Markdown.
+ *
+ * Loop:   any thread.
+ */
+void rb_job_print_states(FILE *file);

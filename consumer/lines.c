@@ -1,0 +1,126 @@
+/*
+ * lines.c — the two queues that jobs stand in.
+ *
+ * Way:  job -> [lines]
+ */
+#include "consumer/lines.h"
+
+#define BUCKETS 4096 /* more than the records that are worked on at once */
+
+/* The first place of a key's line is in; the others wait in their order. Lines of one bucket stand behind each other. */
+struct rb_turns {
+    struct rb_place *buckets[BUCKETS];
+};
+
+struct rb_turns *rb_turns_new(void)
+{
+    return rb_xalloc(sizeof(struct rb_turns));
+}
+
+void rb_turns_free(struct rb_turns *turns)
+{
+    for (size_t i = 0; turns != NULL && i < BUCKETS; i++)
+        RB_ASSERT(turns->buckets[i] == NULL);
+    free(turns);
+}
+
+/* FNV-1a. */
+static struct rb_place **bucket_of(struct rb_turns *turns, const char *key)
+{
+    uint32_t hash = 2166136261u;
+
+    for (; *key != '\0'; key++)
+        hash = (hash ^ (uint8_t)*key) * 16777619u;
+    return &turns->buckets[hash % BUCKETS];
+}
+
+static void insert_last(struct rb_place **list, struct rb_place *place)
+{
+    while (*list != NULL)
+        list = &(*list)->next;
+    place->next = NULL;
+    *list = place;
+}
+
+static void unlink_place(struct rb_place **list, struct rb_place *place)
+{
+    while (*list != place) {
+        RB_ASSERT(*list != NULL);
+        list = &(*list)->next;
+    }
+    *list = place->next;
+    place->next = NULL;
+}
+
+bool rb_turns_enter(struct rb_turns *turns, struct rb_place *place)
+{
+    struct rb_place **bucket = bucket_of(turns, place->key);
+    bool taken = false;
+
+    RB_ASSERT(place->state == RB_PLACE_OUT);
+    for (const struct rb_place *other = *bucket; other != NULL; other = other->next)
+        taken = taken || strcmp(other->key, place->key) == 0;
+    insert_last(bucket, place);
+    place->state = taken ? RB_PLACE_WAITING : RB_PLACE_IN;
+    return !taken;
+}
+
+void rb_turns_leave(struct rb_turns *turns, struct rb_place *place)
+{
+    struct rb_place **bucket;
+    bool was_in = place->state == RB_PLACE_IN;
+    struct rb_place *next;
+
+    if (place->state == RB_PLACE_OUT)
+        return;
+    bucket = bucket_of(turns, place->key);
+    unlink_place(bucket, place);
+    place->state = RB_PLACE_OUT;
+    for (next = *bucket; was_in && next != NULL; next = next->next) {
+        if (strcmp(next->key, place->key) == 0) {
+            next->state = RB_PLACE_IN;
+            next->on_turn(next->arg);
+            return;
+        }
+    }
+}
+
+bool rb_slots_enter(struct rb_slots *slots, struct rb_place *place)
+{
+    struct rb_place **at = &slots->waiting;
+
+    RB_ASSERT(place->state == RB_PLACE_OUT);
+    if (slots->used < slots->max) {
+        slots->used++;
+        place->state = RB_PLACE_IN;
+        return true;
+    }
+    while (*at != NULL && (*at)->rank <= place->rank)
+        at = &(*at)->next;
+    place->next = *at;
+    *at = place;
+    place->state = RB_PLACE_WAITING;
+    return false;
+}
+
+void rb_slots_leave(struct rb_slots *slots, struct rb_place *place)
+{
+    struct rb_place *next = slots->waiting;
+
+    if (place->state == RB_PLACE_WAITING) {
+        unlink_place(&slots->waiting, place);
+        place->state = RB_PLACE_OUT;
+        return;
+    }
+    if (place->state == RB_PLACE_OUT)
+        return;
+    place->state = RB_PLACE_OUT;
+    if (next == NULL) {
+        slots->used--;
+        return;
+    }
+    slots->waiting = next->next;
+    next->next = NULL;
+    next->state = RB_PLACE_IN;
+    next->on_turn(next->arg);
+}

@@ -1,0 +1,348 @@
+/*
+ * main.c — reelbus-consumer: builds the parts, runs the loop, drains on SIGTERM.
+ *
+ * Way:  consumer
+ */
+#include <inttypes.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/httpd.h"
+#include "common/log.h"
+#include "common/version.h"
+#include "consumer/consume.h"
+#include "consumer/metrics_table.h"
+#include "consumer/options.h"
+#include "consumer/setup.h"
+#include "consumer/store_file.h"
+
+#define COMMON_ROW(name, type, default_, min, max, also, help)                                                         \
+    RB_OPTION_ROW(consumer_options, common.name, name, type, default_, min, max, also, help)
+#define CONSUMER_ROW(name, type, default_, min, max, also, help)                                                       \
+    RB_OPTION_ROW(consumer_options, name, name, type, default_, min, max, also, help)
+
+static const struct rb_option option_rows[] = {RB_COMMON_OPTIONS(COMMON_ROW) CONSUMER_OPTIONS(CONSUMER_ROW)};
+
+static const struct rb_option_command commands[] = {
+    {"run", "store videos until told to stop"},
+    {"setup", "make the tables, topics and schemas that are needed; safe to run again"},
+};
+
+static const struct rb_option_spec option_spec = {
+    .program = "reelbus-consumer",
+    .summary = "Stores the videos that are announced on Kafka, and announces where they are.",
+    .rows = option_rows,
+    .count = RB_COUNT(option_rows),
+    .values_bytes = sizeof(struct consumer_options),
+    .commands = commands,
+    .command_count = RB_COUNT(commands),
+    .examples = "Examples:\n"
+                "  reelbus-consumer setup --topic-partitions 12 --config /etc/reelbus/consumer.conf\n"
+                "  reelbus-consumer run --config /etc/reelbus/consumer.conf\n",
+};
+
+static const struct rb_metric metric_rows[] = {CONSUMER_METRICS(RB_METRIC_ROW)};
+
+static const enum rb_event written_events[] = {RB_EVENT_VIDEO_STORED, RB_EVENT_VIDEO_STORE_FAILED};
+
+#define APP_MAGIC     0x43415050u
+#define DRAIN_STEP_MS 20
+
+struct app {
+    uint32_t magic;
+    const struct consumer_options *options; /* borrowed */
+    struct rb_loop *loop;
+    struct rb_metrics metrics;
+    struct rb_pg *pg;
+    struct rb_record *record;
+    struct rb_codec *codec;
+    struct rb_emit *emit;
+    struct rb_store *store;
+    struct rb_http *media_http;
+    struct rb_plan_policy policy;
+    struct rb_transfer_config transfer;
+    struct rb_turns *turns;
+    struct rb_slots slots;
+    struct rb_consume *consume;
+    struct rb_route routes[3];
+    struct rb_httpd *httpd; /* NULL when metrics are not served */
+    struct rb_timer *drain;
+    int64_t drain_until_ms; /* 0 while it runs */
+    int exit_status;
+};
+
+static void on_codec_change(void *arg)
+{
+    struct app *app = RB_CAST(app, arg, APP_MAGIC);
+
+    if (app->consume != NULL)
+        rb_consume_poke(app->consume);
+}
+
+static void on_fatal(const struct rb_error *err, void *arg)
+{
+    struct app *app = RB_CAST(app, arg, APP_MAGIC);
+
+    if (app->exit_status == 0)
+        rb_log_error(NULL, RB_EV_FATAL, err, "");
+    app->exit_status = 1;
+    rb_loop_stop(app->loop);
+}
+
+static void open_database(struct app *app)
+{
+    const struct consumer_options *options = app->options;
+    const struct rb_pg_config config = {
+        .url = options->common.database_url,
+        .application_name = "reelbus-consumer",
+        .connect_timeout_ms = options->common.db_connect_timeout_ms,
+        .query_timeout_ms = options->common.db_timeout_ms,
+    };
+    const struct rb_record_names names = {&options->common, options->status_completed, options->status_failed};
+
+    app->pg = rb_pg_new(app->loop, &config);
+    app->record = rb_record_new(app->pg, &names);
+}
+
+static int open_output(struct app *app, struct rb_error *err)
+{
+    const struct rb_common_options *common = &app->options->common;
+    const struct rb_codec_config codec = {
+        .registry_url = common->schema_registry_url,
+        .registry_auth = common->schema_registry_auth,
+        .registry_register = common->schema_registry_register,
+        .topic_prefix = common->topic_prefix,
+        .writes = written_events,
+        .write_count = RB_COUNT(written_events),
+    };
+
+    app->codec = rb_codec_new(app->loop, &codec, on_codec_change, app);
+
+    const struct rb_emit_config emit = {
+        .kafka = {common->kafka_brokers, "reelbus-consumer", common->kafka},
+        .timeout_ms = app->options->publish_timeout_ms,
+        .codec = app->codec,
+        .topic_prefix = common->topic_prefix,
+        .group = app->options->group,
+    };
+
+    return rb_emit_new(app->loop, &emit, &app->emit, err);
+}
+
+static int open_transfers(struct app *app, struct rb_error *err)
+{
+    const struct consumer_options *options = app->options;
+    const struct rb_store_file_config store = {options->file_root, options->file_public_url};
+
+    app->policy = (struct rb_plan_policy){
+        .guard = {.https_only = options->source_https_only, .allow_private = options->source_allow_private},
+        .bucket = options->bucket,
+        .retry_for_ms = options->retry_for_ms,
+    };
+    RB_TRY(rb_guard_set_ports(&app->policy.guard, options->source_ports, err));
+    RB_TRY(rb_store_file_new(app->loop, &store, &app->store, err));
+    app->media_http = rb_http_new(app->loop, 0);
+    app->transfer = (struct rb_transfer_config){
+        .loop = app->loop,
+        .http = app->media_http,
+        .store = app->store,
+        .guard = &app->policy.guard,
+        .limits = {.max_bytes = options->video_max_bytes,
+                   .connect_timeout_ms = options->connect_timeout_ms,
+                   .low_speed_bytes = options->low_speed_bytes,
+                   .low_speed_ms = options->low_speed_ms,
+                   .timeout_ms = options->transfer_timeout_ms},
+        .queue_bytes = (size_t)options->queue_bytes,
+    };
+    app->slots.max = (size_t)options->transfers_max;
+    app->turns = rb_turns_new();
+    return 0;
+}
+
+static int open_input(struct app *app, struct rb_error *err)
+{
+    const struct consumer_options *options = app->options;
+    const struct rb_job_env env = {
+        .loop = app->loop,
+        .codec = app->codec,
+        .record = app->record,
+        .transfer = &app->transfer,
+        .policy = &app->policy,
+        .emit = app->emit,
+        .turns = app->turns,
+        .slots = &app->slots,
+        .metrics = &app->metrics,
+        .retry_first_ms = options->retry_first_ms,
+        .retry_max_ms = options->retry_max_ms,
+        .on_fatal = on_fatal,
+        .fatal_arg = app,
+    };
+    const struct rb_consume_config config = {
+        .kafka = {options->common.kafka_brokers, "reelbus-consumer", options->common.kafka},
+        .topic_prefix = options->common.topic_prefix,
+        .group = options->group,
+        .instance_id = options->group_instance_id,
+        .records_max = (size_t)options->records_max,
+        .commit_interval_ms = options->commit_interval_ms,
+    };
+
+    return rb_consume_new(&config, &env, &app->consume, err);
+}
+
+static void reply_text(struct rb_exchange *exchange, unsigned status, const char *type, const char *text)
+{
+    const struct rb_reply reply = {.status = status, .content_type = type, .body = text, .body_bytes = strlen(text)};
+
+    rb_exchange_reply(exchange, &reply);
+}
+
+static void serve_metrics(struct rb_exchange *exchange, void *arg)
+{
+    struct app *app = RB_CAST(app, arg, APP_MAGIC);
+    RB_AUTO_BUFFER text = {0};
+
+    rb_metrics_set(&app->metrics, METRIC_KAFKA_UP, rb_consume_is_up(app->consume));
+    rb_metrics_set(&app->metrics, METRIC_DB_UP, rb_pg_is_up(app->pg));
+    rb_metrics_print(&app->metrics, &text);
+    reply_text(exchange, 200, "text/plain; version=0.0.4", text.bytes);
+}
+
+static void serve_health(struct rb_exchange *exchange, void *arg)
+{
+    (void)arg;
+    reply_text(exchange, 200, "application/json", "{\"alive\":true}");
+}
+
+static void serve_ready(struct rb_exchange *exchange, void *arg)
+{
+    struct app *app = RB_CAST(app, arg, APP_MAGIC);
+    bool kafka = rb_consume_is_up(app->consume);
+    bool database = rb_pg_is_up(app->pg);
+    RB_AUTO_TEXT *text = rb_xprintf("{\"ready\":%s,\"kafka\":%s,\"database\":%s}", kafka && database ? "true" : "false",
+                                    kafka ? "true" : "false", database ? "true" : "false");
+
+    reply_text(exchange, kafka && database ? 200 : 503, "application/json", text);
+}
+
+static int open_http(struct app *app, struct rb_error *err)
+{
+    app->routes[0] = (struct rb_route){.method = "GET", .path = "/metrics", .fn = serve_metrics, .arg = app};
+    app->routes[1] = (struct rb_route){.method = "GET", .path = "/healthz", .fn = serve_health, .arg = app};
+    app->routes[2] = (struct rb_route){.method = "GET", .path = "/readyz", .fn = serve_ready, .arg = app};
+
+    const struct rb_httpd_config config = {
+        .listen = app->options->metrics_listen,
+        .routes = app->routes,
+        .route_count = RB_COUNT(app->routes),
+        .idle_timeout_ms = 30000,
+        .max_connections = 64,
+    };
+
+    return config.listen[0] != '\0' ? rb_httpd_new(app->loop, &config, &app->httpd, err) : 0;
+}
+
+/* Take nothing new, finish what was begun, then leave; at the latest when the time is up. */
+static void drain_step(void *arg)
+{
+    struct app *app = RB_CAST(app, arg, APP_MAGIC);
+
+    rb_consume_drain(app->consume);
+    if (rb_consume_count(app->consume) == 0 || rb_clock_ms() >= app->drain_until_ms)
+        rb_loop_stop(app->loop);
+    else
+        rb_timer_start(app->drain, DRAIN_STEP_MS);
+}
+
+static void on_signal(void *arg)
+{
+    struct app *app = RB_CAST(app, arg, APP_MAGIC);
+
+    if (app->drain_until_ms != 0) {
+        rb_loop_stop(app->loop); /* asked a second time: at once */
+        return;
+    }
+    rb_log(NULL, RB_EV_STOP, "reason=signal jobs=%zu", rb_consume_count(app->consume));
+    app->drain_until_ms = rb_clock_ms() + app->options->common.shutdown_ms;
+    rb_timer_start(app->drain, 0);
+}
+
+static int app_open(struct app *app, struct rb_error *err)
+{
+    RB_TRY(rb_log_set_level(app->options->common.log_level, err));
+    rb_metrics_init(&app->metrics, metric_rows, RB_COUNT(metric_rows));
+    app->loop = rb_loop_new();
+    app->drain = rb_timer_new(app->loop, drain_step, app);
+    rb_log(NULL, RB_EV_START, "program=reelbus-consumer version=%s pid=%d", RB_VERSION, (int)getpid());
+    open_database(app);
+    RB_TRY(open_transfers(app, err));
+    RB_TRY(open_output(app, err));
+    RB_TRY(open_input(app, err));
+    RB_TRY(open_http(app, err));
+    rb_loop_on_signal(app->loop, on_signal, app);
+    return 0;
+}
+
+static void app_close(struct app *app)
+{
+    rb_httpd_free(app->httpd);
+    rb_consume_free(app->consume);
+    rb_pg_free(app->pg);
+    rb_emit_free(app->emit);
+    rb_codec_free(app->codec);
+    rb_http_free(app->media_http);
+    if (app->store != NULL)
+        app->store->ops->free(app->store);
+    rb_record_free(app->record);
+    rb_turns_free(app->turns);
+    rb_timer_free(app->drain);
+    rb_loop_free(app->loop);
+    rb_metrics_done(&app->metrics);
+}
+
+static int run(const struct consumer_options *options)
+{
+    struct app app = {.magic = APP_MAGIC, .options = options};
+    struct rb_error err = {0};
+
+    if (app_open(&app, &err) < 0) {
+        rb_log_error(NULL, RB_EV_FATAL, &err, "");
+        app.exit_status = err.code == RB_E_BAD_OPTION ? 2 : 1;
+    } else {
+        rb_log(NULL, RB_EV_READY, "group=%s bucket=%s store=%s", options->group, options->bucket, app.store->ops->kind);
+        rb_loop_run(app.loop);
+        rb_log(NULL, RB_EV_STOPPED, "left=%zu", rb_consume_count(app.consume));
+    }
+    app_close(&app);
+    return app.exit_status;
+}
+
+static int run_setup(const struct consumer_options *options)
+{
+    struct rb_error err = {0};
+
+    if (rb_setup(options, &err) == 0)
+        return 0;
+    fprintf(stderr, "reelbus-consumer setup: %s\n", err.message);
+    return 1;
+}
+
+int main(int argc, char **argv)
+{
+    struct rb_options options = {0};
+    int status;
+
+    if (argc == 2 && strcmp(argv[1], "--show-job-states") == 0) {
+        rb_job_print_states(stdout);
+        return 0;
+    }
+    status = rb_options_read(&option_spec, argc, argv, environ, &options);
+    if (status >= 0)
+        return status;
+    signal(SIGPIPE, SIG_IGN);
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    status = strcmp(options.command, "setup") == 0 ? run_setup(options.values) : run(options.values);
+    curl_global_cleanup();
+    rb_options_done(&options);
+    return status;
+}

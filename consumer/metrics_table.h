@@ -1,0 +1,31 @@
+/*
+ * metrics_table.h — what reelbus-consumer counts.
+ *
+ * Way:  consumer
+ */
+#pragma once
+
+#include "common/metrics.h"
+
+/* clang-format off: one row, one line */
+#define CONSUMER_METRICS(X)                                                                                            \
+    X(STORED, COUNTER, "reelbus_videos_total", "outcome=\"stored\"", "Records by how the work on them ended")          \
+    X(FAILED, COUNTER, "reelbus_videos_total", "outcome=\"failed\"", "")                                               \
+    X(SILENT, COUNTER, "reelbus_videos_total", "outcome=\"silent\"", "")                                               \
+    X(DEAD_LETTER, COUNTER, "reelbus_videos_total", "outcome=\"dead_letter\"", "")                                     \
+    X(BYTES, COUNTER, "reelbus_stored_bytes_total", "", "Bytes of videos that were stored")                            \
+    X(TRIES, COUNTER, "reelbus_transfers_started_total", "", "Transfers that were started")                            \
+    X(RETRIES, COUNTER, "reelbus_retries_total", "why=\"error\"", "Pauses before a step was tried again")              \
+    X(WAITS, COUNTER, "reelbus_retries_total", "why=\"outage\"", "")                                                   \
+    X(JOBS, GAUGE, "reelbus_jobs", "", "Records that are worked on")                                                   \
+    X(TRANSFERRING, GAUGE, "reelbus_transfers", "", "Transfers that are running")                                      \
+    X(PARTITIONS, GAUGE, "reelbus_partitions", "", "Partitions that the group gave us")                                \
+    X(PAUSED, GAUGE, "reelbus_paused", "", "1 while no more records are taken, because enough are worked on")          \
+    X(KAFKA_UP, GAUGE, "reelbus_kafka_up", "", "1 when a broker is connected")                                         \
+    X(DB_UP, GAUGE, "reelbus_database_up", "", "1 when Postgres is connected")
+/* clang-format on */
+
+enum {
+    CONSUMER_METRICS(RB_METRIC_ENUM) /**/
+    METRIC_COUNT
+};

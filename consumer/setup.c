@@ -1,0 +1,189 @@
+/*
+ * setup.c — makes what reelbus needs.
+ *
+ * Way:  consumer setup
+ */
+#include "consumer/setup.h"
+
+#include <libpq-fe.h>
+#include <librdkafka/rdkafka.h>
+
+#include "common/clock.h"
+#include "common/codec.h"
+#include "common/embed.h"
+#include "common/errmap.h"
+#include "common/kafka.h"
+
+#define KAFKA_TIMEOUT_MS    30000
+#define REGISTRY_TIMEOUT_MS 30000
+#define REGISTRY_LOOK_MS    50
+
+RB_EMBED(sql_001, "deploy/sql/001_reelbus.sql");
+
+static void say(const char *step, const char *name, const char *result)
+{
+    printf("%-9s %-28s %s\n", step, name, result);
+    fflush(stdout);
+}
+
+static int run_sql(PGconn *conn, struct rb_error *err)
+{
+    PGresult *result;
+    const char *state;
+    int status = 0;
+
+    if (PQstatus(conn) != CONNECTION_OK)
+        return rb_fail(err, RB_E_DB_AWAY, 0, "cannot connect to Postgres: %.*s",
+                       (int)strcspn(PQerrorMessage(conn), "\n"), PQerrorMessage(conn));
+    PQclear(PQexec(conn, "SET client_min_messages = warning")); /* no notices about what is there already */
+    result = PQexec(conn, sql_001);
+    state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    if (PQresultStatus(result) != PGRES_COMMAND_OK)
+        status =
+            rb_fail(err, rb_errmap_sqlstate(state), 0, "001_reelbus.sql: the database answers %s: %s",
+                    state != NULL ? state : "without a state", PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
+    PQclear(result);
+    return status;
+}
+
+static int set_up_database(const struct consumer_options *options, struct rb_error *err)
+{
+    const char *const keywords[] = {"dbname", "fallback_application_name", "connect_timeout", NULL};
+    const char *const values[] = {options->common.database_url, "reelbus-consumer setup", "10", NULL};
+    PGconn *conn = PQconnectdbParams(keywords, values, 1);
+    int result = run_sql(conn, err);
+
+    PQfinish(conn);
+    if (result == 0)
+        say("database", "schema reelbus", "is there");
+    return result;
+}
+
+static int check_topics(rd_kafka_event_t *event, struct rb_error *err)
+{
+    size_t count = 0;
+    const rd_kafka_topic_result_t **results;
+
+    if (event == NULL)
+        return rb_fail(err, RB_E_KAFKA_AWAY, 0, "Kafka did not answer within %d s", KAFKA_TIMEOUT_MS / 1000);
+    if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return rb_fail(err, RB_E_KAFKA_AWAY, rd_kafka_event_error(event), "cannot make topics: %s",
+                       rd_kafka_event_error_string(event));
+    results = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
+    for (size_t i = 0; i < count; i++) {
+        rd_kafka_resp_err_t code = rd_kafka_topic_result_error(results[i]);
+
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+            say("topic", rd_kafka_topic_result_name(results[i]), "made");
+        else if (code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
+            say("topic", rd_kafka_topic_result_name(results[i]), "is there");
+        else
+            return rb_fail(err, RB_E_KAFKA_AWAY, code, "cannot make the topic '%s': %s",
+                           rd_kafka_topic_result_name(results[i]), rd_kafka_topic_result_error_string(results[i]));
+    }
+    return 0;
+}
+
+static int make_topics(rd_kafka_t *handle, rd_kafka_NewTopic_t **topics, size_t count, struct rb_error *err)
+{
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(handle);
+    rd_kafka_AdminOptions_t *admin = rd_kafka_AdminOptions_new(handle, RD_KAFKA_ADMIN_OP_CREATETOPICS);
+    char trouble[160];
+    rd_kafka_event_t *event;
+    int result;
+
+    rd_kafka_AdminOptions_set_request_timeout(admin, KAFKA_TIMEOUT_MS, trouble, sizeof(trouble));
+    rd_kafka_AdminOptions_set_operation_timeout(admin, KAFKA_TIMEOUT_MS, trouble, sizeof(trouble));
+    rd_kafka_CreateTopics(handle, topics, count, admin, queue);
+    event = rd_kafka_queue_poll(queue, KAFKA_TIMEOUT_MS + 1000);
+    result = check_topics(event, err);
+    if (event != NULL)
+        rd_kafka_event_destroy(event);
+    rd_kafka_AdminOptions_destroy(admin);
+    rd_kafka_queue_destroy(queue);
+    return result;
+}
+
+static void ignore_event(rd_kafka_event_t *event, void *arg)
+{
+    (void)event;
+    (void)arg;
+}
+
+static int set_up_topics(struct rb_loop *loop, const struct consumer_options *options, struct rb_error *err)
+{
+    const struct rb_kafka_config config = {options->common.kafka_brokers, "reelbus-setup", options->common.kafka};
+    rd_kafka_NewTopic_t *topics[RB_EVENT_COUNT + 1];
+    struct rb_kafka *kafka = NULL;
+    char trouble[160] = "";
+    int result;
+
+    RB_TRY(rb_kafka_open(loop, RD_KAFKA_PRODUCER, &config, NULL, ignore_event, NULL, &kafka, err));
+    for (size_t i = 0; i < RB_COUNT(topics); i++) {
+        RB_AUTO_TEXT *name = rb_xprintf("%s%s", options->common.topic_prefix,
+                                        i < RB_EVENT_COUNT ? rb_event_info(i)->topic : RB_DEAD_LETTER_TOPIC);
+
+        topics[i] = rd_kafka_NewTopic_new(name, (int)options->topic_partitions, (int)options->topic_replication,
+                                          trouble, sizeof(trouble));
+        if (topics[i] == NULL)
+            RB_BUG(trouble);
+    }
+    result = make_topics(rb_kafka_handle(kafka), topics, RB_COUNT(topics), err);
+    rd_kafka_NewTopic_destroy_array(topics, RB_COUNT(topics));
+    rb_kafka_close(kafka);
+    return result;
+}
+
+static void stop_loop(void *arg)
+{
+    rb_loop_stop(arg);
+}
+
+static int set_up_schemas(struct rb_loop *loop, const struct consumer_options *options, struct rb_error *err)
+{
+    enum rb_event all[RB_EVENT_COUNT];
+    const struct rb_codec_config config = {
+        .registry_url = options->common.schema_registry_url,
+        .registry_auth = options->common.schema_registry_auth,
+        .registry_register = options->common.schema_registry_register,
+        .topic_prefix = options->common.topic_prefix,
+        .writes = all,
+        .write_count = RB_EVENT_COUNT,
+    };
+
+    if (config.registry_url[0] == '\0') {
+        say("schemas", "no registry is configured", "single-object encoding");
+        return 0;
+    }
+    for (size_t i = 0; i < RB_EVENT_COUNT; i++)
+        all[i] = i;
+
+    struct rb_codec *codec = rb_codec_new(loop, &config, stop_loop, loop);
+    struct rb_timer *timer = rb_timer_new(loop, stop_loop, loop);
+
+    rb_timer_start(timer, REGISTRY_TIMEOUT_MS);
+    rb_loop_run(loop);
+
+    bool ready = rb_codec_is_ready(codec);
+
+    rb_timer_free(timer);
+    rb_codec_free(codec);
+    if (!ready)
+        return rb_fail(err, RB_E_REGISTRY_AWAY, 0, "the schema registry did not take all schemas within %d s",
+                       REGISTRY_TIMEOUT_MS / 1000);
+    say("schemas", "all", "are in the registry");
+    return 0;
+}
+
+int rb_setup(const struct consumer_options *options, struct rb_error *err)
+{
+    struct rb_loop *loop = rb_loop_new();
+    int result = set_up_database(options, err);
+
+    if (result == 0)
+        result = set_up_topics(loop, options, err);
+    if (result == 0)
+        result = set_up_schemas(loop, options, err);
+    rb_loop_free(loop);
+    return result;
+}

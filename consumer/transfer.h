@@ -1,0 +1,59 @@
+/*
+ * transfer.h — joins a download and a store by one byte queue; hashes and checks the bytes on their way.
+ *
+ * Way:  plan -> download -> [transfer] -> store
+ *
+ * Memory is the queue's, whatever the peers do: a store that is slow pauses the download.
+ */
+#pragma once
+
+#include "consumer/download.h"
+#include "consumer/plan.h"
+#include "consumer/store.h"
+
+/* Half of the queue and the largest piece that libcurl hands out fit into it, or a pause might never end. */
+#define RB_TRANSFER_QUEUE_MIN_BYTES (8 * CURL_MAX_WRITE_SIZE)
+
+struct rb_transfer;
+
+/* All of it borrowed for as long as transfers live. */
+struct rb_transfer_config {
+    struct rb_loop *loop;
+    struct rb_http *http;
+    struct rb_store *store;
+    const struct rb_guard *guard;
+    struct rb_download_limits limits;
+    size_t queue_bytes; /* RB_TRANSFER_QUEUE_MIN_BYTES or more */
+};
+
+struct rb_transfer_result {
+    int64_t bytes;
+    char sha256[65]; /* hexadecimal, in lower case */
+};
+
+/*
+ * Start a transfer.
+ *
+ * Takes:  plan, borrowed for as long as the transfer lives; on_change, called when rb_transfer_poll has a new answer.
+ * Gives:  owned by the caller; rb_transfer_free it.
+ * Loop:   loop thread, outside of libcurl callbacks.
+ */
+struct rb_transfer *rb_transfer_new(const struct rb_transfer_config *config, const struct rb_plan *plan,
+                                    rb_loop_fn on_change, void *arg);
+
+/*
+ * Move what can be moved, and say how it is going.
+ *
+ * Gives:  DONE with ret_result once the object is in the store, whole and for good.
+ * Fails:  as rb_download_poll and the store's poll do. Nothing is left in the store then.
+ * Loop:   loop thread, outside of libcurl callbacks.
+ */
+enum rb_poll rb_transfer_poll(struct rb_transfer *transfer, struct rb_transfer_result *ret_result,
+                              struct rb_error *err);
+
+/*
+ * Stop and free. NULL is fine.
+ *
+ * Loop:   loop thread, outside of libcurl callbacks.
+ */
+void rb_transfer_free(struct rb_transfer *transfer);
