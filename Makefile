@@ -1,0 +1,174 @@
+# reelbus: saves AI-generated videos before their URLs die.
+#
+#   make            build build/reelbus-producer and build/reelbus-consumer
+#   make run        install what is missing, build, start everything with sample videos, until Ctrl-C
+#   make test       install what is missing, build, run all tests
+#   make help       the other targets
+#
+# V=1 shows the commands. BUILD=asan and BUILD=tsan build with sanitizers, into build/asan and build/tsan.
+
+BUILD   ?= release
+CC      ?= gcc
+PREFIX  ?= /usr/local
+cores   := $(shell nproc)
+DESTDIR ?=
+
+ifeq ($(BUILD),release)
+out := build
+else
+out := build/$(BUILD)
+endif
+
+Q    := $(if $(V),,@)
+say   = $(if $(V),@:,@printf '  %-7s %s\n')
+
+libraries := rdkafka libcurl libpq avro-c libcrypto libuv libmicrohttpd jansson
+
+warnings := -Wall -Wextra -Wshadow -Wconversion -Werror -Wformat=2 -Wimplicit-fallthrough -Wstrict-prototypes \
+            -Wmissing-prototypes -Wpointer-arith -Wvla -Wunused-function -Wno-format-zero-length
+hardened := -fstack-protector-strong -fstack-clash-protection -fcf-protection=full -fno-delete-null-pointer-checks \
+            -fno-strict-overflow -fno-strict-aliasing -ftrivial-auto-var-init=zero -fPIE
+flags_release := -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
+flags_asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+flags_tsan    := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+link_release  := -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed
+link_asan     := -pie -fsanitize=address,undefined
+link_tsan     := -pie -fsanitize=thread -rdynamic
+
+ifeq ($(flags_$(BUILD)),)
+$(error BUILD is '$(BUILD)', expected release, asan or tsan)
+endif
+
+CFLAGS  ?=
+LDFLAGS ?=
+all_cflags  = -std=gnu17 -D_GNU_SOURCE -I. $(shell pkg-config --cflags $(libraries)) $(warnings) $(hardened) \
+              $(flags_$(BUILD)) $(CFLAGS)
+all_ldflags = $(link_$(BUILD)) $(LDFLAGS)
+all_libs    = $(shell pkg-config --libs $(libraries))
+# asked once, not for every file
+all_cflags := $(all_cflags)
+all_libs   := $(all_libs)
+
+common_c   := $(sort $(wildcard common/*.c))
+producer_c := $(sort $(wildcard producer/*.c))
+consumer_c := $(sort $(wildcard consumer/*.c))
+unit_c     := $(sort $(wildcard tests/unit/test_*.c))
+all_c      := $(common_c) $(producer_c) $(consumer_c) $(unit_c) tests/tsan/c11_threads.c
+
+objects      = $(patsubst %.c,$(out)/obj/%.o,$(1))
+extra_c     := $(if $(filter tsan,$(BUILD)),tests/tsan/c11_threads.c)
+producer_o  := $(call objects,$(common_c) $(producer_c) $(extra_c))
+consumer_o  := $(call objects,$(common_c) $(consumer_c) $(extra_c))
+parts_o     := $(filter-out %/main.o,$(sort $(producer_o) $(consumer_o)))
+programs    := $(out)/reelbus-producer $(out)/reelbus-consumer
+unit_tests  := $(patsubst tests/unit/%.c,$(out)/unit/%,$(unit_c))
+
+.PHONY: all run test unit lint format docs way asan tsan valgrind install clean help deps-build deps-run deps-test \
+        deps-lint deps-valgrind
+.DELETE_ON_ERROR:
+.SECONDARY:
+.SUFFIXES:
+
+all: $(programs) compile_commands.json
+
+$(out)/reelbus-producer: $(producer_o)
+	$(say) LINK $@
+	$(Q)$(CC) $(all_ldflags) -o $@ $^ $(all_libs)
+
+$(out)/reelbus-consumer: $(consumer_o)
+	$(say) LINK $@
+	$(Q)$(CC) $(all_ldflags) -o $@ $^ $(all_libs)
+
+$(out)/unit/%: $(out)/obj/tests/unit/%.o $(parts_o)
+	$(say) LINK $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(all_ldflags) -o $@ $^ $(all_libs) -lcmocka
+
+$(out)/obj/%.o: %.c $(out)/obj/flags
+	$(say) CC $<
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(all_cflags) -MMD -MP -c -o $@ $<
+
+# Changed flags build everything anew.
+$(out)/obj/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(all_cflags)' | cmp -s - $@ || echo '$(CC) $(all_cflags)' > $@
+.PHONY: FORCE
+
+# Files that become part of an object, which the compiler does not tell.
+$(out)/obj/common/events.o: $(wildcard schemas/*.avsc)
+$(out)/obj/producer/status.o: $(wildcard producer/page/*)
+$(out)/obj/consumer/setup.o: $(wildcard deploy/sql/*.sql)
+
+-include $(patsubst %.c,$(out)/obj/%.d,$(all_c))
+
+compile_commands.json: Makefile $(all_c)
+	$(Q)for file in $(all_c); do \
+	    printf '%s{"directory":"%s","file":"%s","command":"%s"}' "$${comma-[}" '$(CURDIR)' "$$file" \
+	        '$(CC) $(subst ",\",$(all_cflags)) -c '"$$file"; comma=,; done > $@; echo ']' >> $@
+
+run: deps-run
+	$(Q)$(MAKE) --no-print-directory -j$(cores) all
+	$(Q)deploy/local/run
+
+test: deps-test
+	$(Q)$(MAKE) --no-print-directory -j$(cores) BUILD=$(BUILD) all unit
+	$(Q)tests/run --build $(BUILD) $(TESTS)
+
+unit: $(unit_tests)
+
+lint: deps-lint
+	$(Q)tests/lint/lint
+
+format: deps-lint
+	$(Q)tests/lint/format
+
+docs: all
+	$(Q)deploy/docs
+
+way:
+	$(Q)tests/lint/way
+
+asan tsan:
+	$(Q)$(MAKE) --no-print-directory -j$(cores) BUILD=$@ all unit
+
+# Both programs under valgrind, through the tests of the whole way. Slow.
+valgrind: deps-test deps-valgrind
+	$(Q)$(MAKE) --no-print-directory -j$(cores) all unit
+	$(Q)mkdir -p build/valgrind
+	$(Q)for program in reelbus-producer reelbus-consumer; do \
+	    printf '#!/bin/sh\nexec valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite %s "$$@"\n' \
+	        '$(CURDIR)/build/'$$program > build/valgrind/$$program; chmod +x build/valgrind/$$program; done
+	$(Q)tests/run --e2e-only --build valgrind $(or $(TESTS),40_consume.py 60_download.py 80_record.py 90_whole_way.py)
+
+install: all
+	$(say) INSTALL $(DESTDIR)$(PREFIX)/bin
+	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/reelbus $(DESTDIR)$(PREFIX)/share/reelbus/schemas \
+	    $(DESTDIR)$(PREFIX)/share/reelbus/sql
+	$(Q)install -m 755 $(programs) $(DESTDIR)$(PREFIX)/bin
+	$(Q)install -m 644 README.md LICENSE deploy/options.md deploy/logs.md $(DESTDIR)$(PREFIX)/share/doc/reelbus
+	$(Q)install -m 644 schemas/*.avsc $(DESTDIR)$(PREFIX)/share/reelbus/schemas
+	$(Q)install -m 644 deploy/sql/*.sql $(DESTDIR)$(PREFIX)/share/reelbus/sql
+
+clean:
+	$(say) RM build
+	$(Q)rm -rf build compile_commands.json
+
+# Install what is missing. Fast when nothing is.
+deps-build deps-run deps-test deps-lint deps-valgrind:
+	$(Q)deploy/install-deps $(@:deps-%=%)
+
+help:
+	@echo 'make             build the two programs'
+	@echo 'make run         install, build, and store sample videos until Ctrl-C'
+	@echo 'make test        install, build, and run all tests; BUILD=asan under AddressSanitizer;'
+	@echo '                 TESTS="-k words" for some of them'
+	@echo 'make unit        build the unit tests'
+	@echo 'make lint        check the rules that machines can check'
+	@echo 'make format      format the files that differ from the last commit'
+	@echo 'make docs        generate deploy/options.md and the like'
+	@echo 'make way         print the way of the data through the files, and what is over size'
+	@echo 'make asan, tsan  build with sanitizers into build/asan, build/tsan'
+	@echo 'make valgrind    run the tests of the whole way under valgrind; slow'
+	@echo 'make install     into DESTDIR and PREFIX ($(PREFIX))'
+	@echo 'make clean       remove build/; .run/ holds the data of make run and stays'
