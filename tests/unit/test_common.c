@@ -1,0 +1,210 @@
+/* The small files of common/: buffer, clock, error, log, metrics, random, tables, trace. */
+#include "tests/unit/unit.h"
+
+#include "common/buffer.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/metrics.h"
+#include "common/random.h"
+#include "common/tables.h"
+#include "common/trace.h"
+
+static void a_buffer_grows_and_always_ends_in_a_nul(void **state)
+{
+    RB_AUTO_BUFFER buffer = {0};
+
+    (void)state;
+    for (int i = 0; i < 1000; i++)
+        rb_buffer_print(&buffer, "%d,", i);
+    assert_int_equal(buffer.used, 3890);
+    assert_int_equal(strlen(buffer.bytes), 3890);
+    rb_buffer_add(&buffer, "\0x", 2);
+    assert_int_equal(buffer.used, 3892);
+    assert_int_equal(buffer.bytes[3892], '\0');
+}
+
+static void an_empty_buffer_gives_empty_text(void **state)
+{
+    struct rb_buffer buffer = {0};
+    RB_AUTO_TEXT *text = rb_buffer_steal(&buffer);
+
+    (void)state;
+    assert_string_equal(text, "");
+}
+
+static void times_are_written_in_utc_with_milliseconds(void **state)
+{
+    char text[RB_TIME_TEXT_BYTES];
+
+    (void)state;
+    assert_string_equal(rb_clock_text(0, text), "1970-01-01T00:00:00.000Z");
+    assert_string_equal(rb_clock_text(1795372200123, text), "2026-11-22T18:30:00.123Z");
+}
+
+static void an_error_has_the_class_of_its_row(void **state)
+{
+    struct rb_error err = {0};
+
+    (void)state;
+    assert_int_equal(rb_fail(&err, RB_E_SOURCE_BUSY, 503, "cannot fetch '%s'", "x"), -1);
+    assert_int_equal(err.class, RB_RETRYABLE);
+    assert_int_equal(err.detail, 503);
+    assert_string_equal(err.message, "cannot fetch 'x'");
+    assert_string_equal(rb_code_name(err.code), "source_busy");
+    assert_string_equal(rb_class_name(err.class), "retryable");
+}
+
+static void every_code_has_a_name_and_a_meaning(void **state)
+{
+    (void)state;
+    for (int code = 0; code < RB_E_COUNT; code++) {
+        assert_true(strlen(rb_code_name((enum rb_code)code)) > 0);
+        assert_null(strpbrk(rb_code_name((enum rb_code)code), " ABCDEFGHIJKLMNOPQRSTUVWXYZ"));
+        assert_true(strlen(rb_code_what((enum rb_code)code)) > 10);
+    }
+}
+
+static void text_from_outside_stays_on_one_line_of_the_log(void **state)
+{
+    char quoted[RB_LOG_QUOTE_BYTES];
+    char large[2000];
+
+    (void)state;
+    assert_string_equal(rb_log_quote("say \"hi\"\\\n\x01", quoted), "\"say \\\"hi\\\"\\\\\\x0a\\x01\"");
+    assert_string_equal(rb_log_quote(NULL, quoted), "\"\"");
+    memset(large, '\n', sizeof(large) - 1);
+    large[sizeof(large) - 1] = '\0';
+    assert_true(strlen(rb_log_quote(large, quoted)) < RB_LOG_QUOTE_BYTES);
+}
+
+static void metrics_are_printed_as_prometheus_reads_them(void **state)
+{
+    static const struct rb_metric rows[] = {
+        {RB_METRIC_COUNTER, "a_total", "way=\"up\"", "What a counts"},
+        {RB_METRIC_COUNTER, "a_total", "way=\"down\"", ""},
+        {RB_METRIC_GAUGE, "b_bytes", "", "What b is"},
+    };
+    struct rb_metrics metrics;
+    RB_AUTO_BUFFER text = {0};
+
+    (void)state;
+    rb_metrics_init(&metrics, rows, RB_COUNT(rows));
+    rb_metrics_add(&metrics, 1, 3);
+    rb_metrics_set(&metrics, 2, -7);
+    rb_metrics_print(&metrics, &text);
+    assert_string_equal(text.bytes,
+                        "# HELP a_total What a counts\n# TYPE a_total counter\na_total{way=\"up\"} 0\n"
+                        "a_total{way=\"down\"} 3\n# HELP b_bytes What b is\n# TYPE b_bytes gauge\nb_bytes -7\n");
+    rb_metrics_done(&metrics);
+}
+
+static void uuids_are_read_in_either_case_and_written_in_lower(void **state)
+{
+    char text[RB_UUID_TEXT_BYTES];
+
+    (void)state;
+    assert_true(rb_uuid_parse("7F3A0C4E-9B1d-4c2f-8a5e-0123456789AB", text));
+    assert_string_equal(text, "7f3a0c4e-9b1d-4c2f-8a5e-0123456789ab");
+}
+
+static void what_is_no_uuid_is_refused(void **state)
+{
+    static const char *const wrong[] = {
+        "",
+        "7f3a0c4e",
+        "7f3a0c4e-9b1d-4c2f-8a5e-0123456789a",
+        "7f3a0c4e-9b1d-4c2f-8a5e-0123456789abc",
+        "7f3a0c4e+9b1d-4c2f-8a5e-0123456789ab",
+        "7f3a0c4e-9b1d-4c2f-8a5e-0123456789ag",
+        "{7f3a0c4e-9b1d-4c2f-8a5e-0123456789ab}",
+        "7f3a0c4e9b1d4c2f8a5e0123456789ab    ",
+        "7f3a0c4e-9b1d-4c2f-8a5e-01234567\xc3\xa9xx",
+    };
+
+    (void)state;
+    assert_false(rb_uuid_parse(NULL, NULL));
+    for (size_t i = 0; i < RB_COUNT(wrong); i++)
+        assert_false(rb_uuid_parse(wrong[i], NULL));
+}
+
+static void new_uuids_are_valid_and_different(void **state)
+{
+    char one[RB_UUID_TEXT_BYTES], two[RB_UUID_TEXT_BYTES];
+
+    (void)state;
+    assert_true(rb_uuid_parse(rb_uuid_new(one), NULL));
+    assert_int_equal(one[14], '4');
+    assert_string_not_equal(one, rb_uuid_new(two));
+}
+
+static void a_named_uuid_depends_on_the_name_alone(void **state)
+{
+    char one[RB_UUID_TEXT_BYTES], two[RB_UUID_TEXT_BYTES];
+
+    (void)state;
+    rb_uuid_of_name("video.stored/x/1", one);
+    assert_string_equal(one, rb_uuid_of_name("video.stored/x/1", two));
+    assert_string_not_equal(one, rb_uuid_of_name("video.stored/x/2", two));
+    assert_true(rb_uuid_parse(one, NULL));
+    assert_int_equal(one[14], '8');
+}
+
+static void names_of_the_application_are_quoted_into_sql(void **state)
+{
+    const struct rb_common_options options = {
+        .table = (char[]){"app.Video \"x\""},
+        .column_id = (char[]){"id"},
+        .column_user_id = (char[]){"user.id"},
+        .column_video_url = (char[]){"url"},
+        .column_status = (char[]){"status"},
+        .column_created_at = (char[]){"created_at"},
+    };
+    RB_AUTO_TEXT *sql = rb_tables_sql(&options, "SELECT h.{id}, {user_id}, '{other}' FROM {table} h");
+
+    (void)state;
+    assert_string_equal(sql, "SELECT h.\"id\", \"user.id\", '{other}' FROM \"app\".\"Video \"\"x\"\"\" h");
+}
+
+static void a_trace_goes_on_with_a_new_span(void **state)
+{
+    struct rb_trace trace;
+    char text[RB_TRACEPARENT_BYTES];
+
+    (void)state;
+    rb_trace_continue("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", &trace);
+    assert_string_equal(trace.trace_id, "4bf92f3577b34da6a3ce929d0e0e4736");
+    assert_string_not_equal(trace.span_id, "00f067aa0ba902b7");
+    assert_int_equal(rb_trace_parse(rb_trace_text(&trace, text), &trace), 0);
+}
+
+static void what_is_no_traceparent_begins_a_new_trace(void **state)
+{
+    static const char *const wrong[] = {
+        "",
+        "00",
+        "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+        "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
+        "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01more",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0g",
+    };
+    struct rb_trace trace, other;
+
+    (void)state;
+    for (size_t i = 0; i < RB_COUNT(wrong); i++)
+        assert_int_equal(rb_trace_parse(wrong[i], &trace), -1);
+    assert_int_equal(rb_trace_parse("01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more", &trace), 0);
+    rb_trace_continue(NULL, &trace);
+    rb_trace_continue("nonsense", &other);
+    assert_string_not_equal(trace.trace_id, other.trace_id);
+}
+
+UNIT_MAIN(T(a_buffer_grows_and_always_ends_in_a_nul), T(an_empty_buffer_gives_empty_text),
+          T(times_are_written_in_utc_with_milliseconds), T(an_error_has_the_class_of_its_row),
+          T(every_code_has_a_name_and_a_meaning), T(text_from_outside_stays_on_one_line_of_the_log),
+          T(metrics_are_printed_as_prometheus_reads_them), T(uuids_are_read_in_either_case_and_written_in_lower),
+          T(what_is_no_uuid_is_refused), T(new_uuids_are_valid_and_different),
+          T(a_named_uuid_depends_on_the_name_alone), T(names_of_the_application_are_quoted_into_sql),
+          T(a_trace_goes_on_with_a_new_span), T(what_is_no_traceparent_begins_a_new_trace))

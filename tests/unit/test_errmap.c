@@ -1,0 +1,87 @@
+#include "tests/unit/unit.h"
+
+#include <errno.h>
+
+#include "common/errmap.h"
+
+static void sqlstates_become_ours(void **state)
+{
+    static const struct {
+        const char *state;
+        enum rb_code code;
+    } rows[] = {
+        {NULL, RB_E_DB_AWAY},       {"08006", RB_E_DB_AWAY},    {"40001", RB_E_DB_AWAY},    {"40P01", RB_E_DB_AWAY},
+        {"53300", RB_E_DB_AWAY},    {"55P03", RB_E_DB_AWAY},    {"57P01", RB_E_DB_AWAY},    {"25006", RB_E_DB_AWAY},
+        {"22001", RB_E_DB_DATA},    {"22P02", RB_E_DB_DATA},    {"23505", RB_E_DB_DATA},    {"42P01", RB_E_DB_REFUSED},
+        {"42501", RB_E_DB_REFUSED}, {"28P01", RB_E_DB_REFUSED}, {"55006", RB_E_DB_REFUSED},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < RB_COUNT(rows); i++)
+        assert_string_equal(rb_code_name(rb_errmap_sqlstate(rows[i].state)), rb_code_name(rows[i].code));
+}
+
+static void answers_of_sources_become_ours(void **state)
+{
+    static const struct {
+        long status;
+        enum rb_code code;
+    } rows[] = {
+        {204, RB_E_SOURCE_ANSWER}, {400, RB_E_SOURCE_ANSWER}, {401, RB_E_SOURCE_DENIED}, {403, RB_E_SOURCE_DENIED},
+        {404, RB_E_SOURCE_GONE},   {410, RB_E_SOURCE_GONE},   {408, RB_E_SOURCE_BUSY},   {425, RB_E_SOURCE_BUSY},
+        {429, RB_E_SOURCE_BUSY},   {500, RB_E_SOURCE_BUSY},   {503, RB_E_SOURCE_BUSY},   {599, RB_E_SOURCE_BUSY},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < RB_COUNT(rows); i++)
+        assert_string_equal(rb_code_name(rb_errmap_source_status(rows[i].status)), rb_code_name(rows[i].code));
+}
+
+static void results_of_libcurl_become_ours(void **state)
+{
+    static const struct {
+        CURLcode result;
+        enum rb_code code;
+    } rows[] = {
+        {CURLE_UNSUPPORTED_PROTOCOL, RB_E_SOURCE_ANSWER},
+        {CURLE_URL_MALFORMAT, RB_E_URL_INVALID},
+        {CURLE_COULDNT_RESOLVE_HOST, RB_E_SOURCE_AWAY},
+        {CURLE_COULDNT_CONNECT, RB_E_SOURCE_AWAY},
+        {CURLE_PEER_FAILED_VERIFICATION, RB_E_SOURCE_AWAY},
+        {CURLE_PARTIAL_FILE, RB_E_SOURCE_CUT},
+        {CURLE_RECV_ERROR, RB_E_SOURCE_CUT},
+        {CURLE_GOT_NOTHING, RB_E_SOURCE_CUT},
+        {CURLE_OPERATION_TIMEDOUT, RB_E_SOURCE_SLOW},
+        {CURLE_BAD_CONTENT_ENCODING, RB_E_SOURCE_ENCODED},
+        {CURLE_WEIRD_SERVER_REPLY, RB_E_SOURCE_ANSWER},
+        {CURLE_FILESIZE_EXCEEDED, RB_E_TOO_LARGE},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < RB_COUNT(rows); i++)
+        assert_string_equal(rb_code_name(rb_errmap_source_curl(rows[i].result)), rb_code_name(rows[i].code));
+}
+
+static void errnos_of_the_file_store_become_ours(void **state)
+{
+    (void)state;
+    assert_int_equal(rb_errmap_store_errno(ENOSPC), RB_E_STORE_FULL);
+    assert_int_equal(rb_errmap_store_errno(EDQUOT), RB_E_STORE_FULL);
+    assert_int_equal(rb_errmap_store_errno(EACCES), RB_E_STORE_REFUSED);
+    assert_int_equal(rb_errmap_store_errno(EROFS), RB_E_STORE_REFUSED);
+    assert_int_equal(rb_errmap_store_errno(EIO), RB_E_STORE_AWAY);
+}
+
+static void codes_of_librdkafka_become_ours(void **state)
+{
+    (void)state;
+    assert_int_equal(rb_errmap_kafka(RD_KAFKA_RESP_ERR__QUEUE_FULL), RB_E_KAFKA_FULL);
+    assert_int_equal(rb_errmap_kafka(RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE), RB_E_KAFKA_REFUSED);
+    assert_int_equal(rb_errmap_kafka(RD_KAFKA_RESP_ERR__MSG_TIMED_OUT), RB_E_KAFKA_AWAY);
+    assert_int_equal(rb_errmap_kafka(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART), RB_E_KAFKA_AWAY);
+    assert_int_equal(rb_errmap_kafka(RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID), RB_E_GROUP_FENCED);
+    assert_int_equal(rb_errmap_kafka(RD_KAFKA_RESP_ERR__FENCED), RB_E_GROUP_FENCED);
+}
+
+UNIT_MAIN(T(sqlstates_become_ours), T(answers_of_sources_become_ours), T(results_of_libcurl_become_ours),
+          T(errnos_of_the_file_store_become_ours), T(codes_of_librdkafka_become_ours))

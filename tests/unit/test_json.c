@@ -1,0 +1,74 @@
+#include "tests/unit/unit.h"
+
+#include "common/json.h"
+
+static int parse(const char *text, struct rb_error *err)
+{
+    RB_AUTO_JSON *object = NULL;
+
+    return rb_json_parse(text, strlen(text), &object, err);
+}
+
+static void an_object_is_taken(void **state)
+{
+    RB_AUTO_JSON *object = NULL;
+    static const char text[] = "{\"a\": \"\xc3\xa9\", \"b\": [1, {\"c\": null}]}";
+
+    (void)state;
+    assert_works(rb_json_parse(text, strlen(text), &object, &err));
+    assert_string_equal(rb_json_text(object, "a"), "\xc3\xa9");
+    assert_null(rb_json_text(object, "b"));
+    assert_null(rb_json_text(object, "absent"));
+}
+
+static void what_is_no_object_is_refused(void **state)
+{
+    static const char *const wrong[] = {
+        "",
+        "null",
+        "1",
+        "\"x\"",
+        "[]",
+        "{",
+        "{}x",
+        "{\"a\":1,}",
+        "{'a':1}",
+        "{\"a\":1 \"b\":2}",
+        "{\"a\":01}",
+        "{\"a\":\"\\u0000\"}",
+        "{\"a\":\"\xff\"}",
+        "{\"a\":NaN}",
+        "{\"a\":1,\"a\":2}",
+        "{\"a\":\"\\ud800\"}",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < RB_COUNT(wrong); i++)
+        assert_fails(parse(wrong[i], &err), BAD_REQUEST);
+}
+
+static void depth_size_and_length_are_bounded(void **state)
+{
+    char deep[200] = "", wide[2000] = "{", *large = rb_xalloc(RB_JSON_MAX_TEXT_BYTES + 20);
+
+    (void)state;
+    for (int i = 0; i < RB_JSON_MAX_DEPTH; i++)
+        strcat(deep, "{\"a\":");
+    strcat(deep, "1");
+    for (int i = 0; i < RB_JSON_MAX_DEPTH; i++)
+        strcat(deep, "}");
+    assert_fails(parse(deep, &err), BAD_REQUEST);
+
+    for (int i = 0; i <= RB_JSON_MAX_KEYS; i++)
+        sprintf(wide + strlen(wide), "%s\"k%d\":1", i > 0 ? "," : "", i);
+    strcat(wide, "}");
+    assert_fails(parse(wide, &err), BAD_REQUEST);
+
+    sprintf(large, "{\"a\":\"%0*d\"}", RB_JSON_MAX_TEXT_BYTES + 1, 0);
+    assert_fails(parse(large, &err), BAD_REQUEST);
+    sprintf(large, "{\"a\":\"%0*d\"}", RB_JSON_MAX_TEXT_BYTES, 0);
+    assert_works(parse(large, &err));
+    free(large);
+}
+
+UNIT_MAIN(T(an_object_is_taken), T(what_is_no_object_is_refused), T(depth_size_and_length_are_bounded))
