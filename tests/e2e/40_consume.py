@@ -1,0 +1,108 @@
+"""What comes from Kafka is input like any other."""
+
+import io
+import uuid
+
+import confluent_kafka
+import fastavro
+from harness import SCHEMAS, fingerprint, wait_for
+
+
+def produce(bus, topic, value, key=b"key", headers=None):
+    producer = confluent_kafka.Producer({"bootstrap.servers": bus.common["REELBUS_KAFKA_BROKERS"]})
+    producer.produce(bus.prefix + topic, value, key, headers=headers or [])
+    assert producer.flush(30) == 0
+
+
+def encode(name, **event):
+    schema = SCHEMAS[name]
+    value = io.BytesIO()
+    fastavro.schemaless_writer(value, schema, event)
+    return b"\xc3\x01" + fingerprint(schema) + value.getvalue()
+
+
+def webhook_event(video_id, **more):
+    event = {"event_id": str(uuid.uuid4()), "video_id": video_id, "status": "completed", "scheme": "plain", "checked": True,
+             "received_at": 1_795_372_200_000, **more}  # fmt: skip
+    return encode("video_webhook_received", **event)
+
+
+def test_poison_goes_to_the_dead_letters_with_its_bytes_and_the_cause(bus):
+    bus.start_consumer()
+    poisons = [
+        b"", b"\0", b"not avro", b"\0\0\0\0\7what", b"\xc3\x01" + b"\0" * 8 + b"x",
+        b"\xc3\x01" + fingerprint(SCHEMAS["video_webhook_received"]),
+        webhook_event(str(uuid.uuid4()))[:-1], webhook_event(str(uuid.uuid4())) + b"\0",
+        webhook_event("no uuid"), webhook_event(str(uuid.uuid4()), status="melted"),
+        encode("video_deleted", event_id="e", video_id="v", reason="r", store="s", bucket="b", object_key="k", bytes=1,
+               deleted_at=1),
+    ]  # fmt: skip
+    for poison in poisons:
+        produce(bus, "video.webhook.received", poison, b"the key", [("mine", b"kept")])
+    produce(bus, "video.webhook.received", None)  # a tombstone
+    letters = wait_for(
+        lambda: (lambda found: found if len(found) == len(poisons) + 1 else None)(bus.records("video.store.dlq")), "all are out"
+    )
+    assert sorted(letter.value() or b"" for letter in letters) == sorted([*poisons, b""])
+    for letter in letters:
+        headers = dict(letter.headers())
+        assert headers["__connect.errors.topic"].decode() == bus.prefix + "video.webhook.received"
+        assert int(headers["__connect.errors.offset"]) >= 0 and int(headers["__connect.errors.partition"]) in range(3)
+        assert headers["reelbus.error.code"].decode() in ("bad_event", "unknown_schema")
+        assert headers["reelbus.error.message"] and headers["__connect.errors.exception.message"]
+        if letter.value():
+            assert letter.key() == b"the key" and headers["mine"] == b"kept"
+    bus.wait_until_finished()
+    assert bus.query("SELECT count(*) AS n FROM reelbus.video")[0]["n"] == 0
+
+
+def test_good_records_behind_poison_are_not_held_up(running):
+    produce(running, "video.webhook.received", b"poison")
+    video_id, provider_video = running.store_video()
+    running.assert_stored(video_id, provider_video)
+
+
+def test_a_poll_result_is_as_good_as_a_webhook(running):
+    video_id = running.insert_video()
+    provider_video = running.ask_for_video(video_id, call_back=False)
+    base = f"http://127.0.0.1:{running.stack.ports['provider']}"
+    event = {"event_id": str(uuid.uuid4()), "video_id": video_id, "provider": "sample", "provider_video_id": provider_video,
+             "polled_at": 1_795_372_200_000}  # fmt: skip
+    produce(running, "video.poll.result", encode("video_poll_result", status="in_progress", progress=40, **event))
+    running.wait_until_finished()
+    assert running.video_row(video_id)["state"] is None  # nothing to do yet
+    produce(running, "video.poll.result", encode("video_poll_result", status="completed", video_url=base + "/gone", **event))
+    failed = running.wait_for_event("video.store_failed", video_id)
+    assert (failed["provider"], failed["provider_video_id"], failed["code"]) == ("sample", provider_video, "source_gone")
+
+
+def test_webhook_and_poll_result_about_one_video_lead_to_one_outcome(running):
+    running.consumer.stop()
+    videos = {}
+    for _ in range(20):
+        video_id = running.insert_video()
+        videos[video_id] = running.ask_for_video(video_id)
+    received = wait_for(
+        lambda: (lambda found: found if len(found) == 20 else None)(running.events("video.webhook.received")), "all are in"
+    )
+    for event in received:
+        produce(running, "video.poll.result", encode(
+            "video_poll_result", event_id="e", video_id=event["video_id"], provider="sample", provider_video_id="p",
+            status="completed", video_url=event["video_url"], polled_at=1_795_372_200_000), event["video_id"])  # fmt: skip
+    running.start_consumer()
+    wait_for(lambda: len(running.events("video.stored")) >= 20, "all are stored")
+    running.wait_until_finished()
+    assert sorted(event["video_id"] for event in running.events("video.stored")) == sorted(videos)
+    for video_id, provider_video in videos.items():
+        running.assert_stored(video_id, provider_video)
+
+
+def test_more_records_than_may_be_worked_on_at_once_all_come_to_their_end(bus):
+    bus.start_producer()
+    videos = [bus.insert_video() for _ in range(60)]
+    for video_id in videos:
+        bus.webhook({"videoId": video_id, "status": "failed"})
+    bus.start_consumer(REELBUS_RECORDS_MAX=4)
+    wait_for(lambda: len(bus.events("video.store_failed")) == 60, "all are finished")
+    bus.wait_until_finished()
+    assert "reelbus_paused 0" in bus.consumer.get("/metrics").text

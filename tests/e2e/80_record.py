@@ -1,0 +1,130 @@
+"""The database: away, slow, in other hands; and what the frontend reads out of it."""
+
+import signal
+
+import pytest
+from harness import wait_for
+
+
+def status_of(bus, video_id):
+    answer = bus.producer.get("/api/video/status", params={"videoId": video_id})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_the_frontend_sees_a_video_on_its_way(running):
+    video_id = running.insert_video()
+    waiting = status_of(running, video_id)
+    assert (waiting["status"], waiting["storage"], waiting["videoUrl"]) == ("waiting", "none", None)
+    assert waiting["message"] == "Waiting for video..." and waiting["videoId"] == video_id
+    provider_video = running.ask_for_video(video_id, bytes_per_s=500_000, bytes=700_000)
+    processing = wait_for(
+        lambda: (lambda s: s if s["storage"] == "processing" else None)(status_of(running, video_id)), "it is processed"
+    )
+    assert processing["message"] == "Processing video storage..." and processing["status"] == "completed"
+    assert processing["videoUrl"] == running.video_row(video_id)["source_url"]  # playable at once
+    event, _ = running.assert_stored(video_id, provider_video)
+    stored = status_of(running, video_id)
+    assert (stored["storage"], stored["message"], stored["videoUrl"]) == ("stored", "Stored", event["video_url"])
+    assert stored["bytes"] == event["bytes"]
+
+
+def test_the_frontend_is_told_of_failures_in_plain_words(running):
+    video_id, _ = running.store_video(outcome="failed")
+    running.wait_for_event("video.store_failed", video_id)
+    failed = status_of(running, video_id)
+    assert (failed["status"], failed["storage"]) == ("failed", "none")
+    assert failed["message"] == "The video could not be generated: The prompt was refused."
+    video_id, _ = running.store_video(status=404)
+    running.wait_for_event("video.store_failed", video_id)
+    failed = status_of(running, video_id)
+    assert (failed["status"], failed["storage"], failed["error"]["code"]) == ("completed", "failed", "source_gone")
+    assert "could not be stored" in failed["message"] and failed["videoUrl"].startswith("http")
+
+
+def test_wrong_questions_get_clear_answers(running):
+    assert running.producer.get("/api/video/status").status_code == 400
+    assert running.producer.get("/api/video/status", params={"videoId": "x"}).json()["error"] == "videoId must be a UUID"
+    unknown = "00000000-0000-4000-8000-000000000000"
+    assert running.producer.get("/api/video/status", params={"videoId": unknown}).status_code == 404
+    assert running.producer.get("/api/videos", params={"limit": "many"}).status_code == 400
+
+
+def test_the_list_has_the_newest_first_and_those_that_wait(running):
+    done, provider_video = running.store_video()
+    running.assert_stored(done, provider_video)
+    waiting = running.insert_video()
+    videos = running.producer.get("/api/videos").json()["videos"]
+    assert {video["videoId"]: video["storage"] for video in videos} == {done: "stored", waiting: "none"}
+    assert len(running.producer.get("/api/videos", params={"limit": 1}).json()["videos"]) == 1
+
+
+@pytest.fixture
+def postgres(stack):
+    """Postgres, to be killed and started again."""
+    yield stack
+    stack.processes["postgres"].send(signal.SIGCONT)
+    if not stack.processes["postgres"].alive():
+        stack.start_postgres()
+
+
+def test_a_database_that_restarts_during_a_transfer_loses_nothing(running, postgres):
+    video_id, provider_video = running.store_video(bytes_per_s=500_000, bytes=700_000)
+    wait_for(lambda: running.objects(), "the transfer has begun")
+    postgres.processes["postgres"].stop(signal.SIGQUIT)  # immediate: as a crash
+    wait_for(lambda: "code=db_away" in running.consumer.log, "the consumer waits for the database")
+    assert running.producer.get("/api/videos").status_code == 503
+    postgres.start_postgres()
+    running.assert_stored(video_id, provider_video)
+    wait_for(lambda: running.producer.get("/api/videos").status_code == 200, "the producer is back too")
+    assert running.events("video.store_failed") == []
+
+
+def test_a_database_that_hangs_is_given_up_in_time_and_taken_back(running, postgres):
+    running.consumer.stop()
+    consumer = running.start_consumer(REELBUS_DB_TIMEOUT_MS="500ms", REELBUS_DB_CONNECT_TIMEOUT_MS="500ms")
+    with running.connect() as connection:
+        connection.execute("BEGIN")
+        connection.execute("LOCK TABLE reelbus.video IN ACCESS EXCLUSIVE MODE")
+        video_id, provider_video = running.store_video()
+        wait_for(lambda: "no answer from Postgres" in consumer.log, "it gives up waiting")
+        connection.execute("ROLLBACK")
+    running.assert_stored(video_id, provider_video)
+
+
+def test_a_table_that_is_missing_is_waited_for_and_named(running):
+    running.query("ALTER TABLE reelbus.video RENAME TO elsewhere")
+    video_id, provider_video = running.store_video()
+    wait_for(lambda: "code=db_refused" in running.consumer.log, "it says so")
+    assert "42P01" in running.consumer.log
+    running.query("ALTER TABLE reelbus.elsewhere RENAME TO video")
+    running.assert_stored(video_id, provider_video)
+
+
+def test_a_table_with_other_names_works_too(bus):
+    bus.query('CREATE TABLE public."Clips" ("clipId" uuid PRIMARY KEY, owner text, link text, phase text, born timestamptz DEFAULT now())')
+    names = {"REELBUS_TABLE": "public.Clips", "REELBUS_COLUMN_ID": "clipId", "REELBUS_COLUMN_USER_ID": "owner",
+             "REELBUS_COLUMN_VIDEO_URL": "link", "REELBUS_COLUMN_STATUS": "phase", "REELBUS_COLUMN_CREATED_AT": "born",
+             "REELBUS_STATUS_COMPLETED": "ready"}  # fmt: skip
+    bus.common.update(names)
+    bus.start_producer()
+    bus.start_consumer()
+    video_id = "11111111-2222-4333-8444-555555555555"
+    bus.query('INSERT INTO "Clips" ("clipId", owner) VALUES (%s, %s)', video_id, "user_7")
+    bus.ask_for_video(video_id)
+    event = bus.wait_for_event("video.stored", video_id)
+    (row,) = bus.query('SELECT * FROM "Clips"')
+    assert (row["phase"], row["link"]) == ("ready", event["video_url"])
+    assert event["object_key"] == f"user_7/{video_id}.mp4"
+    assert bus.producer.get("/api/videos").json()["videos"][0]["storage"] == "stored"
+
+
+def test_an_id_that_cannot_be_part_of_a_key_is_a_clear_failure(bus):
+    bus.query("ALTER TABLE video_history ALTER COLUMN user_id TYPE text")
+    bus.start_producer()
+    bus.start_consumer()
+    bus.user = "../../etc"
+    video_id, _ = bus.store_video()
+    event = bus.wait_for_event("video.store_failed", video_id)
+    assert (event["class"], event["code"]) == ("policy", "bad_event") and "user id" in event["message"]
+    assert bus.objects() == []

@@ -1,0 +1,35 @@
+"""Fixtures: one stack for all tests, one namespace of it for each test."""
+
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import harness
+
+
+def pytest_addoption(parser):
+    parser.addoption("--build", default="release", help="release, asan or tsan")
+
+
+@pytest.fixture(scope="session")
+def stack(request):
+    with harness.test_stack() as running:
+        yield running
+
+
+@pytest.fixture
+def bus(request, stack):
+    """reelbus with topics, a database and a store of its own; nothing runs yet."""
+    bus = harness.Bus(stack, request.node.name, harness.binaries(request.config.getoption("--build")))
+    yield bus
+    bus.close()
+
+
+@pytest.fixture
+def running(bus):
+    """And with a producer and a consumer."""
+    bus.start_producer()
+    bus.start_consumer()
+    return bus

@@ -1,0 +1,360 @@
+"""What the tests do to reelbus, and how they look at what came of it: through clients that share no code with it."""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+
+import confluent_kafka
+import fastavro
+import psycopg
+import psycopg.rows
+import requests
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "deploy/local"))
+import stack as local
+
+SECRET = "canary-webhook-secret"
+SCHEMAS = {path.stem: fastavro.parse_schema(json.loads(path.read_text())) for path in (ROOT / "schemas").glob("*.avsc")}
+WAIT_S = 60
+
+# Which schema belongs to which topic.
+TOPICS = {
+    "video.webhook.received": "video_webhook_received",
+    "video.poll.result": "video_poll_result",
+    "video.stored": "video_stored",
+    "video.store_failed": "video_store_failed",
+    "video.deleted": "video_deleted",
+    "video.store.retry": "video_store_retry",
+}
+
+
+def binaries(build):
+    return ROOT / "build" if build == "release" else ROOT / "build" / build
+
+
+def wait_for(condition, what, wait_s=WAIT_S):
+    """Wait until a condition is truthy and give its value. The only way in which tests wait."""
+    deadline = time.monotonic() + wait_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {wait_s} s: {what}")
+        time.sleep(0.02)
+
+
+def fingerprint(schema):
+    """CRC-64-AVRO by fastavro, as the bytes of a single-object prefix."""
+    form = fastavro.schema.to_parsing_canonical_form(schema)
+    return bytes.fromhex(fastavro.schema.fingerprint(form, "CRC-64-AVRO"))
+
+
+@contextlib.contextmanager
+def test_stack():
+    """Kafka, Postgres and the sample provider, on ports of their own, for as long as the tests run."""
+    folder = ROOT / ".run/tests" / os.environ.get("PYTEST_XDIST_WORKER", "one")
+    shutil.rmtree(folder, ignore_errors=True)
+    stack = local.Stack(folder, local.free_ports(), attached=True)
+    try:
+        stack.start_postgres()
+        stack.create_database("template_app")
+        stack.start_kafka()
+        stack.start_provider("--bytes", str(1 << 20))
+        yield stack
+    finally:
+        stack.stop_all()
+
+
+class Program:
+    """One of our programs, running."""
+
+    def __init__(self, bus, name, command, env, port):
+        self.bus = bus
+        self.port = port
+        self.process = bus.stack.spawn(name, command, env)
+
+    @property
+    def log(self):
+        return pathlib.Path(self.process.log).read_text(errors="replace")
+
+    def url(self, path):
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def get(self, path, **arguments):
+        return requests.get(self.url(path), timeout=30, **arguments)
+
+    def is_ready(self):
+        assert self.process.alive(), f"ended with {self.process.status}: {self.process.tail(30)}"
+        try:
+            return self.get("/readyz").status_code == 200
+        except requests.ConnectionError:
+            return False
+
+    def kill(self):
+        self.process.send(signal.SIGKILL)
+        wait_for(lambda: not self.process.alive(), "killed")
+
+    def stop(self):
+        """End it as an operator does. It must end by itself, with status 0, and without a complaint of a sanitizer."""
+        if self.process.alive():
+            assert self.process.stop(signal.SIGTERM, 40), f"did not stop: {self.process.tail()}"
+            assert self.process.status == 0, f"ended with {self.process.status}: {self.process.tail(40)}"
+        log = self.log
+        assert "Sanitizer" not in log and "runtime error" not in log, self.process.tail(60)
+        assert "ev=bug" not in log, self.process.tail(20)
+        assert SECRET not in log and "canary" not in log
+
+
+class Bus:
+    count = 0
+
+    def __init__(self, stack, name, programs):
+        Bus.count += 1
+        self.stack = stack
+        self.number = f"t{Bus.count}"
+        self.prefix = f"{self.number}."
+        self.programs = programs
+        self.folder = stack.folder / "bus" / f"{Bus.count:03d}-{re.sub(r'[^a-z0-9_]+', '-', name)[:60]}"
+        self.store = self.folder / "store"
+        self.folder.mkdir(parents=True)
+        self.started = []
+        self.user = str(uuid.uuid4())
+        stack.psql(f'CREATE DATABASE "{self.number}" TEMPLATE template_app', "postgres")
+        self.database_url = stack.database_url(self.number)
+        self.common = {
+            "REELBUS_KAFKA_BROKERS": f"127.0.0.1:{stack.ports['kafka']}",
+            "REELBUS_KAFKA": "statistics.interval.ms=100",
+            "REELBUS_TOPIC_PREFIX": self.prefix,
+            "DATABASE_URL": self.database_url,
+            "ASAN_OPTIONS": "detect_leaks=1",
+            "TSAN_OPTIONS": f"suppressions={ROOT / 'tests/tsan.supp'}",
+            "LSAN_OPTIONS": f"suppressions={ROOT / 'tests/lsan.supp'}:print_suppressions=0",
+        }
+        self.setup()
+
+    # -- programs -------------------------------------------------------------------------------------------------
+
+    def run(self, program, *arguments, env=None):
+        """Run a program to its end."""
+        return subprocess.run([self.programs / program, *arguments], env={**os.environ, **self.common, **(env or {})},
+                              capture_output=True, text=True, timeout=120)  # fmt: skip
+
+    def setup(self, **options):
+        done = self.run("reelbus-consumer", "setup", "--topic-partitions", "3", env=options)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def start(self, program, port, options, wait):
+        begun = Program(self, f"bus/{self.folder.name}/{program}-{len(self.started)}", [self.programs / program],
+                        {**self.common, **{name: str(value) for name, value in options.items()}}, port)  # fmt: skip
+        self.started.append(begun)
+        if wait:
+            wait_for(begun.is_ready, f"{program} is ready: {begun.process.tail()}")
+        return begun
+
+    def start_producer(self, wait=True, **options):
+        port = local.free_ports()["producer"]
+        defaults = {
+            "REELBUS_LISTEN": f"127.0.0.1:{port}",
+            "REELBUS_MEDIA_DIR": self.store,
+            "VIDEO_WEBHOOK_SECRET": SECRET,
+        }
+        self.producer = self.start("reelbus-producer", port, {**defaults, **options}, wait)
+        return self.producer
+
+    def start_consumer(self, wait=True, **options):
+        port = local.free_ports()["metrics"]
+        defaults = {
+            "REELBUS_METRICS_LISTEN": f"127.0.0.1:{port}",
+            "REELBUS_FILE_ROOT": self.store,
+            "REELBUS_FILE_PUBLIC_URL": f"http://127.0.0.1:{getattr(self, 'producer', None) and self.producer.port or 1}/media/",
+            "REELBUS_SOURCE_PORTS": "any",
+            "REELBUS_SOURCE_ALLOW_PRIVATE": "true",
+            "REELBUS_GROUP": f"{self.number}-group",
+            "REELBUS_GROUP_INSTANCE_ID": "one",
+            "REELBUS_RETRY_FIRST_MS": "50ms",
+            "REELBUS_RETRY_MAX_MS": "200ms",
+            "REELBUS_COMMIT_INTERVAL_MS": "50ms",
+        }
+        self.consumer = self.start("reelbus-consumer", port, {**defaults, **options}, wait)
+        return self.consumer
+
+    def close(self):
+        try:
+            for program in reversed(self.started):
+                if program.process.status != -signal.SIGKILL:
+                    program.stop()
+        finally:
+            for program in self.started:
+                program.process.send(signal.SIGKILL)
+
+    # -- the application and its provider ----------------------------------------------------------------------------
+
+    def connect(self):
+        return psycopg.connect(self.database_url, autocommit=True, row_factory=psycopg.rows.dict_row)
+
+    def query(self, sql, *values):
+        with self.connect() as connection:
+            cursor = connection.execute(sql, values)
+            return cursor.fetchall() if cursor.description else None
+
+    def insert_video(self, prompt="a test"):
+        rows = self.query("INSERT INTO video_history (user_id, prompt) VALUES (%s, %s) RETURNING id::text", self.user, prompt)
+        return rows[0]["id"]
+
+    def video_row(self, video_id):
+        """The application's row and ours, side by side."""
+        rows = self.query("SELECT h.video_url, h.status, v.* FROM video_history h LEFT JOIN reelbus.video v"
+                          " ON v.video_id = h.id WHERE h.id = %s", video_id)  # fmt: skip
+        return rows[0]
+
+    def provider(self, method, path, **arguments):
+        headers = {"Authorization": "Bearer " + local.PROVIDER_KEY}
+        return requests.request(method, f"http://127.0.0.1:{self.stack.ports['provider']}{path}", headers=headers,
+                                timeout=60, **arguments)  # fmt: skip
+
+    def ask_for_video(self, video_id, call_back=True, **behaviour):
+        """Ask the provider for a video; it calls our webhook by itself. Gives the provider's id."""
+        request = {"prompt": "a test", "metadata": {"videoId": video_id}, "behaviour": {"generate_s": 0, **behaviour}}
+        if call_back:
+            request["webhook"] = {"url": self.producer.url("/api/webhook/video-complete"), "secret": SECRET}
+        answer = self.provider("POST", "/v1/videos", json=request)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["id"]
+
+    def source_bytes(self, provider_video):
+        answer = self.provider("GET", f"/v1/videos/{provider_video}/content")
+        assert answer.status_code == 200
+        return answer.content
+
+    def store_video(self, **behaviour):
+        """One video, all the way: insert, generate, webhook. Gives its id and the provider's."""
+        video_id = self.insert_video()
+        return video_id, self.ask_for_video(video_id, **behaviour)
+
+    def webhook(self, body, secret=SECRET, headers=None, path="/api/webhook/video-complete"):
+        """Call our webhook as a sender of our own choosing."""
+        all_headers = {"Content-Type": "application/json", **({"x-webhook-secret": secret} if secret else {}), **(headers or {})}
+        data = body if isinstance(body, (bytes, str)) else json.dumps(body)
+        return requests.post(self.producer.url(path), data=data, headers=all_headers, timeout=60)
+
+    # -- what came of it -------------------------------------------------------------------------------------------
+
+    def object_path(self, video_id):
+        return self.store / "videos" / self.user / f"{video_id}.mp4"
+
+    def objects(self):
+        """All files in the store, finished or not."""
+        return sorted(str(path.relative_to(self.store)) for path in self.store.rglob("*") if path.is_file())
+
+    def records(self, topic, isolation="read_committed"):
+        """All records of a topic that are there now."""
+        consumer = confluent_kafka.Consumer({
+            "bootstrap.servers": self.common["REELBUS_KAFKA_BROKERS"], "group.id": str(uuid.uuid4()),
+            "enable.auto.commit": False, "isolation.level": isolation, "enable.partition.eof": True,
+        })  # fmt: skip
+        try:
+            partitions = consumer.list_topics(self.prefix + topic, 20).topics[self.prefix + topic].partitions
+            consumer.assign([confluent_kafka.TopicPartition(self.prefix + topic, number, 0) for number in partitions])
+            records, open_partitions = [], set(partitions)
+            while open_partitions:
+                record = consumer.poll(20)
+                assert record is not None, f"Kafka gives nothing for {topic}"
+                if record.error() is None:
+                    records.append(record)
+                elif record.error().code() == confluent_kafka.KafkaError._PARTITION_EOF:
+                    open_partitions.discard(record.partition())
+                else:
+                    raise confluent_kafka.KafkaException(record.error())
+            return records
+        finally:
+            consumer.close()
+
+    def decode(self, topic, record):
+        """Single-object encoding, by fastavro: the fingerprint must be that of our schema."""
+        schema = SCHEMAS[TOPICS[topic]]
+        value = record.value()
+        assert value[:2] == b"\xc3\x01" and value[2:10] == fingerprint(schema)
+        stream = io.BytesIO(value[10:])
+        event = fastavro.schemaless_reader(stream, schema)
+        assert stream.read() == b""
+        return event
+
+    def events(self, topic, video_id=None):
+        events = [self.decode(topic, record) for record in self.records(topic)]
+        return [event for event in events if video_id in (None, event["video_id"])]
+
+    def wait_for_event(self, topic, video_id, wait_s=WAIT_S):
+        """The one event about a video; more than one is a failure."""
+        events = wait_for(lambda: self.events(topic, video_id), f"{topic} of {video_id}", wait_s)
+        assert len(events) == 1, events
+        return events[0]
+
+    def assert_stored(self, video_id, provider_video):
+        """Row, object and event agree, and the bytes are the source's."""
+        event = self.wait_for_event("video.stored", video_id)
+        source = self.source_bytes(provider_video)
+        digest = hashlib.sha256(source).hexdigest()
+        row = self.video_row(video_id)
+        assert self.object_path(video_id).read_bytes() == source
+        assert (row["state"], row["status"]) == ("stored", "completed")
+        assert row["bytes"] == event["bytes"] == len(source)
+        assert row["sha256"] == event["sha256"] == digest
+        assert row["video_url"] == row["stored_url"] == event["video_url"]
+        assert row["source_url"] == event["source_url"]
+        assert row["object_key"] == event["object_key"] == f"{self.user}/{video_id}.mp4"
+        assert event["bucket"] == "videos" and event["store"] == "file" and event["user_id"] == self.user
+        return event, row
+
+    def assert_not_stored(self, video_id, code, failure_class):
+        """A failure leaves no object and no row that points at one, and the original URL where it was."""
+        event = self.wait_for_event("video.store_failed", video_id)
+        row = self.video_row(video_id)
+        assert (event["code"], event["class"]) == (code, failure_class), event["message"]
+        assert (row["error_code"], row["error_class"], row["state"]) == (code, failure_class, "failed")
+        assert row["status"] == "failed" and row["video_url"] == row["source_url"] == event["source_url"]
+        assert row["stored_url"] is None and row["object_key"] is None
+        assert self.objects() == [] and self.events("video.stored", video_id) == []
+        return event, row
+
+    def committed(self):
+        """Offset that the group has committed and end of the log, summed over the input topics."""
+        consumer = confluent_kafka.Consumer({"bootstrap.servers": self.common["REELBUS_KAFKA_BROKERS"],
+                                             "group.id": f"{self.number}-group"})  # fmt: skip
+        try:
+            total = end = 0
+            for topic in ("video.webhook.received", "video.poll.result"):
+                partitions = [confluent_kafka.TopicPartition(self.prefix + topic, number) for number in range(3)]
+                for partition in consumer.committed(partitions, timeout=20):
+                    total += max(partition.offset, 0)
+                    end += consumer.get_watermark_offsets(partition, timeout=20)[1]
+            return total, end
+        finally:
+            consumer.close()
+
+    def wait_until_finished(self):
+        wait_for(lambda: len(set(self.committed())) == 1, "all records are finished and committed")
+
+
+def raw_http(port, request, wait_s=10):
+    """Send bytes, read until the other side closes or has sent a whole answer."""
+    with socket.create_connection(("127.0.0.1", port), timeout=wait_s) as connection:
+        connection.sendall(request)
+        connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        while piece := connection.recv(65536):
+            answer += piece
+        return answer
