@@ -6,6 +6,7 @@ nothing but Python.
 
 import ctypes
 import dataclasses
+import hashlib
 import json
 import os
 import pathlib
@@ -238,31 +239,27 @@ log.cleaner.dedupe.buffer.size=16777216
 
     # -- Postgres ---------------------------------------------------------------------------------------------------
 
-    def postgres_wrapper(self):
-        """Postgres refuses to run as root. Then it runs as the user of its package, or, where that one may not look
-        into our folder, as nobody in a user namespace, who is root outside of it."""
+    def place_postgres(self):
+        """Where Postgres keeps its data, and how it is started. It refuses to run as root: then it runs as the user of its
+        package, and where that one may not look into our folder (as into root's home), the data lies in /var/tmp."""
+        folder = self.folder / "postgres"
         if os.geteuid() != 0:
-            return []
-        data = self.folder / "postgres"
-        data.mkdir(parents=True, exist_ok=True)
+            return folder, []
         as_postgres = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]
-        if shutil.which("setpriv") and subprocess.run(
-            [*as_postgres, "test", "-x", str(data)], capture_output=True
-        ).returncode == 0:
-            subprocess.run(["chown", "-R", "postgres:postgres", str(data)], check=True)
-            return [*as_postgres, *(["--pdeathsig", "INT"] if self.attached else [])]
-        in_namespace = ["unshare", "--user", "--map-user=65534", "--map-group=65534"]
-        if subprocess.run([*in_namespace, "true"], capture_output=True).returncode == 0:
-            subprocess.run(["chown", "-R", "root:root", str(data)], check=True)
-            return [*in_namespace, *(["setpriv", "--pdeathsig", "INT"] if self.attached else [])]
-        raise StackError(
-            f"Postgres does not run as root, and no other user may look into {data}. Run this as an ordinary user, or "
-            "from a folder that all may read."
-        )
+        folder.mkdir(parents=True, exist_ok=True)
+        if subprocess.run([*as_postgres, "test", "-x", folder], capture_output=True).returncode != 0:
+            digest = hashlib.sha256(str(self.folder).encode()).hexdigest()[:12]
+            folder = pathlib.Path(f"/var/tmp/reelbus-postgres-{digest}")
+            folder.mkdir(mode=0o700, exist_ok=True)
+            if folder.is_symlink() or folder.owner() not in ("root", "postgres"):
+                raise StackError(f"{folder} belongs to {folder.owner()}; remove it, or run this from a folder that all may read")
+            self.say(f"Postgres may not look into {self.folder}; its data is in {folder}")
+        subprocess.run(["chown", "-R", "postgres:postgres", folder], check=True)
+        return folder, [*as_postgres, *(["--pdeathsig", "INT"] if self.attached else [])]
 
     def begin_postgres(self):
-        wrapper = self.postgres_wrapper()
-        data = self.folder / "postgres/data"
+        folder, wrapper = self.place_postgres()
+        data = folder / "data"
         if not (data / "PG_VERSION").exists():
             shutil.rmtree(data, ignore_errors=True)
             made = subprocess.run(
