@@ -1,5 +1,6 @@
 """Options, setup, health, and how the programs end."""
 
+import concurrent.futures
 import hashlib
 import os
 import signal
@@ -101,16 +102,13 @@ def test_the_producer_answers_what_it_has_taken_before_it_stops(running):
     with running.connect() as connection:  # the lookup has to wait for this lock
         connection.execute("BEGIN")
         connection.execute("LOCK TABLE video_history IN ACCESS EXCLUSIVE MODE")
-        with subprocess.Popen(
-            ["curl", "-s", "-H", f"x-webhook-secret: {SECRET}", "-H", "content-type: application/json", "-d",
-             f'{{"videoId":"{video_id}","status":"failed"}}', running.producer.url("/api/webhook/video-complete")],
-            stdout=subprocess.PIPE, text=True,
-        ) as sender:  # fmt: skip
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            sender = pool.submit(running.webhook, {"videoId": video_id, "status": "failed"})
             wait_for(lambda: "reelbus_webhooks_in_flight 1" in running.producer.get("/metrics").text, "it is in flight")
             running.producer.process.send(signal.SIGTERM)
             wait_for(lambda: "ev=stop " in running.producer.log, "it was asked to stop")
             connection.execute("ROLLBACK")
-            assert sender.communicate(timeout=30)[0] == '{"success":true}'
+            assert sender.result(30).json() == {"success": True}
     wait_for(lambda: not running.producer.process.alive(), "it stops")
     assert running.producer.process.status == 0 and postgres.alive()
     assert len(running.events("video.webhook.received", video_id)) == 1
