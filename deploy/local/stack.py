@@ -248,14 +248,21 @@ log.cleaner.dedupe.buffer.size=16777216
         as_postgres = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]
         folder.mkdir(parents=True, exist_ok=True)
         if subprocess.run([*as_postgres, "test", "-x", folder], capture_output=True).returncode != 0:
-            digest = hashlib.sha256(str(self.folder).encode()).hexdigest()[:12]
-            folder = pathlib.Path(f"/var/tmp/reelbus-postgres-{digest}")
+            folder = self.other_postgres_folder()
             folder.mkdir(mode=0o700, exist_ok=True)
             if folder.is_symlink() or folder.owner() not in ("root", "postgres"):
                 raise StackError(f"{folder} belongs to {folder.owner()}; remove it, or run this from a folder that all may read")
             self.say(f"Postgres may not look into {self.folder}; its data is in {folder}")
         subprocess.run(["chown", "-R", "postgres:postgres", folder], check=True)
         return folder, [*as_postgres, *(["--pdeathsig", "INT"] if self.attached else [])]
+
+    def other_postgres_folder(self):
+        return pathlib.Path("/var/tmp/reelbus-postgres-" + hashlib.sha256(str(self.folder).encode()).hexdigest()[:12])
+
+    def wipe(self):
+        """Remove all data. Nothing may be running."""
+        for folder in (self.folder, self.other_postgres_folder()):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def begin_postgres(self):
         folder, wrapper = self.place_postgres()

@@ -66,8 +66,8 @@ def fingerprint(schema):
 def test_stack():
     """Kafka, Postgres and the sample provider, on ports of their own, for as long as the tests run."""
     folder = ROOT / ".run/tests" / os.environ.get("PYTEST_XDIST_WORKER", "one")
-    shutil.rmtree(folder, ignore_errors=True)
     stack = local.Stack(folder, local.free_ports(), attached=True)
+    stack.wipe()
     try:
         stack.start_postgres()
         stack.create_database("template_app")
@@ -76,6 +76,7 @@ def test_stack():
         yield stack
     finally:
         stack.stop_all()
+        shutil.rmtree(stack.other_postgres_folder(), ignore_errors=True)
 
 
 class Program:
