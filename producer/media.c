@@ -5,6 +5,7 @@
  */
 #include "producer/media.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -12,7 +13,8 @@
 #include <unistd.h>
 
 #include "common/beneath.h"
-#include "common/units.h"
+
+#define FILE_MAX_BYTES (INT64_C(1) << 53)
 
 int rb_media_init(const char *dir, struct rb_media *ret_media, struct rb_error *err)
 {
@@ -51,31 +53,36 @@ static int open_below(int dir_fd, const char *path, struct stat *ret_info)
 
 enum range { RANGE_ALL, RANGE_PART, RANGE_BAD };
 
+/* A number at *at, which moves behind it; -1 when there is none. What is too large for a file becomes the largest one. */
+static int64_t take_number(const char **at)
+{
+    int64_t number = -1;
+
+    for (; isdigit((unsigned char)**at); (*at)++)
+        number = number > FILE_MAX_BYTES ? FILE_MAX_BYTES : RB_MAX(number, 0) * 10 + (**at - '0');
+    return number;
+}
+
 /* "bytes=a-b", "bytes=a-" and "bytes=-n". Anything else, several ranges too, counts as no range: all is sent. */
 static enum range parse_range(const char *header, int64_t size, int64_t *ret_first, int64_t *ret_count)
 {
-    char first[24] = "", last[24] = "";
-    int64_t from = 0, to = size - 1;
-    int used = 0;
-
     if (header == NULL || strncmp(header, "bytes=", 6) != 0)
         return RANGE_ALL;
-    header += 6;
-    if (sscanf(header, "%20[0-9]-%20[0-9]%n", first, last, &used) == 2 && header[used] == '\0') {
-        if (rb_units_parse_number(first, &from) < 0 || rb_units_parse_number(last, &to) < 0 || to < from)
-            return RANGE_ALL;
-    } else if (sscanf(header, "%20[0-9]-%n", first, &used) == 1 && used > 0 && header[used] == '\0') {
-        if (rb_units_parse_number(first, &from) < 0)
-            return RANGE_ALL;
-    } else if (sscanf(header, "-%20[0-9]%n", last, &used) == 1 && header[used] == '\0') {
-        if (rb_units_parse_number(last, &to) < 0)
-            return RANGE_ALL;
-        from = RB_MAX(size - to, 0);
-        to = to == 0 ? -1 : size - 1;
-    } else {
+
+    const char *at = header + 6;
+    int64_t from = take_number(&at);
+    bool dashed = *at++ == '-';
+    int64_t to = dashed ? take_number(&at) : -1;
+
+    if (!dashed || *at != '\0' || (from < 0 && to < 0) || (from >= 0 && to >= 0 && to < from))
         return RANGE_ALL;
+    if (from < 0 && to == 0)
+        return RANGE_BAD; /* the last nothing */
+    if (from < 0) {
+        from = RB_MAX(size - to, 0);
+        to = size - 1;
     }
-    to = RB_MIN(to, size - 1);
+    to = to < 0 ? size - 1 : RB_MIN(to, size - 1);
     if (from > to)
         return RANGE_BAD;
     *ret_first = from;
