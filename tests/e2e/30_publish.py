@@ -53,9 +53,10 @@ def test_without_kafka_the_sender_is_told_to_come_again_and_nothing_is_lost(runn
     assert running.producer.get("/healthz").status_code == 200
     start()
     wait_for(lambda: running.webhook(body).status_code == 200, "it is answered 200 again")
-    running.wait_for_event("video.store_failed", video_id)
+    wait_for(lambda: running.events("video.store_failed", video_id), "it is announced")
     running.wait_until_finished()
-    assert len(running.events("video.store_failed", video_id)) == 1
+    ids = {event["event_id"] for event in running.events("video.store_failed", video_id)}
+    assert len(ids) == 1  # an event whose acknowledgement Kafka took with it may come again, as what it is: a repeat
 
 
 def test_a_kafka_that_hangs_is_answered_in_time(running, stopped_kafka):
