@@ -15,6 +15,19 @@ struct rb_codec {
     struct rb_registry *registry; /* NULL when there is none */
 };
 
+struct rb_codec_config rb_codec_config_of(const struct rb_common_options *options, const enum rb_event *writes,
+                                          size_t write_count)
+{
+    return (struct rb_codec_config){
+        .registry_url = options->schema_registry_url,
+        .registry_auth = options->schema_registry_auth,
+        .registry_register = options->schema_registry_register,
+        .topic_prefix = options->topic_prefix,
+        .writes = writes,
+        .write_count = write_count,
+    };
+}
+
 struct rb_codec *rb_codec_new(struct rb_loop *loop, const struct rb_codec_config *config, rb_loop_fn on_change,
                               void *arg)
 {

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "common/common_options.h"
 #include "common/events.h"
 #include "common/loop.h"
 
@@ -19,6 +20,15 @@ struct rb_codec_config {
     const enum rb_event *writes; /* the events that this program writes */
     size_t write_count;
 };
+
+/*
+ * What the options that both programs have say about it.
+ *
+ * Takes:  options, writes, borrowed for as long as the result is used.
+ * Loop:   pure, any thread.
+ */
+struct rb_codec_config rb_codec_config_of(const struct rb_common_options *options, const enum rb_event *writes,
+                                          size_t write_count);
 
 /*
  * Make a codec.

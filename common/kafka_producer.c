@@ -201,11 +201,6 @@ int rb_producer_send(struct rb_producer *producer, const struct rb_record *recor
     return rb_fail(err, rb_errmap_kafka(code), code, "cannot send to '%s': %s", record->topic, rd_kafka_err2str(code));
 }
 
-size_t rb_producer_pending(const struct rb_producer *producer)
-{
-    return producer->pending;
-}
-
 bool rb_producer_is_up(const struct rb_producer *producer)
 {
     return rb_kafka_is_up(producer->kafka);

@@ -64,13 +64,6 @@ RB_MUST_CHECK int rb_producer_send(struct rb_producer *producer, const struct rb
                                    void *arg, struct rb_error *err);
 
 /*
- * How many records are on their way.
- *
- * Loop:   loop thread.
- */
-size_t rb_producer_pending(const struct rb_producer *producer);
-
-/*
  * Is a broker connected?
  *
  * Loop:   loop thread.

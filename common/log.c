@@ -72,7 +72,10 @@ RB_PRINTF(2, 3) static void line_add(struct line *line, const char *format, ...)
     va_end(args);
 }
 
-static void line_begin(struct line *line, const struct rb_log_about *about, const struct event_row *row)
+/* What every line begins with: when, what, about whom, and the facts of whoever logs. */
+RB_PRINTF(4, 0)
+static void line_begin(struct line *line, const struct rb_log_about *about, const struct event_row *row,
+                       const char *format, va_list args)
 {
     char now[RB_TIME_TEXT_BYTES];
     char name[32];
@@ -82,6 +85,9 @@ static void line_begin(struct line *line, const struct rb_log_about *about, cons
     line_add(line, "ts=%s level=%s ev=%s", rb_clock_text(rb_clock_unix_ms(), now), level_names[row->level], name);
     if (about != NULL && about->text[0] != '\0')
         line_add(line, " %s", about->text);
+    if (format[0] != '\0')
+        line_add(line, " ");
+    line_vadd(line, format, args);
 }
 
 static void line_write(struct line *line)
@@ -105,11 +111,8 @@ void rb_log(const struct rb_log_about *about, enum rb_log_event event, const cha
 
     if (row->level > shown_level)
         return;
-    line_begin(&line, about, row);
-    if (format[0] != '\0')
-        line_add(&line, " ");
     va_start(args, format);
-    line_vadd(&line, format, args);
+    line_begin(&line, about, row, format, args);
     va_end(args);
     line_write(&line);
 }
@@ -124,11 +127,8 @@ void rb_log_error(const struct rb_log_about *about, enum rb_log_event event, con
 
     if (row->level > shown_level)
         return;
-    line_begin(&line, about, row);
-    if (format[0] != '\0')
-        line_add(&line, " ");
     va_start(args, format);
-    line_vadd(&line, format, args);
+    line_begin(&line, about, row, format, args);
     va_end(args);
     line_add(&line, " code=%s", rb_code_name(err->code));
     if (err->detail != 0)

@@ -292,6 +292,16 @@ static void on_timer(void *arg)
     }
 }
 
+struct rb_pg_config rb_pg_config_of(const struct rb_common_options *options, const char *application_name)
+{
+    return (struct rb_pg_config){
+        .url = options->database_url,
+        .application_name = application_name,
+        .connect_timeout_ms = options->db_connect_timeout_ms,
+        .query_timeout_ms = options->db_timeout_ms,
+    };
+}
+
 struct rb_pg *rb_pg_new(struct rb_loop *loop, const struct rb_pg_config *config)
 {
     struct rb_pg *pg = rb_xalloc(sizeof(*pg));

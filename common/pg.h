@@ -9,6 +9,7 @@
 
 #include <libpq-fe.h>
 
+#include "common/common_options.h"
 #include "common/loop.h"
 
 struct rb_pg;
@@ -28,6 +29,14 @@ struct rb_pg_config {
  *         the query may have been carried out or not. DB_REFUSED, DB_DATA: it was not carried out.
  */
 typedef void (*rb_pg_fn)(const PGresult *result, const struct rb_error *err, void *arg);
+
+/*
+ * What the options that both programs have say about it.
+ *
+ * Takes:  options, application_name, borrowed for as long as the result is used.
+ * Loop:   pure, any thread.
+ */
+struct rb_pg_config rb_pg_config_of(const struct rb_common_options *options, const char *application_name);
 
 /*
  * Begin to connect, and go on trying until rb_pg_free.

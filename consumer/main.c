@@ -93,12 +93,7 @@ static void on_fatal(const struct rb_error *err, void *arg)
 static void open_database(struct app *app)
 {
     const struct consumer_options *options = app->options;
-    const struct rb_pg_config config = {
-        .url = options->common.database_url,
-        .application_name = "reelbus-consumer",
-        .connect_timeout_ms = options->common.db_connect_timeout_ms,
-        .query_timeout_ms = options->common.db_timeout_ms,
-    };
+    const struct rb_pg_config config = rb_pg_config_of(&options->common, "reelbus-consumer");
     const struct rb_record_names names = {&options->common, options->status_completed, options->status_failed};
 
     app->pg = rb_pg_new(app->loop, &config);
@@ -108,14 +103,7 @@ static void open_database(struct app *app)
 static int open_output(struct app *app, struct rb_error *err)
 {
     const struct rb_common_options *common = &app->options->common;
-    const struct rb_codec_config codec = {
-        .registry_url = common->schema_registry_url,
-        .registry_auth = common->schema_registry_auth,
-        .registry_register = common->schema_registry_register,
-        .topic_prefix = common->topic_prefix,
-        .writes = written_events,
-        .write_count = RB_COUNT(written_events),
-    };
+    const struct rb_codec_config codec = rb_codec_config_of(common, written_events, RB_COUNT(written_events));
 
     app->codec = rb_codec_new(app->loop, &codec, on_codec_change, app);
 

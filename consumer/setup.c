@@ -142,14 +142,7 @@ static void stop_loop(void *arg)
 static int set_up_schemas(struct rb_loop *loop, const struct consumer_options *options, struct rb_error *err)
 {
     enum rb_event all[RB_EVENT_COUNT];
-    const struct rb_codec_config config = {
-        .registry_url = options->common.schema_registry_url,
-        .registry_auth = options->common.schema_registry_auth,
-        .registry_register = options->common.schema_registry_register,
-        .topic_prefix = options->common.topic_prefix,
-        .writes = all,
-        .write_count = RB_EVENT_COUNT,
-    };
+    const struct rb_codec_config config = rb_codec_config_of(&options->common, all, RB_EVENT_COUNT);
 
     if (config.registry_url[0] == '\0') {
         say("schemas", "no registry is configured", "single-object encoding");

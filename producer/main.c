@@ -71,12 +71,7 @@ static void on_codec_change(void *arg)
 
 static void open_database(struct app *app)
 {
-    const struct rb_pg_config config = {
-        .url = app->options->common.database_url,
-        .application_name = "reelbus-producer",
-        .connect_timeout_ms = app->options->common.db_connect_timeout_ms,
-        .query_timeout_ms = app->options->common.db_timeout_ms,
-    };
+    const struct rb_pg_config config = rb_pg_config_of(&app->options->common, "reelbus-producer");
 
     app->pg = rb_pg_new(app->loop, &config);
     app->lookup = rb_lookup_new(app->loop, app->pg, &app->options->common);
@@ -85,14 +80,7 @@ static void open_database(struct app *app)
 static int open_kafka(struct app *app, struct rb_error *err)
 {
     const struct rb_common_options *common = &app->options->common;
-    const struct rb_codec_config codec = {
-        .registry_url = common->schema_registry_url,
-        .registry_auth = common->schema_registry_auth,
-        .registry_register = common->schema_registry_register,
-        .topic_prefix = common->topic_prefix,
-        .writes = written_events,
-        .write_count = RB_COUNT(written_events),
-    };
+    const struct rb_codec_config codec = rb_codec_config_of(common, written_events, RB_COUNT(written_events));
 
     app->codec = rb_codec_new(app->loop, &codec, on_codec_change, app);
 
