@@ -9,6 +9,7 @@
 
 struct rb_httpd;
 struct rb_exchange; /* one request and its answer */
+struct rb_stream;   /* an answer whose body comes bit by bit */
 
 /*
  * Serve one request whose body is complete. It answers with rb_exchange_reply now, or keeps the exchange and answers
@@ -25,11 +26,20 @@ struct rb_route {
     void *arg; /* borrowed */
 };
 
+/*
+ * Look at every request as soon as its head is there, before its body is read and before a route is looked for: for
+ * what concerns all routes, such as limits and CORS. It may call rb_exchange_add_header.
+ * Gives: true when it has answered; no route sees the request then.
+ */
+typedef bool (*rb_httpd_filter_fn)(struct rb_exchange *exchange, void *arg);
+
 struct rb_httpd_config {
     const char *listen;            /* "127.0.0.1:8080", "[::1]:8080", "*:8080" */
     const struct rb_route *routes; /* borrowed for as long as the server lives */
     size_t route_count;
-    int64_t idle_timeout_ms; /* connections that send nothing for so long are closed */
+    rb_httpd_filter_fn before; /* NULL for none */
+    void *before_arg;          /* borrowed */
+    int64_t idle_timeout_ms;   /* connections that send nothing for so long are closed */
     int64_t max_connections;
 };
 
@@ -62,7 +72,15 @@ RB_MUST_CHECK int rb_httpd_new(struct rb_loop *loop, const struct rb_httpd_confi
                                struct rb_error *err);
 
 /*
- * Accept no more connections; what is in flight goes on.
+ * The port that it listens on: what the system chose when port 0 was asked for.
+ *
+ * Gives:  0 when it does not listen on a port any more.
+ * Loop:   loop thread.
+ */
+unsigned rb_httpd_port(const struct rb_httpd *httpd);
+
+/*
+ * Accept no more connections; what is in flight goes on, streams end.
  *
  * Loop:   loop thread.
  */
@@ -81,6 +99,14 @@ size_t rb_httpd_pending(const struct rb_httpd *httpd);
  * Loop:   loop thread, not from a route.
  */
 void rb_httpd_free(struct rb_httpd *httpd);
+
+/*
+ * The method of the request, such as "GET".
+ *
+ * Gives:  borrowed from the exchange.
+ * Loop:   loop thread.
+ */
+const char *rb_exchange_method(const struct rb_exchange *exchange);
 
 /*
  * The path of the request, without its query.
@@ -132,6 +158,14 @@ char *rb_exchange_client(const struct rb_exchange *exchange, char *ret_text);
 int64_t rb_exchange_began_ms(const struct rb_exchange *exchange);
 
 /*
+ * Add a header to whatever answer is given later.
+ *
+ * Takes:  name and value, copied.
+ * Loop:   loop thread.
+ */
+void rb_exchange_add_header(struct rb_exchange *exchange, const char *name, const char *value);
+
+/*
  * Answer. Exactly once for each exchange, which must not be used afterwards.
  *
  * Takes:  reply, borrowed for the call.
@@ -156,3 +190,37 @@ void rb_exchange_reply_json(struct rb_exchange *exchange, unsigned status, const
  */
 void rb_exchange_reply_error(struct rb_exchange *exchange, unsigned status, const char *message,
                              const struct rb_header *header);
+
+/*
+ * Answer with a head now and a body bit by bit, such as Server-Sent Events. Counts as the answer of the exchange, which
+ * must not be used afterwards. A stream is no pending request: rb_httpd_quiesce ends all of them.
+ *
+ * That the client has gone is noticed by itself while nothing is written, also when it only closed its half; a client
+ * whose network vanished is noticed by TCP keepalive within two minutes. The body is chunked, for HTTP/1.0 it ends with
+ * the connection. After HEAD the stream is gone as soon as the head is sent.
+ *
+ * Takes:  reply, borrowed for the call: status, content type and headers count, a body does not.
+ *         max_queued_bytes, how much may wait for a client that reads slowly.
+ *         on_closed, called once when the client has gone or was too slow, or when the server ends: from the loop or from
+ *         rb_httpd_free, never from within a call for this stream. The stream is gone then. NULL for none.
+ * Gives:  borrowed until rb_stream_end or on_closed.
+ * Loop:   loop thread.
+ */
+struct rb_stream *rb_exchange_stream(struct rb_exchange *exchange, const struct rb_reply *reply,
+                                     size_t max_queued_bytes, rb_loop_fn on_closed, void *arg);
+
+/*
+ * Send bytes, as soon as the client takes them.
+ *
+ * Takes:  bytes, copied.
+ * Gives:  false when more would wait than may: the stream is being closed, nothing more is sent, on_closed comes.
+ * Loop:   loop thread.
+ */
+bool rb_stream_write(struct rb_stream *stream, const char *bytes, size_t count);
+
+/*
+ * End the body behind what waits. The stream must not be used afterwards; on_closed is not called any more.
+ *
+ * Loop:   loop thread.
+ */
+void rb_stream_end(struct rb_stream *stream);

@@ -23,6 +23,9 @@ struct rb_loop {
     uv_signal_t signals[2];
     rb_loop_fn signal_fn;
     void *signal_arg;
+    uv_signal_t hangup;
+    rb_loop_fn hangup_fn;
+    void *hangup_arg;
     struct rb_task *queue;   /* tasks that wait, in order */
     struct rb_task *running; /* tasks of this turn that have not run yet */
     struct reap *reaps;      /* owned */
@@ -95,6 +98,7 @@ struct rb_loop *rb_loop_new(void)
     uv_idle_init(&loop->uv, &loop->idle);
     for (size_t i = 0; i < RB_COUNT(loop->signals); i++)
         uv_signal_init(&loop->uv, &loop->signals[i]);
+    uv_signal_init(&loop->uv, &loop->hangup);
     return loop;
 }
 
@@ -107,6 +111,7 @@ void rb_loop_free(struct rb_loop *loop)
     uv_close((uv_handle_t *)&loop->idle, NULL);
     for (size_t i = 0; i < RB_COUNT(loop->signals); i++)
         uv_close((uv_handle_t *)&loop->signals[i], NULL);
+    uv_close((uv_handle_t *)&loop->hangup, NULL);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     RB_ASSERT(uv_loop_close(&loop->uv) == 0);
     free(loop);
@@ -145,6 +150,22 @@ void rb_loop_on_signal(struct rb_loop *loop, rb_loop_fn fn, void *arg)
         loop->signals[i].data = loop;
         uv_signal_start(&loop->signals[i], on_signal, numbers[i]);
     }
+}
+
+static void on_hangup(uv_signal_t *hangup, int number)
+{
+    struct rb_loop *loop = hangup->data;
+
+    (void)number;
+    loop->hangup_fn(loop->hangup_arg);
+}
+
+void rb_loop_on_hangup(struct rb_loop *loop, rb_loop_fn fn, void *arg)
+{
+    loop->hangup_fn = fn;
+    loop->hangup_arg = arg;
+    loop->hangup.data = loop;
+    uv_signal_start(&loop->hangup, on_hangup, SIGHUP);
 }
 
 void rb_task_init(struct rb_task *task, struct rb_loop *loop, rb_loop_fn fn, void *arg)

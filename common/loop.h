@@ -64,6 +64,13 @@ void rb_loop_stop(struct rb_loop *loop);
 void rb_loop_on_signal(struct rb_loop *loop, rb_loop_fn fn, void *arg);
 
 /*
+ * Call fn on SIGHUP, each time: what can be read anew should be. May be called once.
+ *
+ * Loop:   loop thread.
+ */
+void rb_loop_on_hangup(struct rb_loop *loop, rb_loop_fn fn, void *arg);
+
+/*
  * A task that can be queued for the end of the turn: once, however often it is queued before it runs. Part of its
  * owner; cancelled by rb_task_done.
  */
