@@ -15,6 +15,8 @@
     X(WEBHOOK_UNKNOWN, COUNTER, "reelbus_webhooks_total", "outcome=\"unknown\"", "")                                   \
     X(WEBHOOK_DENIED, COUNTER, "reelbus_webhooks_total", "outcome=\"unauthorized\"", "")                               \
     X(WEBHOOK_DEFERRED, COUNTER, "reelbus_webhooks_total", "outcome=\"deferred\"", "")                                 \
+    X(ACK_SECONDS, HISTOGRAM(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),                  \
+      "reelbus_webhook_ack_seconds", "", "From the head of a webhook to its 200")                                      \
     X(UNCHECKED, COUNTER, "reelbus_webhooks_unchecked_total", "",                                                      \
       "Webhooks published without having asked the database")                                                          \
     X(IN_FLIGHT, GAUGE, "reelbus_webhooks_in_flight", "", "Webhooks that wait for their answer")                       \

@@ -114,6 +114,8 @@ static void on_delivered(const struct rb_delivery *delivery, const struct rb_err
         return;
     }
     rb_metrics_add(receipt->receive->config.metrics, METRIC_WEBHOOK_ACCEPTED, 1);
+    rb_metrics_observe(receipt->receive->config.metrics, METRIC_ACK_SECONDS,
+                       (double)(rb_clock_ms() - rb_exchange_began_ms(receipt->exchange)) / 1000);
     rb_log(&receipt->about, RB_EV_WEBHOOK_ACCEPTED,
            "status=%s checked=%d topic=%s partition=%" PRId32 " offset=%" PRId64 " took_ms=%" PRId64 " trace=%s",
            receipt->event.status, receipt->event.checked, rb_publish_topic(receipt->receive->config.publish),

@@ -17,6 +17,7 @@ import uuid
 
 import confluent_kafka
 import fastavro
+import prometheus_client.parser
 import psycopg
 import psycopg.rows
 import requests
@@ -96,6 +97,18 @@ class Program:
 
     def get(self, path, **arguments):
         return requests.get(self.url(path), timeout=30, **arguments)
+
+    def metrics(self):
+        """All that /metrics shows, as Prometheus' own client reads it: name -> family."""
+        return {family.name: family for family in prometheus_client.parser.text_string_to_metric_families(self.get("/metrics").text)}
+
+    def metric(self, name, **labels):
+        """The value of one series, by the name it has on its line; None when there is none."""
+        for family in self.metrics().values():
+            for sample in family.samples:
+                if sample.name == name and sample.labels == labels:
+                    return sample.value
+        return None
 
     def is_ready(self):
         assert self.process.alive(), f"ended with {self.process.status}: {self.process.tail(30)}"

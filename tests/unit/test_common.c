@@ -1,10 +1,9 @@
-/* The small files of common/: buffer, clock, error, log, metrics, random, tables, trace. */
+/* The small files of common/: buffer, clock, error, log, random, tables, trace. */
 #include "tests/unit/unit.h"
 
 #include "common/buffer.h"
 #include "common/clock.h"
 #include "common/log.h"
-#include "common/metrics.h"
 #include "common/random.h"
 #include "common/tables.h"
 #include "common/trace.h"
@@ -75,27 +74,6 @@ static void text_from_outside_stays_on_one_line_of_the_log(void **state)
     memset(large, '\n', sizeof(large) - 1);
     large[sizeof(large) - 1] = '\0';
     assert_true(strlen(rb_log_quote(large, quoted)) < RB_LOG_QUOTE_BYTES);
-}
-
-static void metrics_are_printed_as_prometheus_reads_them(void **state)
-{
-    static const struct rb_metric rows[] = {
-        {RB_METRIC_COUNTER, "a_total", "way=\"up\"", "What a counts"},
-        {RB_METRIC_COUNTER, "a_total", "way=\"down\"", ""},
-        {RB_METRIC_GAUGE, "b_bytes", "", "What b is"},
-    };
-    struct rb_metrics metrics;
-    RB_AUTO_BUFFER text = {0};
-
-    (void)state;
-    rb_metrics_init(&metrics, rows, RB_COUNT(rows));
-    rb_metrics_add(&metrics, 1, 3);
-    rb_metrics_set(&metrics, 2, -7);
-    rb_metrics_print(&metrics, &text);
-    assert_string_equal(text.bytes,
-                        "# HELP a_total What a counts\n# TYPE a_total counter\na_total{way=\"up\"} 0\n"
-                        "a_total{way=\"down\"} 3\n# HELP b_bytes What b is\n# TYPE b_bytes gauge\nb_bytes -7\n");
-    rb_metrics_done(&metrics);
 }
 
 static void uuids_are_read_in_either_case_and_written_in_lower(void **state)
@@ -204,7 +182,7 @@ static void what_is_no_traceparent_begins_a_new_trace(void **state)
 UNIT_MAIN(T(a_buffer_grows_and_always_ends_in_a_nul), T(an_empty_buffer_gives_empty_text),
           T(times_are_written_in_utc_with_milliseconds), T(an_error_has_the_class_of_its_row),
           T(every_code_has_a_name_and_a_meaning), T(text_from_outside_stays_on_one_line_of_the_log),
-          T(metrics_are_printed_as_prometheus_reads_them), T(uuids_are_read_in_either_case_and_written_in_lower),
-          T(what_is_no_uuid_is_refused), T(new_uuids_are_valid_and_different),
-          T(a_named_uuid_depends_on_the_name_alone), T(names_of_the_application_are_quoted_into_sql),
-          T(a_trace_goes_on_with_a_new_span), T(what_is_no_traceparent_begins_a_new_trace))
+          T(uuids_are_read_in_either_case_and_written_in_lower), T(what_is_no_uuid_is_refused),
+          T(new_uuids_are_valid_and_different), T(a_named_uuid_depends_on_the_name_alone),
+          T(names_of_the_application_are_quoted_into_sql), T(a_trace_goes_on_with_a_new_span),
+          T(what_is_no_traceparent_begins_a_new_trace))
