@@ -29,6 +29,11 @@
     X(column_video_url, TEXT, "video_url", 1, 63, "", "its column with the URL")                                       \
     X(column_status, TEXT, "status", 1, 63, "", "its column with the status")                                          \
     X(column_created_at, TEXT, "created_at", 1, 63, "", "its column with the time of creation")                        \
+    X(providers, TEXT, "", 0, 4096, "",                                                                                \
+      "JSON file that names the providers, their APIs and webhooks, see deploy/providers.md; empty: none")             \
+    X(openai_base_url, TEXT, "", 0, 2048, "OPENAI_BASE_URL",                                                           \
+      "API of an OpenAI-compatible provider, which is then named 'openai' without a file: https://host/v1")            \
+    X(openai_api_key, SECRET, "", 0, 4096, "OPENAI_API_KEY", "its key")                                                \
     X(log_level, TEXT, "info", 1, 10, "", "crit, warning, notice, info or debug")                                      \
     X(shutdown_ms, MS, "20s", 100, 600000, "", "time to finish what was begun after SIGTERM")
 /* clang-format on */

@@ -30,10 +30,10 @@ int rb_json_parse(const char *bytes, size_t count, json_t **ret_object, struct r
     RB_AUTO_JSON *object = json_loadb(bytes, count, JSON_REJECT_DUPLICATES, &trouble);
 
     if (object == NULL)
-        return rb_fail(err, RB_E_BAD_REQUEST, 0, "the body is no valid JSON: %.100s at byte %d", trouble.text,
+        return rb_fail(err, RB_E_BAD_REQUEST, 0, "this is no valid JSON: %.100s at byte %d", trouble.text,
                        trouble.position);
     if (!json_is_object(object))
-        return rb_fail(err, RB_E_BAD_REQUEST, 0, "the body must be a JSON object");
+        return rb_fail(err, RB_E_BAD_REQUEST, 0, "this must be a JSON object");
     RB_TRY(check_limits(object, 1, err));
     *ret_object = RB_STEAL(object);
     return 0;
@@ -44,6 +44,41 @@ json_t *rb_json_parse_trusted(const char *bytes, size_t count)
     RB_AUTO_JSON *object = bytes != NULL ? json_loadb(bytes, count, JSON_REJECT_DUPLICATES, NULL) : NULL;
 
     return json_is_object(object) ? RB_STEAL(object) : NULL;
+}
+
+/* One step of a pointer: "~1" stands for '/', "~0" for '~'. */
+static json_t *step(const json_t *value, const char *token, size_t bytes)
+{
+    char key[RB_JSON_MAX_POINTER_BYTES + 1];
+    size_t used = 0, index = 0;
+
+    for (size_t i = 0; i < bytes; i++) {
+        bool escaped = token[i] == '~' && i + 1 < bytes;
+
+        key[used++] = !escaped ? token[i] : token[++i] == '1' ? '/' : '~';
+    }
+    key[used] = '\0';
+    if (!json_is_array(value))
+        return json_object_get(value, key);
+    for (size_t i = 0; i < used; i++) {
+        if (key[i] < '0' || key[i] > '9' || used > 6)
+            return NULL;
+        index = index * 10 + (size_t)(key[i] - '0');
+    }
+    return used > 0 ? json_array_get(value, index) : NULL;
+}
+
+json_t *rb_json_at(json_t *value, const char *pointer)
+{
+    if (pointer == NULL || strlen(pointer) > RB_JSON_MAX_POINTER_BYTES)
+        return NULL;
+    while (value != NULL && *pointer == '/') {
+        size_t bytes = strcspn(++pointer, "/");
+
+        value = step(value, pointer, bytes);
+        pointer += bytes;
+    }
+    return *pointer == '\0' ? value : NULL;
 }
 
 const char *rb_json_text(const json_t *object, const char *key)

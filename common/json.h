@@ -9,9 +9,10 @@
 
 #include "common/error.h"
 
-#define RB_JSON_MAX_DEPTH      16
-#define RB_JSON_MAX_KEYS       64
-#define RB_JSON_MAX_TEXT_BYTES 8192
+#define RB_JSON_MAX_DEPTH         16
+#define RB_JSON_MAX_KEYS          64
+#define RB_JSON_MAX_TEXT_BYTES    8192
+#define RB_JSON_MAX_POINTER_BYTES 255
 
 /*
  * Read one JSON object from bytes that anyone may have sent: no duplicate keys, no NUL, at most RB_JSON_MAX_DEPTH deep,
@@ -38,6 +39,15 @@ json_t *rb_json_parse_trusted(const char *bytes, size_t count);
  * Loop:   pure, any thread.
  */
 const char *rb_json_text(const json_t *object, const char *key);
+
+/*
+ * What a JSON pointer (RFC 6901) leads to: "/data/0/url".
+ *
+ * Takes:  pointer, "" for the value itself; NULL leads to nothing.
+ * Gives:  borrowed from value; NULL when there is nothing.
+ * Loop:   pure, any thread.
+ */
+json_t *rb_json_at(json_t *value, const char *pointer);
 
 /*
  * Free a json_t when its scope ends: RB_AUTO_JSON *object = NULL;

@@ -6,14 +6,13 @@
 #include "common/options.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <openssl/crypto.h>
 
 #include "common/log.h"
+#include "common/textfile.h"
 #include "common/version.h"
 
 #define CONFIG_FILE_MAX_BYTES (1 << 20)
-#define SECRET_FILE_MAX_BYTES (64 << 10)
 
 static void set_text(char **field, const char *text)
 {
@@ -43,36 +42,12 @@ static int reader_set(struct reader *reader, const struct rb_option *row, const 
     return 0;
 }
 
-static int read_file(const char *path, size_t max_bytes, char **ret_text, struct rb_error *err)
-{
-    FILE *file = fopen(path, "re");
-
-    if (file == NULL)
-        return rb_fail(err, RB_E_BAD_OPTION, errno, "cannot read the file '%s': %s", path, strerror(errno));
-
-    char *text = rb_xalloc(max_bytes + 2);
-    size_t used = fread(text, 1, max_bytes + 1, file);
-    bool broken = ferror(file) != 0;
-
-    fclose(file);
-    if (broken || used > max_bytes || memchr(text, '\0', used) != NULL) {
-        free(text);
-        return rb_fail(err, RB_E_BAD_OPTION, 0, "the file '%s' cannot be read, is no text or is over %zu bytes", path,
-                       max_bytes);
-    }
-    *ret_text = text;
-    return 0;
-}
-
-/* A secret in a file usually ends with the line feed that an editor put there; it is not part of the secret. */
 static int set_from_secret_file(struct reader *reader, const struct rb_option *row, const char *path, const char *where,
                                 enum rb_option_source source)
 {
     RB_AUTO_TEXT *text = NULL;
 
-    RB_TRY(read_file(path, SECRET_FILE_MAX_BYTES, &text, reader->err));
-    for (size_t used = strlen(text); used > 0 && (text[used - 1] == '\n' || text[used - 1] == '\r'); used--)
-        text[used - 1] = '\0';
+    RB_TRY(rb_textfile_read_secret(path, &text, reader->err));
 
     int result = reader_set(reader, row, text, where, source);
 
@@ -166,7 +141,7 @@ static int read_config(struct reader *reader)
 
     if (reader->config_path == NULL)
         return 0;
-    RB_TRY(read_file(reader->config_path, CONFIG_FILE_MAX_BYTES, &text, reader->err));
+    RB_TRY(rb_textfile_read(reader->config_path, CONFIG_FILE_MAX_BYTES, &text, reader->err));
     for (char *line = text, *next; line != NULL; line = next) {
         next = strchr(line, '\n');
         if (next != NULL)

@@ -3,6 +3,7 @@
  *
  * Way:  common
  */
+#include "common/nearest.h"
 #include "common/options.h"
 #include "common/units.h"
 
@@ -21,36 +22,13 @@ const struct rb_option *rb_options_find(const struct rb_option_spec *spec, const
     return NULL;
 }
 
-/* Levenshtein's distance, with dashes as underscores. Names are short: the row is on the stack. */
-static size_t distance(const char *a, const char *b)
-{
-    size_t width = RB_MIN(strlen(b), 63);
-    size_t row[64];
-
-    for (size_t j = 0; j <= width; j++)
-        row[j] = j;
-    for (size_t i = 0; a[i] != '\0'; i++) {
-        size_t diagonal = row[0];
-
-        row[0] = i + 1;
-        for (size_t j = 0; j < width; j++) {
-            bool same = a[i] == b[j] || (a[i] == '-' && b[j] == '_');
-            size_t best = RB_MIN(diagonal + (same ? 0 : 1), RB_MIN(row[j], row[j + 1]) + 1);
-
-            diagonal = row[j + 1];
-            row[j + 1] = best;
-        }
-    }
-    return row[width];
-}
-
 const struct rb_option *rb_options_nearest(const struct rb_option_spec *spec, const char *name)
 {
     const struct rb_option *nearest = NULL;
-    size_t best = RB_MAX(strlen(name) / 3, 2) + 1;
+    size_t best = rb_nearest_limit(name) + 1;
 
     for (size_t i = 0; i < spec->count; i++) {
-        size_t far = distance(name, spec->rows[i].name);
+        size_t far = rb_nearest_distance(name, spec->rows[i].name);
 
         if (far < best) {
             best = far;

@@ -13,6 +13,8 @@
     X(listen, TEXT, "127.0.0.1:8080", 3, 255, "", "address and port of the HTTP server, host:port or *:port")          \
     X(webhook_secret, SECRET, "", 1, 4096, "VIDEO_WEBHOOK_SECRET",                                                     \
       "shared secret of the plain webhook; several, parted by commas or line feeds, are all valid")                    \
+    X(openai_webhook_secret, SECRET, "", 0, 4096, "OPENAI_WEBHOOK_SECRET",                                             \
+      "whsec_... of an OpenAI-compatible provider: its webhooks are taken at /webhooks/openai without a file")         \
     X(body_max_bytes, BYTES, "64KiB", 64, 1048576, "", "largest body of a webhook")                                    \
     X(publish_timeout_ms, MS, "5s", 100, 300000, "",                                                                   \
       "how long Kafka may take to acknowledge before the sender is answered 503")                                      \

@@ -71,4 +71,39 @@ static void depth_size_and_length_are_bounded(void **state)
     free(large);
 }
 
-UNIT_MAIN(T(an_object_is_taken), T(what_is_no_object_is_refused), T(depth_size_and_length_are_bounded))
+static void a_pointer_leads_to_a_value(void **state)
+{
+    static const char text[] = "{\"a\": {\"b/c\": [10, {\"~\": true}]}, \"\": 5, \"a~1b\": 6}";
+    static const struct {
+        const char *pointer;
+        const char *wanted; /* NULL: nothing */
+    } rows[] = {
+        {"/a/b~1c/0", "10"},
+        {"/a/b~1c/1/~0", "true"},
+        {"/", "5"},
+        {"/a~01b", "6"},
+        {"/a/b~1c/2", NULL},
+        {"/a/b~1c/-", NULL},
+        {"/a/b~1c/", NULL},
+        {"/a/x", NULL},
+        {"/a/b~1c/0/x", NULL},
+        {"a", NULL},
+        {"/a/b/c/0", NULL},
+        {NULL, NULL},
+        {"/a/b~1c/99999999999999999999", NULL},
+    };
+    RB_AUTO_JSON *object = NULL;
+
+    (void)state;
+    assert_works(rb_json_parse(text, strlen(text), &object, &err));
+    assert_ptr_equal(rb_json_at(object, ""), object);
+    for (size_t i = 0; i < RB_COUNT(rows); i++) {
+        json_t *found = rb_json_at(object, rows[i].pointer);
+        RB_AUTO_TEXT *shown = found != NULL ? json_dumps(found, JSON_ENCODE_ANY) : NULL;
+
+        assert_string_equal(shown != NULL ? shown : "nothing", rows[i].wanted != NULL ? rows[i].wanted : "nothing");
+    }
+}
+
+UNIT_MAIN(T(a_pointer_leads_to_a_value), T(an_object_is_taken), T(what_is_no_object_is_refused),
+          T(depth_size_and_length_are_bounded))
