@@ -103,7 +103,8 @@ static int parse_range(const char *text, struct rb_client_range *ret_range, stru
     if (slash != NULL)
         *slash = '\0';
     if (rb_address_parse(address, &range.address) < 0)
-        return rb_fail(err, RB_E_BAD_OPTION, 0, "'%.60s' is no address, no range, and neither loopback nor private", text);
+        return rb_fail(err, RB_E_BAD_OPTION, 0, "'%.60s' is no address, no range, and neither loopback nor private",
+                       text);
     if (slash != NULL) {
         int64_t most = strchr(address, ':') != NULL ? 128 : 32;
 
@@ -112,7 +113,8 @@ static int parse_range(const char *text, struct rb_client_range *ret_range, stru
         range.bits = (unsigned)(bits + (most == 32 ? MAPPED_BITS : 0));
     }
     if (has_bits_behind(&range))
-        return rb_fail(err, RB_E_BAD_OPTION, 0, "'%.60s' has bits set behind its prefix; is the prefix too short?", text);
+        return rb_fail(err, RB_E_BAD_OPTION, 0, "'%.60s' has bits set behind its prefix; is the prefix too short?",
+                       text);
     *ret_range = range;
     return 0;
 }

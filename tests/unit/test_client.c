@@ -228,8 +228,9 @@ static void ranges_end_where_they_say(void **state)
 static void what_is_no_range_is_refused(void **state)
 {
     static const char *const wrong[] = {
-        "10.0.0.1/8",   "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/",     "10.0.0.0/8x", "10.0.0/8",      "localhost",
-        "2001:db8::/129", "2001:db8::1/64", "::1 ::2",  "loopback private", "*",          "10.0.0.0/8/8", "[::1]",
+        "10.0.0.1/8",       "10.0.0.0/33", "10.0.0.0/-1",    "10.0.0.0/",      "10.0.0.0/8x",
+        "10.0.0/8",         "localhost",   "2001:db8::/129", "2001:db8::1/64", "::1 ::2",
+        "loopback private", "*",           "10.0.0.0/8/8",   "[::1]",
     };
     struct rb_client_trust trust = {.count = 7};
     RB_AUTO_TEXT *many = rb_xstrdup("");
@@ -278,5 +279,5 @@ static void limits_go_by_an_ipv4_address_or_a_64(void **state)
 
 UNIT_MAIN(T(x_forwarded_for_is_read_from_the_end), T(forwarded_is_read_from_the_end),
           T(a_peer_that_is_not_trusted_is_the_client_whatever_it_says), T(a_mapped_peer_is_an_ipv4_peer),
-          T(a_unix_socket_is_trusted_and_nobody_by_itself), T(ranges_end_where_they_say), T(what_is_no_range_is_refused),
-          T(the_header_is_one_of_two), T(limits_go_by_an_ipv4_address_or_a_64))
+          T(a_unix_socket_is_trusted_and_nobody_by_itself), T(ranges_end_where_they_say),
+          T(what_is_no_range_is_refused), T(the_header_is_one_of_two), T(limits_go_by_an_ipv4_address_or_a_64))
