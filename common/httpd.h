@@ -1,11 +1,16 @@
 /*
- * httpd.h — libmicrohttpd on the loop: routes, whole requests, answers that may come later.
+ * httpd.h — an HTTP/1.1 server on the loop: routes, whole requests, answers that may come later.
  *
  * Way:  common
  */
 #pragma once
 
+#include <sys/socket.h>
+
+#include "common/buffer.h"
 #include "common/loop.h"
+
+#define RB_CLIENT_NAME_BYTES 64
 
 struct rb_httpd;
 struct rb_exchange; /* one request and its answer */
@@ -33,14 +38,41 @@ struct rb_route {
  */
 typedef bool (*rb_httpd_filter_fn)(struct rb_exchange *exchange, void *arg);
 
+/* Hear of every answer, when it goes to the client: for counting. */
+typedef void (*rb_httpd_answered_fn)(const struct rb_exchange *exchange, unsigned status, void *arg);
+
+/* May this address have any number of connections? Proxies may, who bring many clients. */
+typedef bool (*rb_httpd_exempt_fn)(const struct sockaddr *peer, void *arg);
+
+/* What is zero has a default. Texts and arguments are borrowed for as long as the server lives. */
 struct rb_httpd_config {
-    const char *listen;            /* "127.0.0.1:8080", "[::1]:8080", "*:8080" */
-    const struct rb_route *routes; /* borrowed for as long as the server lives */
+    const char *listen; /* parted by commas: "127.0.0.1:8080", "[::1]:8080", "*:8080", "unix:/path", "systemd:name" */
+    const struct rb_route *routes;
     size_t route_count;
     rb_httpd_filter_fn before; /* NULL for none */
-    void *before_arg;          /* borrowed */
-    int64_t idle_timeout_ms;   /* connections that send nothing for so long are closed */
-    int64_t max_connections;
+    void *before_arg;
+    rb_httpd_answered_fn answered; /* NULL for none */
+    void *answered_arg;
+    const char *tls_cert; /* files in PEM; with them, all sockets but unix ones and those of "plain:..." use TLS */
+    const char *tls_key;
+    int64_t unix_mode;          /* of the file of a unix socket */
+    int64_t head_timeout_ms;    /* for the head of a request, from accept or from its first byte on */
+    int64_t request_timeout_ms; /* for head and body, from the same time on */
+    int64_t idle_timeout_ms;    /* for a new request to begin, and for a client to take something of an answer */
+    int64_t max_connections;    /* at that many, the one that has waited longest for a request is closed */
+    int64_t max_connections_per_address;
+    rb_httpd_exempt_fn limit_exempt; /* NULL for nobody */
+    void *limit_exempt_arg;
+    int64_t max_requests; /* after which a connection is closed; 0 for any number */
+};
+
+/* What befell connections since the start. */
+struct rb_httpd_counts {
+    uint64_t connections; /* open now */
+    uint64_t refused;     /* the address had too many */
+    uint64_t evicted;     /* closed to make room */
+    uint64_t timeouts;
+    uint64_t bad; /* requests that were none */
 };
 
 struct rb_header {
@@ -80,6 +112,22 @@ RB_MUST_CHECK int rb_httpd_new(struct rb_loop *loop, const struct rb_httpd_confi
 unsigned rb_httpd_port(const struct rb_httpd *httpd);
 
 /*
+ * Read certificate and key again, for connections that come from now on; those that are open go on.
+ *
+ * Fails:  BAD_OPTION with the name of the option; what was there stays in use.
+ * Loop:   loop thread.
+ */
+RB_MUST_CHECK int rb_httpd_reload(struct rb_httpd *httpd, struct rb_error *err);
+
+/*
+ * What befell connections.
+ *
+ * Gives:  borrowed from the server, as it is now.
+ * Loop:   loop thread.
+ */
+const struct rb_httpd_counts *rb_httpd_counts(struct rb_httpd *httpd);
+
+/*
  * Accept no more connections; what is in flight goes on, streams end.
  *
  * Loop:   loop thread.
@@ -99,6 +147,8 @@ size_t rb_httpd_pending(const struct rb_httpd *httpd);
  * Loop:   loop thread, not from a route.
  */
 void rb_httpd_free(struct rb_httpd *httpd);
+
+RB_DEFINE_AUTO(rb_httpd);
 
 /*
  * The method of the request, such as "GET".
@@ -125,6 +175,15 @@ const char *rb_exchange_path(const struct rb_exchange *exchange);
 const char *rb_exchange_header(const struct rb_exchange *exchange, const char *name);
 
 /*
+ * All values of a header, joined by ", " in the order in which they came, as RFC 9110, 5.3, reads them.
+ *
+ * Takes:  ret_text, to which they are added.
+ * Gives:  false when the header is absent.
+ * Loop:   loop thread.
+ */
+bool rb_exchange_header_list(const struct rb_exchange *exchange, const char *name, struct rb_buffer *ret_text);
+
+/*
  * A parameter of the query, decoded.
  *
  * Gives:  borrowed from the exchange; NULL when it is absent.
@@ -141,13 +200,37 @@ const char *rb_exchange_query(const struct rb_exchange *exchange, const char *na
 const char *rb_exchange_body(const struct rb_exchange *exchange, size_t *ret_bytes);
 
 /*
- * The numeric address of whoever is connected.
+ * Who is connected: the client itself, or the last proxy on its way.
  *
- * Takes:  ret_text, at least 64 bytes.
+ * Gives:  borrowed from the exchange; NULL when that is not known.
+ * Loop:   loop thread.
+ */
+const struct sockaddr *rb_exchange_peer(const struct rb_exchange *exchange);
+
+/*
+ * The numeric address of the client: what rb_exchange_set_client said, else of whoever is connected.
+ *
+ * Takes:  ret_text, at least RB_CLIENT_NAME_BYTES bytes.
  * Gives:  ret_text.
  * Loop:   loop thread.
  */
 char *rb_exchange_client(const struct rb_exchange *exchange, char *ret_text);
+
+/*
+ * Say who the client is, for one who knows which proxies to believe.
+ *
+ * Takes:  text, copied, at most RB_CLIENT_NAME_BYTES with its NUL.
+ * Loop:   loop thread.
+ */
+void rb_exchange_set_client(struct rb_exchange *exchange, const char *text);
+
+/*
+ * The first route with the path of the request, whatever its method.
+ *
+ * Gives:  one of the config's routes; NULL when no route has this path.
+ * Loop:   loop thread.
+ */
+const struct rb_route *rb_exchange_route(const struct rb_exchange *exchange);
 
 /*
  * When the request began.
@@ -196,8 +279,8 @@ void rb_exchange_reply_error(struct rb_exchange *exchange, unsigned status, cons
  * must not be used afterwards. A stream is no pending request: rb_httpd_quiesce ends all of them.
  *
  * That the client has gone is noticed by itself while nothing is written, also when it only closed its half; a client
- * whose network vanished is noticed by TCP keepalive within two minutes. The body is chunked, for HTTP/1.0 it ends with
- * the connection. After HEAD the stream is gone as soon as the head is sent.
+ * whose network vanished is noticed by TCP keepalive within two minutes. The body is chunked, for HTTP/1.0 it is not; the
+ * connection ends with it. After HEAD the stream is gone as soon as the head is sent.
  *
  * Takes:  reply, borrowed for the call: status, content type and headers count, a body does not.
  *         max_queued_bytes, how much may wait for a client that reads slowly.

@@ -3,40 +3,88 @@
  *
  * Way:  common
  */
-#include <netdb.h>
+#include <arpa/inet.h>
 
 #include "common/httpd_inside.h"
 #include "common/json.h"
 
-void rb_exchange_set_headers(struct rb_exchange *exchange, const struct rb_reply *reply, struct MHD_Response *answer)
+unsigned rb_exchange_new(struct rb_conn *conn, const char *bytes, size_t count)
 {
-    if (reply->content_type != NULL)
-        MHD_add_response_header(answer, MHD_HTTP_HEADER_CONTENT_TYPE, reply->content_type);
-    MHD_add_response_header(answer, "X-Content-Type-Options", "nosniff");
-    for (size_t i = 0; i < RB_COUNT(reply->headers) && reply->headers[i].name != NULL; i++)
-        MHD_add_response_header(answer, reply->headers[i].name, reply->headers[i].value);
-    for (size_t i = 0; i < exchange->added_count; i++)
-        MHD_add_response_header(answer, exchange->added[i].name, exchange->added[i].value);
+    struct rb_exchange *exchange = rb_xalloc(sizeof(*exchange) + count + 1);
+
+    exchange->magic = RB_EXCHANGE_MAGIC;
+    exchange->httpd = conn->httpd;
+    exchange->conn = conn;
+    exchange->began_ms = conn->began_ms;
+    memcpy(exchange->bytes, bytes, count);
+
+    unsigned status = rb_head_parse(exchange->bytes, count, &exchange->head);
+
+    if (status == 0 && !rb_head_decode((char *)(uintptr_t)exchange->head.target, false))
+        status = 400;
+    if (status != 0) {
+        exchange->magic = 0;
+        free(exchange);
+        return status;
+    }
+    exchange->body_left = exchange->head.body_bytes;
+    conn->exchange = exchange;
+    conn->keep_alive = exchange->head.keep_alive &&
+                       (conn->httpd->config.max_requests <= 0 || conn->requests + 1 < conn->httpd->config.max_requests);
+    return 0;
 }
 
-static struct MHD_Response *make_response(const struct rb_reply *reply)
+static void pending_remove(struct rb_exchange *exchange)
 {
-    enum MHD_ResponseMemoryMode mode = reply->body_is_static ? MHD_RESPMEM_PERSISTENT : MHD_RESPMEM_MUST_COPY;
-    struct MHD_Response *answer =
-        reply->fd > 0 ? MHD_create_response_from_fd_at_offset64(reply->body_bytes, reply->fd, reply->fd_offset)
-                      : MHD_create_response_from_buffer(reply->body_bytes, (void *)(uintptr_t)reply->body, mode);
+    if (exchange->pending.at == NULL)
+        return;
+    rb_link_remove(&exchange->pending);
+    exchange->httpd->pending_count--;
+}
 
-    if (answer == NULL)
-        RB_BUG("libmicrohttpd cannot make a response");
-    return answer;
+void rb_exchange_free(struct rb_exchange *exchange)
+{
+    if (exchange == NULL)
+        return;
+    pending_remove(exchange);
+    for (size_t i = 0; i < exchange->added_count; i++) {
+        free((char *)(uintptr_t)exchange->added[i].name);
+        free((char *)(uintptr_t)exchange->added[i].value);
+    }
+    free(exchange->added);
+    free(exchange->query);
+    rb_buffer_done(&exchange->body);
+    exchange->magic = 0;
+    free(exchange);
+}
+
+/* After an answer that comes before the whole request, what is left of the request is no new one. */
+static bool is_all_read(const struct rb_exchange *exchange)
+{
+    return exchange->conn->state == CONN_SERVING || exchange->dropped_bytes > 0 ||
+           (exchange->body_left == 0 && !exchange->head.chunked);
 }
 
 void rb_exchange_reply(struct rb_exchange *exchange, const struct rb_reply *reply)
 {
-    struct MHD_Response *answer = make_response(reply);
+    struct rb_conn *conn = exchange->conn;
+    struct rb_httpd *httpd = exchange->httpd;
+    bool only_head = strcmp(exchange->head.method, "HEAD") == 0 || reply->status == 204 || reply->status == 304;
 
-    rb_exchange_set_headers(exchange, reply, answer);
-    rb_exchange_answer(exchange, reply->status, answer);
+    RB_ASSERT(exchange->magic == RB_EXCHANGE_MAGIC && conn->exchange == exchange);
+    if (httpd->config.answered != NULL)
+        httpd->config.answered(exchange, reply->status, httpd->config.answered_arg);
+    conn->keep_alive = conn->keep_alive && is_all_read(exchange) && !httpd->quiet;
+    rb_answer_head(conn, exchange, reply, (int64_t)reply->body_bytes);
+    if (reply->fd > 0) {
+        conn->file = reply->fd;
+        conn->file_at = (off_t)reply->fd_offset;
+        conn->file_left = only_head ? 0 : reply->body_bytes;
+        rb_conn_answered(conn, rb_conn_send(conn, &httpd->head, "", 0, true));
+    } else {
+        rb_conn_answered(conn, rb_conn_send(conn, &httpd->head, reply->body, only_head ? 0 : reply->body_bytes,
+                                            reply->body_is_static));
+    }
 }
 
 void rb_exchange_add_header(struct rb_exchange *exchange, const char *name, const char *value)
@@ -74,22 +122,71 @@ void rb_exchange_reply_error(struct rb_exchange *exchange, unsigned status, cons
 
 const char *rb_exchange_method(const struct rb_exchange *exchange)
 {
-    return exchange->method;
+    return exchange->head.method;
 }
 
 const char *rb_exchange_path(const struct rb_exchange *exchange)
 {
-    return exchange->path;
+    return exchange->head.target;
 }
 
 const char *rb_exchange_header(const struct rb_exchange *exchange, const char *name)
 {
-    return MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, name);
+    return rb_head_value(&exchange->head, name);
+}
+
+bool rb_exchange_header_list(const struct rb_exchange *exchange, const char *name, struct rb_buffer *ret_text)
+{
+    const struct rb_head *head = &exchange->head;
+    bool found = false;
+
+    for (size_t i = 0; i < head->count; i++) {
+        if (strcasecmp(head->bytes + head->lines[i].name, name) != 0)
+            continue;
+        rb_buffer_print(ret_text, "%s%s", found ? ", " : "", head->bytes + head->lines[i].value);
+        found = true;
+    }
+    return found;
+}
+
+/* "a=1&b=%20" to "a NUL 1 NUL b NUL space NUL NUL". What cannot be decoded is left out. */
+static char *decode_query(const char *query)
+{
+    RB_AUTO_TEXT *copy = rb_xstrdup(query);
+    RB_AUTO_BUFFER decoded = {0};
+    char *rest = copy, *pair;
+
+    while ((pair = strsep(&rest, "&")) != NULL) {
+        char *value = strchr(pair, '=');
+
+        if (value != NULL)
+            *value++ = '\0';
+        else
+            value = pair + strlen(pair);
+        if (*pair == '\0' || !rb_head_decode(pair, true) || !rb_head_decode(value, true))
+            continue;
+        rb_buffer_add(&decoded, pair, strlen(pair) + 1);
+        rb_buffer_add(&decoded, value, strlen(value) + 1);
+    }
+    return rb_buffer_steal(&decoded); /* ends in a NUL more */
 }
 
 const char *rb_exchange_query(const struct rb_exchange *exchange, const char *name)
 {
-    return MHD_lookup_connection_value(exchange->connection, MHD_GET_ARGUMENT_KIND, name);
+    struct rb_exchange *cache = (struct rb_exchange *)(uintptr_t)exchange;
+
+    if (exchange->head.query == NULL)
+        return NULL;
+    if (exchange->query == NULL)
+        cache->query = decode_query(exchange->head.query);
+    for (const char *at = exchange->query; *at != '\0';) {
+        const char *value = at + strlen(at) + 1;
+
+        if (strcmp(at, name) == 0)
+            return value;
+        at = value + strlen(value) + 1;
+    }
+    return NULL;
 }
 
 const char *rb_exchange_body(const struct rb_exchange *exchange, size_t *ret_bytes)
@@ -98,15 +195,35 @@ const char *rb_exchange_body(const struct rb_exchange *exchange, size_t *ret_byt
     return exchange->body.bytes != NULL ? exchange->body.bytes : "";
 }
 
+const struct sockaddr *rb_exchange_peer(const struct rb_exchange *exchange)
+{
+    const struct sockaddr_in6 *peer = &exchange->conn->peer;
+
+    return peer->sin6_family == AF_UNIX ? NULL : (const struct sockaddr *)peer;
+}
+
 char *rb_exchange_client(const struct rb_exchange *exchange, char *ret_text)
 {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr_in6 *peer = &exchange->conn->peer;
+    const void *v4 = &((const struct sockaddr_in *)(const void *)peer)->sin_addr;
+    const void *mapped = peer->sin6_addr.s6_addr + 12;
 
-    if (info == NULL ||
-        getnameinfo(info->client_addr, sizeof(struct sockaddr_in6), ret_text, 64, NULL, 0, NI_NUMERICHOST) != 0)
-        snprintf(ret_text, 64, "unknown");
+    if (exchange->client[0] != '\0')
+        memcpy(ret_text, exchange->client, RB_CLIENT_NAME_BYTES);
+    else if (peer->sin6_family == AF_INET)
+        inet_ntop(AF_INET, v4, ret_text, RB_CLIENT_NAME_BYTES);
+    else if (peer->sin6_family != AF_INET6)
+        snprintf(ret_text, RB_CLIENT_NAME_BYTES, "unix");
+    else if (IN6_IS_ADDR_V4MAPPED(&peer->sin6_addr))
+        inet_ntop(AF_INET, mapped, ret_text, RB_CLIENT_NAME_BYTES);
+    else
+        inet_ntop(AF_INET6, &peer->sin6_addr, ret_text, RB_CLIENT_NAME_BYTES);
     return ret_text;
+}
+
+void rb_exchange_set_client(struct rb_exchange *exchange, const char *text)
+{
+    snprintf(exchange->client, sizeof(exchange->client), "%s", text);
 }
 
 int64_t rb_exchange_began_ms(const struct rb_exchange *exchange)

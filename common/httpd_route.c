@@ -27,7 +27,7 @@ static void refuse_method(struct rb_exchange *exchange)
     for (size_t i = 0; i < httpd->config.route_count; i++) {
         const char *method = httpd->config.routes[i].method;
 
-        if (path_fits(&httpd->config.routes[i], exchange->path))
+        if (path_fits(&httpd->config.routes[i], rb_exchange_path(exchange)))
             rb_buffer_print(&allow, "%s%s%s", allow.used > 0 ? ", " : "", method,
                             strcmp(method, "GET") == 0 ? ", HEAD" : "");
     }
@@ -35,31 +35,42 @@ static void refuse_method(struct rb_exchange *exchange)
                             &(struct rb_header){"Allow", allow.bytes});
 }
 
-static void find_route(struct rb_exchange *exchange)
+const struct rb_route *rb_exchange_route(const struct rb_exchange *exchange)
+{
+    const struct rb_httpd_config *config = &exchange->httpd->config;
+
+    for (size_t i = 0; i < config->route_count; i++)
+        if (path_fits(&config->routes[i], rb_exchange_path(exchange)))
+            return &config->routes[i];
+    return NULL;
+}
+
+/* Gives NULL when it has answered. */
+static const struct rb_route *find_route(struct rb_exchange *exchange)
 {
     const struct rb_httpd *httpd = exchange->httpd;
     bool path_known = false;
 
     for (size_t i = 0; i < httpd->config.route_count; i++) {
-        if (!path_fits(&httpd->config.routes[i], exchange->path))
+        if (!path_fits(&httpd->config.routes[i], rb_exchange_path(exchange)))
             continue;
         path_known = true;
-        if (method_fits(&httpd->config.routes[i], exchange->method)) {
-            exchange->route = &httpd->config.routes[i];
-            return;
+        if (method_fits(&httpd->config.routes[i], exchange->head.method)) {
+            return &httpd->config.routes[i];
         }
     }
     if (path_known)
         refuse_method(exchange);
     else
         rb_exchange_reply_error(exchange, 404, "there is nothing at this path", NULL);
+    return NULL;
 }
 
 /* The media type alone counts, not its parameters (RFC 9110, 8.3.1). */
 static bool content_type_fits(const struct rb_exchange *exchange)
 {
     const char *wanted = exchange->route->content_type;
-    const char *given = rb_exchange_header(exchange, MHD_HTTP_HEADER_CONTENT_TYPE);
+    const char *given = rb_exchange_header(exchange, "Content-Type");
 
     if (wanted == NULL)
         return true;
@@ -79,14 +90,20 @@ void rb_exchange_refuse_size(struct rb_exchange *exchange)
 void rb_exchange_check_head(struct rb_exchange *exchange)
 {
     const struct rb_httpd_config *config = &exchange->httpd->config;
-    const char *length = rb_exchange_header(exchange, MHD_HTTP_HEADER_CONTENT_LENGTH);
 
+    if (exchange->httpd->stopping) {
+        rb_exchange_reply_error(exchange, 503, "the server stops", &(struct rb_header){"Retry-After", "1"});
+        return;
+    }
     if (config->before != NULL && config->before(exchange, config->before_arg))
         return;
-    find_route(exchange);
-    if (exchange->answer != NULL)
+
+    const struct rb_route *route = find_route(exchange);
+
+    if (route == NULL)
         return;
-    if (length != NULL && strtoull(length, NULL, 10) > exchange->route->max_body_bytes)
+    exchange->route = route;
+    if (exchange->head.body_bytes > route->max_body_bytes)
         rb_exchange_refuse_size(exchange);
     else if (!content_type_fits(exchange))
         rb_exchange_reply_error(exchange, 415, "the content type must be application/json", NULL);
