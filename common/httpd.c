@@ -14,6 +14,7 @@
 
 #define EVENT_BATCH                256
 #define ACCEPT_BATCH               64
+#define OTHER_DESCRIPTORS          256 /* for Kafka, Postgres, files */
 
 #define DEFAULT_HEAD_TIMEOUT_MS    10000
 #define DEFAULT_REQUEST_TIMEOUT_MS 15000
@@ -21,15 +22,17 @@
 #define DEFAULT_MAX_CONNECTIONS    4096
 #define DEFAULT_UNIX_MODE          0660
 
-/* Each connection is a descriptor, and shells and service managers give few unless asked. */
-static void raise_descriptor_limit(void)
+/* Each connection is a descriptor, and shells and service managers give few unless asked. Some are for other things. */
+static void fit_descriptor_limit(struct rb_httpd *httpd)
 {
     struct rlimit limit;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur != RLIM_INFINITY && httpd->config.max_connections + OTHER_DESCRIPTORS > (int64_t)limit.rlim_cur)
+        httpd->config.max_connections = RB_MAX((int64_t)limit.rlim_cur - OTHER_DESCRIPTORS, (int64_t)16);
 }
 
 static void watch_listeners(struct rb_httpd *httpd, uint32_t events)
@@ -52,30 +55,34 @@ void rb_httpd_accept_again(struct rb_httpd *httpd)
 }
 
 /* With no room left, whoever has kept us waiting longest makes some. When nobody has, new ones wait in the kernel. */
-static bool make_room(struct rb_httpd *httpd)
+static bool may_accept(struct rb_httpd *httpd)
 {
-    if ((int64_t)httpd->conn_count < httpd->config.max_connections)
+    if ((int64_t)httpd->conn_count < httpd->config.max_connections || httpd->waiting != NULL)
         return true;
-    if (httpd->waiting != NULL) {
-        httpd->counts.evicted++;
-        rb_conn_kill(RB_LINKED(httpd->waiting, rb_conn, wait));
-        return true;
-    }
     httpd->full = true;
     watch_listeners(httpd, 0);
     return false;
+}
+
+static void make_room(struct rb_httpd *httpd)
+{
+    if ((int64_t)httpd->conn_count < httpd->config.max_connections || httpd->waiting == NULL)
+        return;
+    httpd->counts.evicted++;
+    rb_conn_kill(RB_LINKED(httpd->waiting, rb_conn, wait));
 }
 
 static void accept_some(struct rb_listener *listener)
 {
     struct rb_httpd *httpd = listener->httpd;
 
-    for (int i = 0; i < ACCEPT_BATCH && !httpd->quiet && make_room(httpd); i++) {
+    for (int i = 0; i < ACCEPT_BATCH && !httpd->quiet && may_accept(httpd); i++) {
         struct sockaddr_in6 peer = {0};
         socklen_t size = sizeof(peer);
         int fd = accept4(listener->fd, (struct sockaddr *)&peer, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
         if (fd >= 0) {
+            make_room(httpd);
             if (size < sizeof(struct sockaddr_in))
                 peer.sin6_family = AF_UNIX;
             rb_conn_open(listener, fd, &peer);
@@ -189,7 +196,7 @@ int rb_httpd_new(struct rb_loop *loop, const struct rb_httpd_config *config, str
 {
     RB_AUTO(rb_httpd) *httpd = httpd_make(loop, config);
 
-    raise_descriptor_limit();
+    fit_descriptor_limit(httpd);
     if (wants_tls(httpd))
         RB_TRY(rb_tls_load(httpd, err));
     RB_TRY(rb_listeners_open(httpd, err));

@@ -58,6 +58,14 @@ static size_t token_bytes(const char *text)
     return count;
 }
 
+static unsigned parse_version(const char *version, const char *end, struct rb_head *head)
+{
+    if (end - version != 8 || strncmp(version, "HTTP/", 5) != 0 || version[6] != '.')
+        return 400;
+    head->http_1_0 = strcmp(version, "HTTP/1.0") == 0;
+    return head->http_1_0 || strcmp(version, "HTTP/1.1") == 0 ? 0 : 505;
+}
+
 /* "GET /path?query HTTP/1.1"; a NUL stands at its end. */
 static unsigned parse_request_line(char *line, const char *end, struct rb_head *head)
 {
@@ -76,14 +84,6 @@ static unsigned parse_request_line(char *line, const char *end, struct rb_head *
     if (target[0] != '/' && (strcmp(target, "*") != 0 || strcmp(line, "OPTIONS") != 0))
         return 400;
 
-    const char *version = target + target_bytes + 1;
-
-    if (version + strlen(version) != end)
-        return 400;
-    head->http_1_0 = strcmp(version, "HTTP/1.0") == 0;
-    if (!head->http_1_0 && strcmp(version, "HTTP/1.1") != 0)
-        return strncmp(version, "HTTP/", 5) == 0 ? 505 : 400;
-
     char *question = strchr(target, '?');
 
     if (question != NULL)
@@ -91,7 +91,7 @@ static unsigned parse_request_line(char *line, const char *end, struct rb_head *
     head->method = line;
     head->target = target;
     head->query = question;
-    return 0;
+    return parse_version(target + target_bytes + 1, end, head);
 }
 
 /* "name: value"; a NUL stands at its end. */

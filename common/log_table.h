@@ -12,8 +12,9 @@
     X(STOP, INFO, "reason, drain_ms", "asked to stop; finishes what it has begun")                                     \
     X(STOPPED, INFO, "left", "the end; left counts what was not finished and will come again")                         \
     X(FATAL, CRIT, "code, error", "cannot go on and exits with 1; the supervisor should start it again")               \
-    X(LISTENING, INFO, "address", "the HTTP server accepts connections")                                               \
-    X(HTTP_TROUBLE, DEBUG, "text", "the HTTP server complains about a connection; ignoring")                           \
+    X(LISTENING, INFO, "address, tls", "the HTTP server accepts connections")                                          \
+    X(TLS_LOADED, NOTICE, "cert", "the certificate was read again; new connections get it")                            \
+    X(TLS_KEPT, WARNING, "code, error", "the new certificate cannot be used; the one before stays; ignoring")          \
     X(WEBHOOK_ACCEPTED, INFO, "video, status, topic, partition, offset, took_ms, trace",                               \
       "Kafka has the event and the sender was answered 200")                                                           \
     X(WEBHOOK_REFUSED, NOTICE, "status, code, error, client", "the sender was answered 4xx; nothing was published")    \

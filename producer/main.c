@@ -4,6 +4,7 @@
  * Way:  producer
  */
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -119,8 +120,35 @@ static void add_routes(struct app *app)
         add_route(app, "GET", RB_MEDIA_PATH "*", rb_media_serve, &app->media);
 }
 
+static int parse_mode(const char *text, int64_t *ret_mode, struct rb_error *err)
+{
+    char *end;
+    long mode = strtol(text, &end, 8);
+
+    if (*end != '\0' || mode <= 0 || mode > 0777)
+        return rb_fail(err, RB_E_BAD_OPTION, 0, "option 'listen_mode': '%s' is no mode in octal such as 0660", text);
+    *ret_mode = mode;
+    return 0;
+}
+
+/* Whoever connects from this machine is a proxy, or means no harm. */
+static bool is_local(const struct sockaddr *peer, void *arg)
+{
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)peer;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)peer;
+
+    (void)arg;
+    if (peer->sa_family == AF_INET)
+        return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
+    return peer->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+}
+
 static int open_http(struct app *app, struct rb_error *err)
 {
+    int64_t mode = 0;
+
+    RB_TRY(parse_mode(app->options->listen_mode, &mode, err));
+
     const struct rb_receive_config receive = {
         .secrets = &app->secrets,
         .lookup = app->lookup,
@@ -140,8 +168,16 @@ static int open_http(struct app *app, struct rb_error *err)
         .listen = app->options->listen,
         .routes = app->routes,
         .route_count = app->route_count,
+        .tls_cert = app->options->tls_cert,
+        .tls_key = app->options->tls_key,
+        .unix_mode = mode,
+        .head_timeout_ms = app->options->head_timeout_ms,
+        .request_timeout_ms = app->options->request_timeout_ms,
         .idle_timeout_ms = app->options->idle_timeout_ms,
         .max_connections = app->options->max_connections,
+        .max_connections_per_address = app->options->max_connections_per_address,
+        .limit_exempt = is_local,
+        .max_requests = app->options->max_requests_per_connection,
     };
 
     return rb_httpd_new(app->loop, &config, &app->httpd, err);
@@ -172,6 +208,26 @@ static void on_signal(void *arg)
     rb_timer_start(app->drain, 0);
 }
 
+/* What is in use stays in use when what is there now is wrong. */
+static void reload_tls(struct app *app)
+{
+    struct rb_error err = {0};
+
+    if (app->options->tls_cert[0] == '\0')
+        return;
+    if (rb_httpd_reload(app->httpd, &err) < 0)
+        rb_log_error(NULL, RB_EV_TLS_KEPT, &err, "");
+    else
+        rb_log(NULL, RB_EV_TLS_LOADED, "cert=%s", app->options->tls_cert);
+}
+
+static void on_hangup(void *arg)
+{
+    struct app *app = RB_CAST(app, arg, APP_MAGIC);
+
+    reload_tls(app);
+}
+
 static int app_open(struct app *app, struct rb_error *err)
 {
     uint8_t key[RB_SECRETS_KEY_BYTES];
@@ -187,6 +243,7 @@ static int app_open(struct app *app, struct rb_error *err)
     RB_TRY(open_kafka(app, err));
     RB_TRY(open_http(app, err));
     rb_loop_on_signal(app->loop, on_signal, app);
+    rb_loop_on_hangup(app->loop, on_hangup, app);
     return 0;
 }
 

@@ -10,7 +10,13 @@
 /* clang-format off: one row, one line */
 #define PRODUCER_OPTIONS(X)                                                                                            \
     /* name                type    default           min  max      also                    help */                     \
-    X(listen, TEXT, "127.0.0.1:8080", 3, 255, "", "address and port of the HTTP server, host:port or *:port")          \
+    X(listen, TEXT, "127.0.0.1:8080", 3, 4096, "",                                                                     \
+      "where the HTTP server listens, several parted by commas: host:port, *:port, unix:/path, systemd or "            \
+      "systemd:NAME for sockets of that unit; plain: before one means without TLS")                                    \
+    X(listen_mode, TEXT, "0660", 3, 4, "", "rights of the file of a unix socket, in octal")                            \
+    X(tls_cert, TEXT, "", 0, 4096, "",                                                                                 \
+      "certificate chain in PEM; with it the server speaks TLS, but not on unix sockets; read again on SIGHUP")        \
+    X(tls_key, TEXT, "", 0, 4096, "", "private key of that certificate, in PEM, without a passphrase")                 \
     X(webhook_secret, SECRET, "", 1, 4096, "VIDEO_WEBHOOK_SECRET",                                                     \
       "shared secret of the plain webhook; several, parted by commas or line feeds, are all valid")                    \
     X(openai_webhook_secret, SECRET, "", 0, 4096, "OPENAI_WEBHOOK_SECRET",                                             \
@@ -19,8 +25,17 @@
     X(publish_timeout_ms, MS, "5s", 100, 300000, "",                                                                   \
       "how long Kafka may take to acknowledge before the sender is answered 503")                                      \
     X(retry_after_s, NUMBER, "5", 1, 3600, "", "Retry-After of a 503, in seconds")                                     \
-    X(max_connections, NUMBER, "4096", 16, 1000000, "", "HTTP connections at once")                                    \
-    X(idle_timeout_ms, MS, "30s", 1000, 600000, "", "an HTTP connection that sends nothing for so long is closed")     \
+    X(max_connections, NUMBER, "16384", 16, 1000000, "",                                                               \
+      "HTTP connections at once; when they are all there, the one that waited longest for a request is closed")        \
+    X(max_connections_per_address, NUMBER, "64", 0, 1000000, "",                                                       \
+      "of them from one IPv4 address or IPv6 /64, trusted proxies excepted; 0: no limit")                              \
+    X(max_requests_per_connection, NUMBER, "10000", 0, 1000000000, "",                                                 \
+      "after which a connection is closed, so that load spreads anew; 0: no limit")                                    \
+    X(head_timeout_ms, MS, "10s", 100, 600000, "",                                                                     \
+      "time for the head of a request to come, from the connection's or the request's first byte on")                  \
+    X(request_timeout_ms, MS, "15s", 100, 600000, "", "time for head and body together")                               \
+    X(idle_timeout_ms, MS, "15s", 100, 600000, "",                                                                     \
+      "an HTTP connection on which no new request begins, or no answer is taken, for so long is closed")               \
     X(status_page, BOOL, "true", 0, 1, "", "serve the status page and the list of recent videos")                      \
     X(media_dir, TEXT, "", 0, 4096, "",                                                                                \
       "serve stored files below this folder at /media/, for trying things out; empty: do not")

@@ -13,13 +13,17 @@
 #include "common/httpd.h"
 #include "unit.h"
 
-#define WAIT_MS 60000
+#define WAIT_MS         60000
+#define MAX_CONNECTIONS 30
+#define MAX_OF_ADDRESS  4
+#define MAX_REQUESTS    5
 
 static struct rb_loop *loop;
 static struct rb_httpd *httpd;
 static struct rb_stream *stream; /* of the request that came last; NULL when it is gone */
 static int closed_count;
 static int hangup_count;
+static bool exempt; /* from the limit of connections from one address */
 
 static int connect_to_server(void)
 {
@@ -106,10 +110,48 @@ static bool answer_options(struct rb_exchange *exchange, void *arg)
     return true;
 }
 
+/* What a route reads of a request, as text. */
+static void serve_query(struct rb_exchange *exchange, void *arg)
+{
+    RB_AUTO_BUFFER text = {0};
+    const char *names[] = {"a", "b b", "c", "none"};
+    char client[RB_CLIENT_NAME_BYTES];
+
+    (void)arg;
+    rb_buffer_print(&text, "%s", rb_exchange_path(exchange));
+    for (size_t i = 0; i < RB_COUNT(names); i++) {
+        const char *value = rb_exchange_query(exchange, names[i]);
+
+        rb_buffer_print(&text, "|%s", value != NULL ? value : "-");
+    }
+    rb_buffer_print(&text, "|%s|", rb_exchange_client(exchange, client));
+    rb_exchange_header_list(exchange, "x-list", &text);
+
+    const struct rb_reply reply = {.status = 200, .body = text.bytes, .body_bytes = text.used};
+
+    rb_exchange_reply(exchange, &reply);
+}
+
+static struct rb_exchange *kept; /* of the request to /later that came last */
+
+static void serve_later(struct rb_exchange *exchange, void *arg)
+{
+    (void)arg;
+    kept = exchange;
+}
+
 static const struct rb_route routes[] = {
+    {.method = "GET", .path = "/query/*", .fn = serve_query},
+    {.method = "GET", .path = "/later", .fn = serve_later},
     {.method = "GET", .path = "/stream", .fn = serve_stream},
     {.method = "POST", .path = "/echo/*", .max_body_bytes = 100, .fn = serve_echo},
 };
+
+static bool is_exempt(const struct sockaddr *peer, void *arg)
+{
+    (void)arg;
+    return exempt && peer->sa_family == AF_INET;
+}
 
 static int set_up(void **state)
 {
@@ -118,11 +160,14 @@ static int set_up(void **state)
         .routes = routes,
         .route_count = RB_COUNT(routes),
         .before = answer_options,
-        .idle_timeout_ms = 60000,
-        .max_connections = 100,
+        .max_connections = MAX_CONNECTIONS,
+        .max_connections_per_address = MAX_OF_ADDRESS,
+        .limit_exempt = is_exempt,
+        .max_requests = MAX_REQUESTS,
     };
 
     (void)state;
+    exempt = true;
     loop = rb_loop_new();
     closed_count = 0;
     stream = NULL;
@@ -273,6 +318,168 @@ static void the_filter_may_answer_before_routes_are_looked_at(void **state)
     close(fd);
 }
 
+static void parts_of_a_request_are_given(void **state)
+{
+    int fd = ask("GET /query/%2Fx?a=1%262&b+b=+&c&b=3&%zz=1 HTTP/1.1\r\nHost: x\r\nX-List: 1\r\nx-list: 2\r\n\r\n");
+    RB_AUTO_BUFFER got = {0};
+
+    (void)state;
+    RUN_UNTIL(has_come(fd, &got, "/query//x|1&2| ||-|127.0.0.1|1, 2"));
+    close(fd);
+}
+
+static void requests_that_come_at_once_are_answered_in_order(void **state)
+{
+    int fd = ask("POST /echo/1 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\none"
+                 "POST /echo/2 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\ntw\r\n1\r\no\r\n0\r\n\r\n"
+                 "GET /later HTTP/1.1\r\nHost: x\r\n\r\n"
+                 "POST /echo/4 HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nfour");
+    RB_AUTO_BUFFER got = {0};
+
+    (void)state;
+    RUN_UNTIL(has_come(fd, &got, "two") && kept != NULL);
+    assert_non_null(strstr(got.bytes, "\r\n\r\none"));
+    assert_int_equal(rb_httpd_pending(httpd), 1);
+    assert_null(strstr(got.bytes, "four")); /* it waits for its turn */
+    rb_exchange_reply_json(kept, 200, "\"three\"", NULL);
+    kept = NULL;
+    RUN_UNTIL(has_come(fd, &got, "four"));
+    assert_true(strstr(got.bytes, "three") < strstr(got.bytes, "four"));
+    assert_null(strstr(got.bytes, "Connection: close"));
+    send_text(fd, "POST /echo/5 HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nfive");
+    RUN_UNTIL(receive(fd, &got)); /* the fifth is the last on a connection */
+    assert_non_null(strstr(got.bytes, "Connection: close"));
+    assert_non_null(strstr(got.bytes, "five"));
+    close(fd);
+}
+
+static void a_request_may_come_byte_by_byte(void **state)
+{
+    static const char request[] = "POST /echo/1 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\none";
+    int fd = connect_to_server();
+    RB_AUTO_BUFFER got = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(request) - 1; i++) {
+        assert_int_equal(send(fd, request + i, 1, 0), 1);
+        uv_run(rb_loop_uv(loop), UV_RUN_NOWAIT);
+    }
+    RUN_UNTIL(has_come(fd, &got, "\r\n\r\none"));
+    close(fd);
+}
+
+static void a_client_that_asks_is_told_to_go_on(void **state)
+{
+    int fd = ask("POST /echo/1 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
+    int refused = ask("POST /echo/1 HTTP/1.1\r\nHost: x\r\nContent-Length: 101\r\nExpect: 100-continue\r\n\r\n");
+    RB_AUTO_BUFFER got = {0};
+
+    (void)state;
+    RUN_UNTIL(has_come(fd, &got, "HTTP/1.1 100 Continue\r\n\r\n"));
+    send_text(fd, "one");
+    RUN_UNTIL(has_come(fd, &got, "\r\n\r\none"));
+    got.used = 0;
+    RUN_UNTIL(has_come(refused, &got, "\r\n\r\n"));
+    assert_memory_equal(got.bytes, "HTTP/1.1 413 ", 13);
+    close(fd);
+    close(refused);
+}
+
+static void a_hostile_head_is_refused_and_its_connection_closed(void **state)
+{
+    int fd = ask("POST /echo/1 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"
+                 "0\r\n\r\nGET /query/smuggled HTTP/1.1\r\nHost: x\r\n\r\n");
+    RB_AUTO_BUFFER got = {0};
+
+    (void)state;
+    shutdown(fd, SHUT_WR);
+    RUN_UNTIL(receive(fd, &got));
+    assert_memory_equal(got.bytes, "HTTP/1.1 400 ", 13);
+    assert_null(strstr(got.bytes, "200 OK"));
+    assert_int_equal(rb_httpd_counts(httpd)->bad, 1);
+    close(fd);
+}
+
+static void one_address_has_so_many_connections(void **state)
+{
+    int fds[MAX_OF_ADDRESS + 1];
+    RB_AUTO_BUFFER got = {0};
+
+    (void)state;
+    exempt = false;
+    for (size_t i = 0; i < RB_COUNT(fds); i++)
+        fds[i] = connect_to_server();
+    RUN_UNTIL(receive(fds[MAX_OF_ADDRESS], &got));
+    assert_int_equal(got.used, 0);
+    assert_int_equal(rb_httpd_counts(httpd)->refused, 1);
+    close(fds[0]);
+    RUN_UNTIL(rb_httpd_counts(httpd)->connections == MAX_OF_ADDRESS - 1);
+    fds[0] = ask("GET /query/ HTTP/1.1\r\nHost: x\r\n\r\n");
+    RUN_UNTIL(has_come(fds[0], &got, "200 OK"));
+    for (size_t i = 0; i < RB_COUNT(fds); i++)
+        close(fds[i]);
+}
+
+static void the_longest_idle_one_makes_room_and_streams_do_not(void **state)
+{
+    int streaming = ask("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+    int fds[MAX_CONNECTIONS];
+    RB_AUTO_BUFFER got = {0};
+
+    (void)state;
+    RUN_UNTIL(stream != NULL);
+    for (size_t i = 0; i < RB_COUNT(fds); i++) {
+        fds[i] = connect_to_server();
+        RUN_UNTIL(rb_httpd_counts(httpd)->connections + rb_httpd_counts(httpd)->evicted == i + 2);
+    }
+    RUN_UNTIL(receive(fds[0], &got)); /* the one that came first */
+    assert_int_equal(rb_httpd_counts(httpd)->evicted, 1);
+    send_text(fds[MAX_CONNECTIONS - 1], "GET /query/ HTTP/1.1\r\nHost: x\r\n\r\n");
+    RUN_UNTIL(has_come(fds[MAX_CONNECTIONS - 1], &got, "200 OK"));
+    assert_int_equal(closed_count, 0);
+    for (size_t i = 0; i < RB_COUNT(fds); i++)
+        close(fds[i]);
+    close(streaming);
+    RUN_UNTIL(closed_count == 1);
+}
+
+static void when_all_are_busy_new_ones_wait(void **state)
+{
+    int fds[MAX_CONNECTIONS + 1];
+    RB_AUTO_BUFFER got = {0};
+
+    (void)state;
+    for (size_t i = 0; i < MAX_CONNECTIONS; i++) {
+        fds[i] = ask("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+        stream = NULL;
+        RUN_UNTIL(stream != NULL);
+    }
+    fds[MAX_CONNECTIONS] = ask("GET /query/ HTTP/1.1\r\nHost: x\r\n\r\n");
+    for (int i = 0; i < 100; i++)
+        uv_run(rb_loop_uv(loop), UV_RUN_NOWAIT);
+    assert_int_equal(rb_httpd_counts(httpd)->connections, MAX_CONNECTIONS);
+    close(fds[0]);
+    RUN_UNTIL(has_come(fds[MAX_CONNECTIONS], &got, "200 OK"));
+    for (size_t i = 1; i < RB_COUNT(fds); i++)
+        close(fds[i]);
+    RUN_UNTIL(closed_count == MAX_CONNECTIONS);
+}
+
+static void a_request_that_waits_at_the_end_is_answered(void **state)
+{
+    int fd = ask("GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
+    RB_AUTO_BUFFER got = {0};
+
+    RUN_UNTIL(kept != NULL);
+    kept = NULL;
+    tear_down(state);
+    while (!receive(fd, &got))
+        ;
+    assert_memory_equal(got.bytes, "HTTP/1.1 503 ", 13);
+    close(fd);
+    set_up(state);
+}
+
 static void on_hangup(void *arg)
 {
     (void)arg;
@@ -303,6 +510,15 @@ int main(void)
         WITH_SERVER(a_drain_ends_streams),
         WITH_SERVER(the_end_of_the_server_ends_streams),
         WITH_SERVER(the_filter_may_answer_before_routes_are_looked_at),
+        WITH_SERVER(parts_of_a_request_are_given),
+        WITH_SERVER(requests_that_come_at_once_are_answered_in_order),
+        WITH_SERVER(a_request_may_come_byte_by_byte),
+        WITH_SERVER(a_client_that_asks_is_told_to_go_on),
+        WITH_SERVER(a_hostile_head_is_refused_and_its_connection_closed),
+        WITH_SERVER(one_address_has_so_many_connections),
+        WITH_SERVER(the_longest_idle_one_makes_room_and_streams_do_not),
+        WITH_SERVER(when_all_are_busy_new_ones_wait),
+        WITH_SERVER(a_request_that_waits_at_the_end_is_answered),
         WITH_SERVER(each_hangup_is_told),
     };
 
