@@ -151,6 +151,14 @@ void rb_httpd_free(struct rb_httpd *httpd);
 RB_DEFINE_AUTO(rb_httpd);
 
 /*
+ * The server that the request came to.
+ *
+ * Gives:  borrowed.
+ * Loop:   loop thread.
+ */
+struct rb_httpd *rb_exchange_httpd(const struct rb_exchange *exchange);
+
+/*
  * The method of the request, such as "GET".
  *
  * Gives:  borrowed from the exchange.

@@ -120,6 +120,11 @@ void rb_exchange_reply_error(struct rb_exchange *exchange, unsigned status, cons
     rb_exchange_reply_json(exchange, status, text != NULL ? text : "{\"error\":\"\"}", header);
 }
 
+struct rb_httpd *rb_exchange_httpd(const struct rb_exchange *exchange)
+{
+    return exchange->httpd;
+}
+
 const char *rb_exchange_method(const struct rb_exchange *exchange)
 {
     return exchange->head.method;

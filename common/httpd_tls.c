@@ -27,7 +27,7 @@ static int choose_protocol(SSL *tls, const unsigned char **ret_name, unsigned ch
 
 static int refuse(struct rb_error *err, const char *option, const char *path, const char *what)
 {
-    unsigned long why = ERR_peek_last_error();
+    unsigned long why = ERR_peek_error();
     const char *reason = ERR_SYSTEM_ERROR(why) ? strerror(ERR_GET_REASON(why)) : ERR_reason_error_string(why);
 
     rb_fail(err, RB_E_BAD_OPTION, 0, "option '%s': %s '%s': %s", option, what, path,

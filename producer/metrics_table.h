@@ -20,6 +20,14 @@
     X(UNCHECKED, COUNTER, "reelbus_webhooks_unchecked_total", "",                                                      \
       "Webhooks published without having asked the database")                                                          \
     X(IN_FLIGHT, GAUGE, "reelbus_webhooks_in_flight", "", "Webhooks that wait for their answer")                       \
+    X(HTTP_CONNECTIONS, GAUGE, "reelbus_http_connections", "", "Connections that are open")                            \
+    X(HTTP_REFUSED, COUNTER, "reelbus_http_connections_refused_total", "",                                             \
+      "Connections refused because their address had too many")                                                        \
+    X(HTTP_EVICTED, COUNTER, "reelbus_http_connections_evicted_total", "",                                             \
+      "Connections closed, while they waited for a request, to make room for others")                                  \
+    X(HTTP_TIMEOUTS, COUNTER, "reelbus_http_timeouts_total", "", "Connections closed because their time was up")       \
+    X(HTTP_BAD, COUNTER, "reelbus_http_bad_requests_total", "",                                                        \
+      "Requests that broke the rules of HTTP and were refused unread")                                                 \
     X(KAFKA_UP, GAUGE, "reelbus_kafka_up", "", "1 when a broker is connected")                                         \
     X(DB_UP, GAUGE, "reelbus_database_up", "", "1 when Postgres is connected")
 /* clang-format on */

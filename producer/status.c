@@ -224,6 +224,15 @@ void rb_status_ready(struct rb_exchange *exchange, void *arg)
     reply_object(exchange, ready ? 200 : 503, object);
 }
 
+static void set_http_metrics(struct rb_metrics *metrics, const struct rb_httpd_counts *counts)
+{
+    rb_metrics_set(metrics, METRIC_HTTP_CONNECTIONS, (int64_t)counts->connections);
+    rb_metrics_set(metrics, METRIC_HTTP_REFUSED, (int64_t)counts->refused);
+    rb_metrics_set(metrics, METRIC_HTTP_EVICTED, (int64_t)counts->evicted);
+    rb_metrics_set(metrics, METRIC_HTTP_TIMEOUTS, (int64_t)counts->timeouts);
+    rb_metrics_set(metrics, METRIC_HTTP_BAD, (int64_t)counts->bad);
+}
+
 void rb_status_metrics(struct rb_exchange *exchange, void *arg)
 {
     struct rb_status *status = RB_CAST(rb_status, arg, STATUS_MAGIC);
@@ -232,6 +241,7 @@ void rb_status_metrics(struct rb_exchange *exchange, void *arg)
 
     rb_metrics_set(status->config.metrics, METRIC_DB_UP, rb_pg_is_up(status->config.pg));
     rb_metrics_set(status->config.metrics, METRIC_KAFKA_UP, rb_publish_check(status->config.publish, &err) == 0);
+    set_http_metrics(status->config.metrics, rb_httpd_counts(rb_exchange_httpd(exchange)));
     rb_metrics_print(status->config.metrics, &text);
 
     const struct rb_reply reply = {
