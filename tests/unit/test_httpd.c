@@ -17,11 +17,20 @@
 #define MAX_CONNECTIONS 30
 #define MAX_OF_ADDRESS  4
 #define MAX_REQUESTS    5
+#define STREAMS         4000
+#define TEN             "0123456789"
+#define COOKIE          TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED true
+#else
+#define SANITIZED false
+#endif
 
 static struct rb_loop *loop;
 static struct rb_httpd *httpd;
-static struct rb_stream *stream; /* of the request that came last; NULL when it is gone */
-static int closed_count;
+static struct rb_stream *stream;       /* of the request that came last; NULL when it is gone */
+static int opened_count, closed_count; /* streams */
 static int hangup_count;
 static bool exempt; /* from the limit of connections from one address */
 
@@ -85,6 +94,7 @@ static void serve_stream(struct rb_exchange *exchange, void *arg)
     const struct rb_reply reply = {.status = 200, .content_type = "text/event-stream"};
 
     (void)arg;
+    opened_count++;
     stream = rb_exchange_stream(exchange, &reply, 1 << 20, on_stream_closed, NULL);
 }
 
@@ -153,26 +163,37 @@ static bool is_exempt(const struct sockaddr *peer, void *arg)
     return exempt && peer->sa_family == AF_INET;
 }
 
-static int set_up(void **state)
+static int set_up_with(int64_t max_connections)
 {
     const struct rb_httpd_config config = {
         .listen = "127.0.0.1:0",
         .routes = routes,
         .route_count = RB_COUNT(routes),
         .before = answer_options,
-        .max_connections = MAX_CONNECTIONS,
+        .max_connections = max_connections,
         .max_connections_per_address = MAX_OF_ADDRESS,
         .limit_exempt = is_exempt,
         .max_requests = MAX_REQUESTS,
     };
 
-    (void)state;
     exempt = true;
     loop = rb_loop_new();
-    closed_count = 0;
+    opened_count = closed_count = 0;
     stream = NULL;
     assert_works(rb_httpd_new(loop, &config, &httpd, &err));
     return 0;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    return set_up_with(MAX_CONNECTIONS);
+}
+
+static int set_up_large(void **state)
+{
+    (void)state;
+    return set_up_with(STREAMS + 10);
 }
 
 static int tear_down(void **state)
@@ -316,6 +337,53 @@ static void the_filter_may_answer_before_routes_are_looked_at(void **state)
     assert_memory_equal(got.bytes, "HTTP/1.1 204 ", 13);
     assert_non_null(strstr(got.bytes, "X-Added: yes"));
     close(fd);
+}
+
+/* In a child, so that its descriptors are not ours; it holds the streams until it is killed. */
+static pid_t open_streams(int count)
+{
+    static const char request[] = "GET /stream HTTP/1.1\r\nHost: x\r\nCookie: " COOKIE "\r\n\r\n";
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)rb_httpd_port(httpd))};
+    pid_t child = fork();
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    for (int i = 0; child == 0 && i < count; i++) {
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+        if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+            send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) < 0)
+            _exit(1);
+    }
+    while (child == 0)
+        pause();
+    return child;
+}
+
+static long memory_kib(void)
+{
+    FILE *file = fopen("/proc/self/statm", "r");
+    long all = 0, resident = 0;
+
+    assert_int_equal(fscanf(file, "%ld %ld", &all, &resident), 2);
+    fclose(file);
+    return resident * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+/* A tenth of what 10,000 of them may cost in all (100 MB), with room for the pages of the heap. */
+static void an_idle_stream_costs_under_a_kib(void **state)
+{
+    long before_kib = memory_kib();
+    pid_t child = open_streams(STREAMS);
+    int status;
+
+    (void)state;
+    RUN_UNTIL(rb_httpd_counts(httpd)->connections == STREAMS && opened_count == STREAMS);
+    if (!SANITIZED)
+        assert_in_range(memory_kib() - before_kib, 0, STREAMS);
+    kill(child, SIGKILL);
+    waitpid(child, &status, 0);
+    RUN_UNTIL(closed_count == STREAMS);
+    assert_int_equal(rb_httpd_counts(httpd)->connections, 0);
 }
 
 static void parts_of_a_request_are_given(void **state)
@@ -510,6 +578,7 @@ int main(void)
         WITH_SERVER(a_drain_ends_streams),
         WITH_SERVER(the_end_of_the_server_ends_streams),
         WITH_SERVER(the_filter_may_answer_before_routes_are_looked_at),
+        cmocka_unit_test_setup_teardown(an_idle_stream_costs_under_a_kib, set_up_large, tear_down),
         WITH_SERVER(parts_of_a_request_are_given),
         WITH_SERVER(requests_that_come_at_once_are_answered_in_order),
         WITH_SERVER(a_request_may_come_byte_by_byte),
