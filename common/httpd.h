@@ -59,7 +59,7 @@ struct rb_httpd_config {
     int64_t head_timeout_ms;    /* for the head of a request, from accept or from its first byte on */
     int64_t request_timeout_ms; /* for head and body, from the same time on */
     int64_t idle_timeout_ms;    /* for a new request to begin, and for a client to take something of an answer */
-    int64_t max_connections;    /* at that many, the one that has waited longest for a request is closed */
+    int64_t max_connections;    /* at that many, the one whose request is longest in coming is closed */
     int64_t max_connections_per_address;
     rb_httpd_exempt_fn limit_exempt; /* NULL for nobody */
     void *limit_exempt_arg;

@@ -191,7 +191,7 @@ static void take_head(struct rb_conn *conn, const char *bytes, size_t count)
         return;
     }
     conn->requests++;
-    enter(conn, CONN_BODY);
+    conn->state = CONN_BODY; /* and it still is among those that keep us waiting */
     rb_exchange_check_head(conn->exchange);
     if (conn->state != CONN_BODY)
         return;

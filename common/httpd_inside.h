@@ -76,7 +76,7 @@ struct rb_httpd {
     struct rb_task run;    /* serves what is queued */
     struct rb_link *conns;
     size_t conn_count;
-    struct rb_link *waiting, **waiting_end; /* connections in HANDSHAKE or HEAD, the longest first */
+    struct rb_link *waiting, **waiting_end; /* connections in HANDSHAKE, HEAD or BODY, the longest first */
     struct rb_link *queue, **queue_end;     /* connections to look at */
     struct rb_link *slots[RB_HTTPD_SLOTS];  /* by deadline */
     size_t deadline_count;

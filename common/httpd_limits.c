@@ -20,11 +20,11 @@ void rb_conn_deadline(struct rb_conn *conn, int64_t until_ms)
     conn->deadline_ms = until_ms;
     if (until_ms == 0)
         return;
-    rb_link_add(&httpd->slots[until_ms / RB_HTTPD_SLOT_MS % RB_HTTPD_SLOTS], &conn->slot);
     if (httpd->deadline_count++ == 0 && !rb_timer_is_started(httpd->tick)) {
         httpd->slot_ms = rb_clock_ms();
         rb_timer_start(httpd->tick, RB_HTTPD_SLOT_MS);
     }
+    rb_link_add(&httpd->slots[RB_MAX(until_ms, httpd->slot_ms) / RB_HTTPD_SLOT_MS % RB_HTTPD_SLOTS], &conn->slot);
 }
 
 /* Ending a connection only queues it, so that the list stays as it is. */

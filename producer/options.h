@@ -26,7 +26,7 @@
       "how long Kafka may take to acknowledge before the sender is answered 503")                                      \
     X(retry_after_s, NUMBER, "5", 1, 3600, "", "Retry-After of a 503, in seconds")                                     \
     X(max_connections, NUMBER, "16384", 16, 1000000, "",                                                               \
-      "HTTP connections at once; when they are all there, the one that waited longest for a request is closed")        \
+      "HTTP connections at once; when they are all there, the one whose request is longest in coming is closed")       \
     X(max_connections_per_address, NUMBER, "64", 0, 1000000, "",                                                       \
       "of them from one IPv4 address or IPv6 /64, trusted proxies excepted; 0: no limit")                              \
     X(max_requests_per_connection, NUMBER, "10000", 0, 1000000000, "",                                                 \
