@@ -327,3 +327,12 @@ int64_t rb_download_bytes(const struct rb_download *download)
 {
     return download->bytes;
 }
+
+int64_t rb_download_total(const struct rb_download *download)
+{
+    curl_off_t total = -1;
+
+    if (download->bytes > 0) /* before, it may be the length of a redirect's body */
+        curl_easy_getinfo(download->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &total);
+    return total;
+}

@@ -77,3 +77,11 @@ void rb_download_resume(struct rb_download *download);
  * Loop:   loop thread.
  */
 int64_t rb_download_bytes(const struct rb_download *download);
+
+/*
+ * How many bytes the source has announced.
+ *
+ * Gives:  -1 when it has not, or nothing has come yet.
+ * Loop:   loop thread.
+ */
+int64_t rb_download_total(const struct rb_download *download);

@@ -197,6 +197,11 @@ int rb_emit_outcome(struct rb_emit *emit, const struct rb_row *row, const struct
     return emit_failed(emit, row, message, fn, arg, err);
 }
 
+const char *rb_emit_topic(const struct rb_emit *emit, enum rb_row_state state)
+{
+    return emit->topics[state == RB_ROW_STORED ? TOPIC_STORED : TOPIC_FAILED];
+}
+
 RB_PRINTF(3, 4)
 static void add_header(rd_kafka_headers_t *headers, const char *name, const char *format, ...)
 {

@@ -60,3 +60,11 @@ RB_MUST_CHECK int rb_emit_outcome(struct rb_emit *emit, const struct rb_row *row
  */
 RB_MUST_CHECK int rb_emit_dead_letter(struct rb_emit *emit, const struct rb_message *message,
                                       const struct rb_error *cause, rb_producer_fn fn, void *arg, struct rb_error *err);
+
+/*
+ * The topic on which the outcome of a row in this state is announced, with its prefix.
+ *
+ * Gives:  borrowed from the emitter.
+ * Loop:   loop thread.
+ */
+const char *rb_emit_topic(const struct rb_emit *emit, enum rb_row_state state);

@@ -53,7 +53,7 @@ int rb_input_take(enum rb_event event, void *values, struct rb_input *ret_input,
     struct rb_video_webhook_received *webhook = values;
     struct rb_video_poll_result *poll = values;
     bool is_poll = event == RB_EVENT_VIDEO_POLL_RESULT;
-    struct rb_input input = {0};
+    struct rb_input input = {.event = event};
 
     RB_ASSERT(is_poll || event == RB_EVENT_VIDEO_WEBHOOK_RECEIVED);
     if (!rb_uuid_parse(is_poll ? poll->video_id : webhook->video_id, input.video_id))

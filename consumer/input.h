@@ -15,6 +15,7 @@ enum rb_input_status {
 };
 
 struct rb_input {
+    enum rb_event event;               /* which one said it */
     char video_id[RB_UUID_TEXT_BYTES]; /* in lower case */
     enum rb_input_status status;
     char *source_url; /* owned, as is all text below; NULL when there is none */

@@ -11,7 +11,8 @@
 #include "consumer/metrics_table.h"
 #include "consumer/outcome.h"
 
-#define WAIT_MAX_MS 10000 /* between two looks at whether our own side is back */
+#define WAIT_MAX_MS   10000 /* between two looks at whether our own side is back */
+#define NOTE_EVERY_MS 1000
 
 typedef enum job_state (*job_step_fn)(struct rb_job *job);
 
@@ -34,6 +35,7 @@ void job_drop_work(struct rb_job *job)
 {
     rb_record_op_free(job->op);
     job->op = NULL;
+    rb_progress_leave(&job->progress);
     rb_transfer_free(job->transfer);
     job->transfer = NULL;
     if (job->send != NULL)
@@ -121,6 +123,22 @@ static enum job_state job_give_up(struct rb_job *job)
     return JOB_RECORDING;
 }
 
+/* Those who look at the video are told when the next try begins; not more often than somebody can read. */
+static void job_note_rest(struct rb_job *job, int64_t pause_ms)
+{
+    const struct rb_record_failure failure = {
+        .class = rb_outcome_class(job->error.code),
+        .code = rb_code_name(job->error.code),
+        .message = job->error.message,
+    };
+    int64_t now_ms = rb_clock_ms();
+
+    if (job->state != JOB_TRANSFERRING || (job->rest_noted_ms != 0 && now_ms - job->rest_noted_ms < NOTE_EVERY_MS))
+        return;
+    job->rest_noted_ms = now_ms;
+    rb_record_resting(job->env->record, &job->row, &job->tries, rb_clock_unix_ms() + pause_ms, &failure);
+}
+
 /* A step failed with job->error. Where to go from here? */
 enum job_state job_after_error(struct rb_job *job)
 {
@@ -137,6 +155,7 @@ enum job_state job_after_error(struct rb_job *job)
                      "state=%s try=%" PRId64 " retry_ms=%" PRId64, job_rows[job->state].name, job->tries.tries,
                      pause_ms);
         job->rest_to = job->state == JOB_TRANSFERRING || job->error.code == RB_E_SUPERSEDED ? JOB_PLANNING : job->state;
+        job_note_rest(job, pause_ms);
         rb_timer_start(job->timer, pause_ms);
         return JOB_RESTING;
     case RB_NEXT_GIVE_UP:

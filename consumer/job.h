@@ -7,8 +7,10 @@
 
 #include "common/metrics.h"
 #include "consumer/emit.h"
+#include "consumer/history.h"
 #include "consumer/lines.h"
 #include "consumer/message.h"
+#include "consumer/progress.h"
 #include "consumer/record.h"
 #include "consumer/transfer.h"
 
@@ -22,6 +24,8 @@ struct rb_job_env {
     const struct rb_transfer_config *transfer;
     const struct rb_plan_policy *policy;
     struct rb_emit *emit;
+    struct rb_progress *progress;
+    struct rb_history *history;
     struct rb_turns *turns;
     struct rb_slots *slots;
     struct rb_metrics *metrics;

@@ -63,6 +63,7 @@ struct rb_job {
     bool claimed;
     struct rb_plan *plan;
     struct rb_transfer *transfer;
+    struct rb_progress_entry progress;
     struct rb_transfer_result result;
     struct rb_record_tries tries;
 
@@ -76,6 +77,7 @@ struct rb_job {
     struct rb_timer *timer;
     struct rb_backoff backoff;
     enum job_state rest_to;
+    int64_t rest_noted_ms; /* when the row was last told of a try that failed */
 };
 
 /* One step of each state: what it does, and where to go next; its own state means that it waits. */

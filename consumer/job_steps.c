@@ -179,6 +179,7 @@ static void start_transfer(struct rb_job *job)
     rb_metrics_add(job->env->metrics, METRIC_TRIES, 1);
     rb_metrics_add(job->env->metrics, METRIC_TRANSFERRING, 1);
     job->transfer = rb_transfer_new(job->env->transfer, job->plan, job_wake, job);
+    rb_progress_enter(job->env->progress, &job->progress, job->row.video_id, job->transfer);
 }
 
 enum job_state job_step_TRANSFERRING(struct rb_job *job)
@@ -256,12 +257,25 @@ enum job_state job_step_RECORDING(struct rb_job *job)
     return job_superseded(job);
 }
 
+/* A video that the application does not have has no history either. */
+static void note_announced(struct rb_job *job, const struct rb_delivery *delivery)
+{
+    const struct rb_history_announced announced = {
+        .video_id = job->row.video_id,
+        .topic = rb_emit_topic(job->env->emit, job->row.state),
+        .partition = delivery->partition,
+        .offset = delivery->offset,
+    };
+
+    if (job->outcome != OUTCOME_DEAD_LETTER && job->row.attempt > 0)
+        rb_history_add(job->env->history, &announced);
+}
+
 static void on_delivered(const struct rb_delivery *delivery, const struct rb_error *err, void *arg)
 {
     struct job_send *send = RB_CAST(job_send, arg, SEND_MAGIC);
     struct rb_job *job = send->job;
 
-    (void)delivery;
     send->magic = 0;
     free(send);
     if (job == NULL)
@@ -270,6 +284,8 @@ static void on_delivered(const struct rb_delivery *delivery, const struct rb_err
     job->sent = err == NULL ? RB_POLL_DONE : RB_POLL_FAILED;
     if (err != NULL)
         job->error = *err;
+    else
+        note_announced(job, delivery);
     rb_job_poke(job);
 }
 

@@ -56,6 +56,8 @@ struct app {
     struct rb_metrics metrics;
     struct rb_pg *pg;
     struct rb_record *record;
+    struct rb_progress *progress;
+    struct rb_history *history;
     struct rb_codec *codec;
     struct rb_emit *emit;
     struct rb_store *store;
@@ -98,6 +100,8 @@ static void open_database(struct app *app)
 
     app->pg = rb_pg_new(app->loop, &config);
     app->record = rb_record_new(app->pg, &names);
+    app->progress = rb_progress_new(app->loop, app->pg);
+    app->history = rb_history_new(app->loop, app->pg);
 }
 
 static int open_output(struct app *app, struct rb_error *err)
@@ -158,6 +162,8 @@ static int open_input(struct app *app, struct rb_error *err)
         .transfer = &app->transfer,
         .policy = &app->policy,
         .emit = app->emit,
+        .progress = app->progress,
+        .history = app->history,
         .turns = app->turns,
         .slots = &app->slots,
         .metrics = &app->metrics,
@@ -236,7 +242,8 @@ static void drain_step(void *arg)
     struct app *app = RB_CAST(app, arg, APP_MAGIC);
 
     rb_consume_drain(app->consume);
-    if (rb_consume_count(app->consume) == 0 || rb_clock_ms() >= app->drain_until_ms)
+    rb_history_flush(app->history);
+    if ((rb_consume_count(app->consume) == 0 && rb_history_is_idle(app->history)) || rb_clock_ms() >= app->drain_until_ms)
         rb_loop_stop(app->loop);
     else
         rb_timer_start(app->drain, DRAIN_STEP_MS);
@@ -277,6 +284,8 @@ static void app_close(struct app *app)
     rb_consume_free(app->consume);
     rb_pg_free(app->pg);
     rb_emit_free(app->emit);
+    rb_history_free(app->history);
+    rb_progress_free(app->progress);
     rb_codec_free(app->codec);
     rb_http_free(app->media_http);
     if (app->store != NULL)

@@ -7,6 +7,8 @@
 
 #include <inttypes.h>
 
+#include "consumer/record_sql.h"
+
 #define OP_MAGIC 0x52454f50u
 
 struct rb_record {
@@ -29,76 +31,6 @@ struct rb_record_op {
     rb_loop_fn on_done;
     void *arg; /* borrowed */
 };
-
-/*
- * All three statements end in this: the row as it is now, whether the application knows the video, and whether this
- * statement wrote. `written` is the row that it wrote, if it did; `before` the row as it was when the statement began.
- */
-#define MS(column) "(extract(epoch FROM r." column ") * 1000)::bigint AS " column
-#define SHOW_ROW                                                                                                                  \
-    " SELECT EXISTS (SELECT FROM app) AS known, EXISTS (SELECT FROM written) AS mine,"                                            \
-    " r.video_id::text AS video_id, r.state, r.user_id, r.source_url, r.provider, r.provider_video_id, r.store,"                  \
-    " r.bucket, r.object_key, r.stored_url, r.bytes, r.sha256, r.content_type, r.attempt, r.tries, r.error_class,"                \
-    " r.error_code, r.error_message, r.claim_epoch, r.owner_topic, r.owner_partition, r.owner_offset,"                            \
-    " " MS("expires_at") ", " MS("received_at") ", " MS("stored_at") ", " MS(                                                     \
-        "failed_at") ","                                                                                                          \
-                     " " MS("first_try_at") ", " MS(                                                                              \
-                         "last_try_at") " FROM (SELECT 1) AS one LEFT JOIN (SELECT * FROM written UNION ALL SELECT * FROM before" \
-                                        " WHERE NOT EXISTS (SELECT FROM written)) AS r ON true"
-
-#define APP          "app AS (SELECT h.{id} AS id, h.{user_id}::text AS user_id FROM {table} h WHERE h.{id} = $1::uuid)"
-#define BEFORE       "before AS (SELECT * FROM reelbus.video WHERE video_id = $1::uuid)"
-#define TIME(number) "to_timestamp($" #number "::bigint / 1000.0)"
-
-/*
- * $1 video, $2 URL, $3 provider, $4 its id, $5 expiry, $6 received, $7 tries, $8 first, $9 last try.
- *
- * A video that waits or is worked on is claimed. One that has failed is claimed again only by something new: another URL.
- * Everything else is settled, and the statement writes nothing.
- */
-static const char claim_template[] =
-    "WITH " APP ", " BEFORE ", written AS ("
-    "INSERT INTO reelbus.video AS v (video_id, user_id, state, source_url, provider, provider_video_id, expires_at,"
-    " received_at, claim_epoch)"
-    " SELECT app.id, app.user_id, 'processing', $2, $3, $4, " TIME(5) ", " TIME(
-        6) ", 1 FROM app"
-           " ON CONFLICT (video_id) DO UPDATE SET state = 'processing', user_id = excluded.user_id,"
-           " source_url = coalesce(excluded.source_url, v.source_url), provider = coalesce(excluded.provider, v.provider),"
-           " provider_video_id = coalesce(excluded.provider_video_id, v.provider_video_id),"
-           " expires_at = CASE WHEN excluded.source_url IS NULL THEN v.expires_at ELSE excluded.expires_at END,"
-           " received_at = excluded.received_at, tries = $7::int, first_try_at = " TIME(8) ", last_try_at = " TIME(
-               9) ","
-                  " error_class = NULL, error_code = NULL, error_message = NULL, failed_at = NULL,"
-                  " owner_topic = NULL, owner_partition = NULL, owner_offset = NULL,"
-                  " claim_epoch = v.claim_epoch + 1, updated_at = now()"
-                  " WHERE v.state IN ('waiting', 'processing')"
-                  " OR (v.state = 'failed' AND excluded.source_url IS NOT NULL AND v.source_url IS DISTINCT FROM excluded.source_url)"
-                  " RETURNING v.*),"
-                  " shown AS (UPDATE {table} h SET {video_url} = written.source_url FROM written"
-                  " WHERE h.{id} = written.video_id AND h.{video_url} IS NULL AND written.source_url IS NOT NULL)" SHOW_ROW;
-
-/*
- * $1 video, $2 claim, $3 topic, $4 partition, $5 offset, $6 tries, $7 first, $8 last try; then $9 kind of store,
- * $10 bucket, $11 key, $12 URL, $13 bytes, $14 SHA-256, $15 content type, $16 the application's status.
- */
-#define SETTLE                                                                                                         \
-    "attempt = v.attempt + 1, owner_topic = $3, owner_partition = $4::int, owner_offset = $5::bigint,"                 \
-    " tries = $6::int, first_try_at = " TIME(7) ", last_try_at = " TIME(8) ", next_try_at = NULL, updated_at = now()"
-#define UNDER_CLAIM                                                                                                    \
-    " WHERE v.video_id = $1::uuid AND v.claim_epoch = $2::bigint AND v.state = 'processing' RETURNING v.*)"
-
-static const char stored_template[] =
-    "WITH " APP ", " BEFORE ", written AS ("
-    "UPDATE reelbus.video v SET state = 'stored', store = $9, bucket = $10, object_key = $11, stored_url = $12,"
-    " bytes = $13::bigint, sha256 = $14, content_type = $15, stored_at = now(), " SETTLE UNDER_CLAIM ","
-    " shown AS (UPDATE {table} h SET {video_url} = $12, {status} = $16 FROM written WHERE h.{id} = written.video_id)" SHOW_ROW;
-
-/* As above up to $8; then $9 class, $10 code, $11 message, $12 the application's status. */
-static const char failed_template[] =
-    "WITH " APP ", " BEFORE ", written AS ("
-    "UPDATE reelbus.video v SET state = 'failed', error_class = $9, error_code = $10, error_message = $11,"
-    " failed_at = now(), " SETTLE UNDER_CLAIM ","
-    " shown AS (UPDATE {table} h SET {status} = $12 FROM written WHERE h.{id} = written.video_id)" SHOW_ROW;
 
 struct rb_record *rb_record_new(struct rb_pg *pg, const struct rb_record_names *names)
 {
@@ -242,6 +174,18 @@ static void add_settlement(struct values *values, const struct rb_record_ask *as
     add_tries(values, ask->tries);
 }
 
+/* What the history says of the record that came. */
+static void add_arrival(struct values *values, const struct rb_record_ask *ask, const struct rb_input *input)
+{
+    const char *said = input->status == RB_INPUT_COMPLETED ? "completed" : "failed";
+
+    add_text(values, input->event == RB_EVENT_VIDEO_POLL_RESULT ? "polled" : "received");
+    add_text(values, input->error_message != NULL ? input->error_message : said);
+    add_text(values, ask->origin->topic);
+    add_number(values, ask->origin->partition);
+    add_number(values, ask->origin->offset);
+}
+
 static int op_send(struct rb_record *record, const char *sql, const struct values *values,
                    const struct rb_record_ask *ask, struct rb_record_op **ret_op, struct rb_error *err)
 {
@@ -275,6 +219,7 @@ int rb_record_claim(struct rb_record *record, const struct rb_record_ask *ask, c
     add_number(&values, input->expires_at);
     add_number(&values, input->received_at);
     add_tries(&values, ask->tries);
+    add_arrival(&values, ask, input);
     return op_send(record, record->claim, &values, ask, ret_op, err);
 }
 
@@ -306,6 +251,23 @@ int rb_record_failed(struct rb_record *record, const struct rb_record_ask *ask, 
     add_text(&values, failure->message);
     add_text(&values, record->status_failed);
     return op_send(record, record->failed, &values, ask, ret_op, err);
+}
+
+void rb_record_resting(struct rb_record *record, const struct rb_row *claim, const struct rb_record_tries *tries,
+                       int64_t next_try_at, const struct rb_record_failure *failure)
+{
+    struct values values = {0};
+    struct rb_error ignored = {0};
+
+    add_text(&values, claim->video_id);
+    add_number(&values, claim->claim_epoch);
+    add_tries(&values, tries);
+    add_number(&values, next_try_at);
+    add_text(&values, failure->class);
+    add_text(&values, failure->code);
+    add_text(&values, failure->message);
+    if (rb_pg_send(record->pg, resting_sql, values.count, values.list, NULL, NULL, NULL, &ignored) < 0)
+        return; /* the database is away: the next claim will say so, and wait */
 }
 
 enum rb_poll rb_record_poll(struct rb_record_op *op, struct rb_record_answer *ret_answer, struct rb_error *err)

@@ -113,6 +113,16 @@ RB_MUST_CHECK int rb_record_failed(struct rb_record *record, const struct rb_rec
                                    struct rb_record_op **ret_op, struct rb_error *err);
 
 /*
+ * Note that a try has failed and when the next one begins, for those who look. A courtesy: nothing waits for it, and it
+ * is dropped while the database is away.
+ *
+ * Takes:  claim, the row as claimed, and all else borrowed for the call; next_try_at, milliseconds since 1970.
+ * Loop:   loop thread.
+ */
+void rb_record_resting(struct rb_record *record, const struct rb_row *claim, const struct rb_record_tries *tries,
+                       int64_t next_try_at, const struct rb_record_failure *failure);
+
+/*
  * How is it going?
  *
  * Gives:  DONE with ret_answer, whose row is taken over by the caller: rb_row_done it. Once.

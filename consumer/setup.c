@@ -19,6 +19,15 @@
 #define REGISTRY_LOOK_MS    50
 
 RB_EMBED(sql_001, "deploy/sql/001_reelbus.sql");
+RB_EMBED(sql_004, "deploy/sql/004_history.sql");
+
+static const struct {
+    const char *name;
+    const char *sql;
+} sql_files[] = {
+    {"001_reelbus.sql", sql_001},
+    {"004_history.sql", sql_004},
+};
 
 static void say(const char *step, const char *name, const char *result)
 {
@@ -26,24 +35,29 @@ static void say(const char *step, const char *name, const char *result)
     fflush(stdout);
 }
 
-static int run_sql(PGconn *conn, struct rb_error *err)
+static int run_file(PGconn *conn, const char *name, const char *sql, struct rb_error *err)
 {
-    PGresult *result;
-    const char *state;
+    PGresult *result = PQexec(conn, sql);
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     int status = 0;
 
+    if (PQresultStatus(result) != PGRES_COMMAND_OK)
+        status = rb_fail(err, rb_errmap_sqlstate(state), 0, "%s: the database answers %s: %s", name,
+                         state != NULL ? state : "without a state",
+                         state != NULL ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : PQerrorMessage(conn));
+    PQclear(result);
+    return status;
+}
+
+static int run_sql(PGconn *conn, struct rb_error *err)
+{
     if (PQstatus(conn) != CONNECTION_OK)
         return rb_fail(err, RB_E_DB_AWAY, 0, "cannot connect to Postgres: %.*s",
                        (int)strcspn(PQerrorMessage(conn), "\n"), PQerrorMessage(conn));
     PQclear(PQexec(conn, "SET client_min_messages = warning")); /* no notices about what is there already */
-    result = PQexec(conn, sql_001);
-    state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    if (PQresultStatus(result) != PGRES_COMMAND_OK)
-        status =
-            rb_fail(err, rb_errmap_sqlstate(state), 0, "001_reelbus.sql: the database answers %s: %s",
-                    state != NULL ? state : "without a state", PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
-    PQclear(result);
-    return status;
+    for (size_t i = 0; i < RB_COUNT(sql_files); i++)
+        RB_TRY(run_file(conn, sql_files[i].name, sql_files[i].sql, err));
+    return 0;
 }
 
 static int set_up_database(const struct consumer_options *options, struct rb_error *err)

@@ -125,6 +125,12 @@ enum rb_poll rb_transfer_poll(struct rb_transfer *transfer, struct rb_transfer_r
     RB_BUG("unknown poll answer");
 }
 
+void rb_transfer_progress(const struct rb_transfer *transfer, int64_t *ret_bytes, int64_t *ret_total)
+{
+    *ret_bytes = rb_download_bytes(transfer->download) - (int64_t)rb_byteq_used(transfer->queue);
+    *ret_total = rb_download_total(transfer->download);
+}
+
 static void free_queue(void *arg)
 {
     rb_byteq_free(arg);

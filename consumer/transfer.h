@@ -52,6 +52,14 @@ enum rb_poll rb_transfer_poll(struct rb_transfer *transfer, struct rb_transfer_r
                               struct rb_error *err);
 
 /*
+ * How far is it?
+ *
+ * Gives:  ret_bytes, handed to the store by now; ret_total, as the source announced them, -1 when it did not.
+ * Loop:   loop thread.
+ */
+void rb_transfer_progress(const struct rb_transfer *transfer, int64_t *ret_bytes, int64_t *ret_total);
+
+/*
  * Stop and free. NULL is fine.
  *
  * Loop:   loop thread, outside of libcurl callbacks.

@@ -55,5 +55,3 @@ COMMENT ON COLUMN reelbus.video.attempt IS 'Outcomes so far; a later success aft
 COMMENT ON COLUMN reelbus.video.tries IS 'How often the bytes were asked for, in the current attempt.';
 COMMENT ON COLUMN reelbus.video.claim_epoch IS 'Counted up by each claim; an outcome is written only under the claim that is current.';
 COMMENT ON COLUMN reelbus.video.owner_offset IS 'With topic and partition: the one record that may announce the outcome.';
-
-CREATE INDEX IF NOT EXISTS video_updated_at ON reelbus.video (updated_at DESC);

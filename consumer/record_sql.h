@@ -1,0 +1,107 @@
+/*
+ * record_sql.h — the statements of record.c: each is one transaction.
+ *
+ * Way:  store -> [record] -> emit
+ *
+ * Each statement that changes a row also adds to reelbus.history and tells the channel reelbus_video, so that whoever
+ * shows the video learns of it when, and only when, it has happened.
+ */
+#pragma once
+
+#include "common/notify.h"
+
+/* clang-format off: SQL reads best as SQL */
+
+/* What all three end in: the row as it is now, whether the application knows the video, and whether this statement
+ * wrote. `written` is the row that it wrote, if it did; `before` the row as it was when the statement began. */
+#define MS(column) "(extract(epoch FROM r." column ") * 1000)::bigint AS " column
+#define SHOW_ROW                                                                                                       \
+    ", told AS (SELECT pg_notify('" RB_NOTIFY_CHANNEL "', video_id::text) FROM written)"                               \
+    " SELECT EXISTS (SELECT FROM app) AS known, EXISTS (SELECT FROM written) AS mine,"                                 \
+    " (SELECT count(*) FROM told) AS told,"                                                                            \
+    " r.video_id::text AS video_id, r.state, r.user_id, r.source_url, r.provider, r.provider_video_id, r.store,"       \
+    " r.bucket, r.object_key, r.stored_url, r.bytes, r.sha256, r.content_type, r.attempt, r.tries, r.error_class,"     \
+    " r.error_code, r.error_message, r.claim_epoch, r.owner_topic, r.owner_partition, r.owner_offset,"                 \
+    " " MS("expires_at") ", " MS("received_at") ", " MS("stored_at") ", " MS("failed_at") ","                          \
+    " " MS("first_try_at") ", " MS("last_try_at")                                                                      \
+    " FROM (SELECT 1) AS one LEFT JOIN (SELECT * FROM written UNION ALL SELECT * FROM before"                          \
+    " WHERE NOT EXISTS (SELECT FROM written)) AS r ON true"
+
+#define APP          "app AS (SELECT h.{id} AS id, h.{user_id}::text AS user_id FROM {table} h WHERE h.{id} = $1::uuid)"
+#define BEFORE       "before AS (SELECT * FROM reelbus.video WHERE video_id = $1::uuid)"
+#define TIME(number) "to_timestamp($" #number "::bigint / 1000.0)"
+#define TOUCH        "updated_at = greatest(clock_timestamp(), v.updated_at + interval '1 microsecond')"
+
+#define HISTORY      "INSERT INTO reelbus.history (video_id, at, what, detail, topic, partition, \"offset\")"
+#define HISTORY_MAX  "200" /* of one video; the oldest make room */
+
+/*
+ * $1 video, $2 URL, $3 provider, $4 its id, $5 expiry, $6 received, $7 tries, $8 first, $9 last try; then for the history:
+ * $10 "received" or "polled", $11 what it said, $12 topic, $13 partition, $14 offset.
+ *
+ * A video that waits or is worked on is claimed. One that has failed is claimed again only by something new: another URL.
+ * Everything else is settled, and the statement only notes that the record came. A record that comes again is noted once.
+ */
+static const char claim_template[] =
+    "WITH " APP ", " BEFORE ", written AS ("
+    "INSERT INTO reelbus.video AS v (video_id, user_id, state, source_url, provider, provider_video_id, expires_at,"
+    " received_at, claim_epoch)"
+    " SELECT app.id, app.user_id, 'processing', $2, $3, $4, " TIME(5) ", " TIME(6) ", 1 FROM app"
+    " ON CONFLICT (video_id) DO UPDATE SET state = 'processing', user_id = excluded.user_id,"
+    " source_url = coalesce(excluded.source_url, v.source_url), provider = coalesce(excluded.provider, v.provider),"
+    " provider_video_id = coalesce(excluded.provider_video_id, v.provider_video_id),"
+    " expires_at = CASE WHEN excluded.source_url IS NULL THEN v.expires_at ELSE excluded.expires_at END,"
+    " received_at = excluded.received_at, tries = $7::int, first_try_at = " TIME(8) ", last_try_at = " TIME(9) ","
+    " next_try_at = NULL, error_class = NULL, error_code = NULL, error_message = NULL, failed_at = NULL,"
+    " owner_topic = NULL, owner_partition = NULL, owner_offset = NULL,"
+    " claim_epoch = v.claim_epoch + 1, " TOUCH
+    " WHERE v.state IN ('waiting', 'processing')"
+    " OR (v.state = 'failed' AND excluded.source_url IS NOT NULL"
+    " AND v.source_url IS DISTINCT FROM excluded.source_url)"
+    " RETURNING v.*),"
+    " shown AS (UPDATE {table} h SET {video_url} = written.source_url FROM written"
+    " WHERE h.{id} = written.video_id AND h.{video_url} IS NULL AND written.source_url IS NOT NULL),"
+    " noted AS (" HISTORY
+    " SELECT app.id, least(" TIME(6) ", now()), $10, $11, $12, $13::int, $14::bigint FROM app"
+    " WHERE NOT EXISTS (SELECT FROM reelbus.history k WHERE k.video_id = $1::uuid AND k.what = $10 AND k.topic = $12"
+    " AND k.partition = $13::int AND k.\"offset\" = $14::bigint)"
+    " UNION ALL SELECT video_id, clock_timestamp(), 'claimed', 'claim ' || claim_epoch, $12, $13::int, $14::bigint"
+    " FROM written WHERE $7::int = 0),"
+    " pruned AS (DELETE FROM reelbus.history WHERE video_id = $1::uuid AND id <= (SELECT k.id FROM reelbus.history k"
+    " WHERE k.video_id = $1::uuid ORDER BY k.id DESC OFFSET " HISTORY_MAX " LIMIT 1))" SHOW_ROW;
+
+/*
+ * $1 video, $2 claim, $3 topic, $4 partition, $5 offset, $6 tries, $7 first, $8 last try; then $9 kind of store,
+ * $10 bucket, $11 key, $12 URL, $13 bytes, $14 SHA-256, $15 content type, $16 the application's status.
+ */
+#define SETTLE                                                                                                         \
+    "attempt = v.attempt + 1, owner_topic = $3, owner_partition = $4::int, owner_offset = $5::bigint,"                 \
+    " tries = $6::int, first_try_at = " TIME(7) ", last_try_at = " TIME(8) ", next_try_at = NULL, " TOUCH
+#define CLAIMED     " WHERE v.video_id = $1::uuid AND v.claim_epoch = $2::bigint AND v.state = 'processing'"
+#define UNDER_CLAIM CLAIMED " RETURNING v.*)"
+#define NOTE_END(what, detail)                                                                                         \
+    " noted AS (" HISTORY " SELECT video_id, clock_timestamp(), '" what "', " detail ", $3, $4::int, $5::bigint FROM written)"
+
+static const char stored_template[] =
+    "WITH " APP ", " BEFORE ", written AS ("
+    "UPDATE reelbus.video v SET state = 'stored', store = $9, bucket = $10, object_key = $11, stored_url = $12,"
+    " bytes = $13::bigint, sha256 = $14, content_type = $15, stored_at = now(), " SETTLE UNDER_CLAIM ","
+    " shown AS (UPDATE {table} h SET {video_url} = $12, {status} = $16 FROM written WHERE h.{id} = written.video_id),"
+    NOTE_END("stored", "bucket || '/' || object_key || ', ' || bytes || ' bytes'") SHOW_ROW;
+
+/* As above up to $8; then $9 class, $10 code, $11 message, $12 the application's status. */
+static const char failed_template[] =
+    "WITH " APP ", " BEFORE ", written AS ("
+    "UPDATE reelbus.video v SET state = 'failed', error_class = $9, error_code = $10, error_message = $11,"
+    " failed_at = now(), " SETTLE UNDER_CLAIM ","
+    " shown AS (UPDATE {table} h SET {status} = $12 FROM written WHERE h.{id} = written.video_id),"
+    NOTE_END("failed", "error_code || ': ' || error_message") SHOW_ROW;
+
+/* $1 video, $2 claim, $3 tries, $4 first, $5 last, $6 next try, $7 class, $8 code, $9 message. */
+static const char resting_sql[] =
+    "WITH written AS (UPDATE reelbus.video v SET tries = $3::int, first_try_at = " TIME(4) ", last_try_at = " TIME(5) ","
+    " next_try_at = " TIME(6) ", error_class = $7, error_code = $8, error_message = $9, " TOUCH CLAIMED " RETURNING v.*),"
+    " noted AS (INSERT INTO reelbus.history (video_id, what, detail)"
+    " SELECT video_id, 'try_failed', 'try ' || tries || ', ' || error_code || ': ' || error_message FROM written)"
+    " SELECT pg_notify('" RB_NOTIFY_CHANNEL "', video_id::text) FROM written";
+/* clang-format on */

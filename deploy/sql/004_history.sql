@@ -1,0 +1,31 @@
+-- What happened to each video, in order; and what lists of videos are read by. Safe to run twice.
+
+CREATE TABLE IF NOT EXISTS reelbus.history (
+    video_id  uuid NOT NULL,
+    id        bigint GENERATED ALWAYS AS IDENTITY,
+    at        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    what      text NOT NULL
+        CONSTRAINT history_what CHECK (what IN
+            ('expected', 'received', 'polled', 'claimed', 'try_failed', 'stored', 'failed', 'announced')),
+    detail    text,
+    topic     text,
+    partition integer,
+    "offset"  bigint,
+    PRIMARY KEY (video_id, id)
+);
+
+COMMENT ON TABLE reelbus.history IS 'The newest events of each video, some 200; older ones are dropped.';
+COMMENT ON COLUMN reelbus.history.topic IS 'With partition and offset: the record that came in, or that announced the outcome.';
+
+ALTER TABLE reelbus.video ADD COLUMN IF NOT EXISTS progress integer;
+COMMENT ON COLUMN reelbus.video.progress IS 'Percent of the generation, as the provider said last; null when it said nothing.';
+COMMENT ON COLUMN reelbus.video.next_try_at IS 'When the bytes are asked for again after a try that failed; null while one is under way.';
+
+-- Whoever changes a row calls pg_notify('reelbus_video', video_id) in the same transaction and moves updated_at forward:
+-- frontends are told by the one and go on after a lost connection by the other.
+COMMENT ON COLUMN reelbus.video.updated_at IS 'Time of the last change; grows with each one, and so is its version.';
+
+CREATE INDEX IF NOT EXISTS video_recent ON reelbus.video (updated_at DESC, video_id DESC);
+CREATE INDEX IF NOT EXISTS video_recent_of_state ON reelbus.video (state, updated_at DESC, video_id DESC);
+CREATE INDEX IF NOT EXISTS video_recent_of_user ON reelbus.video (user_id, updated_at DESC, video_id DESC);
+DROP INDEX IF EXISTS reelbus.video_updated_at;
