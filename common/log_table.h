@@ -29,6 +29,10 @@
     X(COMMIT_FAILED, WARNING, "code, error", "offsets were not committed; they will be with the next commit")          \
     X(DB_UP, INFO, "host", "connected to Postgres")                                                                    \
     X(DB_DOWN, WARNING, "code, error, retry_ms", "the connection to Postgres is lost; waiting")                        \
+    X(LISTEN_UP, INFO, "channel", "Postgres tells of changes of videos; nobody has to ask")                            \
+    X(LISTEN_DOWN, WARNING, "code, error",                                                                             \
+      "Postgres does not tell of changes; the videos that somebody looks at are asked for regularly instead")          \
+    X(VIDEOS_UNREAD, WARNING, "code, error, retry_ms", "the states of videos cannot be read now; trying again")        \
     X(REGISTRY_READY, INFO, "subjects", "the schema registry knows all our schemas")                                   \
     X(REGISTRY_DOWN, WARNING, "code, error, retry_ms", "the schema registry does not answer as it should; waiting")    \
     X(JOB_STARTED, INFO, "video, topic, partition, offset", "an event was taken up")                                   \

@@ -31,6 +31,9 @@ struct rb_pg {
     char *application_name;
     int64_t connect_timeout_ms;
     int64_t query_timeout_ms;
+    rb_pg_notify_fn on_notify; /* NULL for none, as on_change */
+    rb_pg_change_fn on_change;
+    void *arg; /* borrowed */
     enum pg_state state;
     PGconn *conn;
     struct rb_watch *watch;
@@ -91,11 +94,14 @@ static void pg_fail_all(struct rb_pg *pg, const struct rb_error *err)
 static void pg_lose(struct rb_pg *pg, const struct rb_error *err)
 {
     int64_t retry_ms = rb_backoff_next_ms(&pg->backoff, rb_random());
+    bool was_up = pg->state == PG_UP;
 
     rb_log_error(NULL, RB_EV_DB_DOWN, err, "retry_ms=%lld", (long long)retry_ms);
     pg_close(pg);
     rb_timer_start(pg->timer, retry_ms);
     pg_fail_all(pg, err);
+    if (was_up && pg->on_change != NULL)
+        pg->on_change(false, pg->arg);
 }
 
 static void pg_lose_by_libpq(struct rb_pg *pg, const char *what)
@@ -161,6 +167,17 @@ static void pg_take_results(struct rb_pg *pg)
     }
 }
 
+/* Notifications come between answers, and when nothing was asked. */
+static void pg_take_notifications(struct rb_pg *pg)
+{
+    PGnotify *notify;
+
+    while (pg->on_notify != NULL && (notify = PQnotifies(pg->conn)) != NULL) {
+        pg->on_notify(notify->relname, notify->extra, pg->arg);
+        PQfreemem(notify);
+    }
+}
+
 static void pg_flush(struct rb_pg *pg)
 {
     int left = PQflush(pg->conn);
@@ -188,6 +205,7 @@ static void pg_serve(struct rb_pg *pg)
     pg_take_results(pg);
     if (pg->state != PG_UP)
         return;
+    pg_take_notifications(pg);
     if (PQstatus(pg->conn) != CONNECTION_OK) {
         pg_lose_by_libpq(pg, "lost Postgres");
         return;
@@ -210,6 +228,8 @@ static void pg_connected(struct rb_pg *pg)
     rb_timer_stop(pg->timer);
     pg_watch(pg, UV_READABLE);
     rb_log(NULL, RB_EV_DB_UP, "host=%s", PQhost(pg->conn));
+    if (pg->on_change != NULL)
+        pg->on_change(true, pg->arg);
 }
 
 static void pg_step_connect(struct rb_pg *pg)
@@ -313,6 +333,9 @@ struct rb_pg *rb_pg_new(struct rb_loop *loop, const struct rb_pg_config *config)
         .application_name = rb_xstrdup(config->application_name),
         .connect_timeout_ms = config->connect_timeout_ms,
         .query_timeout_ms = config->query_timeout_ms,
+        .on_notify = config->on_notify,
+        .on_change = config->on_change,
+        .arg = config->arg,
         .watched_fd = -1,
         .backoff = {.first_ms = 100, .max_ms = 5000},
     };

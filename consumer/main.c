@@ -243,7 +243,8 @@ static void drain_step(void *arg)
 
     rb_consume_drain(app->consume);
     rb_history_flush(app->history);
-    if ((rb_consume_count(app->consume) == 0 && rb_history_is_idle(app->history)) || rb_clock_ms() >= app->drain_until_ms)
+    if ((rb_consume_count(app->consume) == 0 && rb_history_is_idle(app->history)) ||
+        rb_clock_ms() >= app->drain_until_ms)
         rb_loop_stop(app->loop);
     else
         rb_timer_start(app->drain, DRAIN_STEP_MS);

@@ -15,13 +15,13 @@ struct rb_progress;
 
 /* A transfer that is looked at. Part of its owner. */
 struct rb_progress_entry {
-    const char *video_id;              /* borrowed, as is the transfer, until it leaves */
+    const char *video_id; /* borrowed, as is the transfer, until it leaves */
     const struct rb_transfer *transfer;
-    int64_t told_bytes;                /* as last sent */
+    int64_t told_bytes; /* as last sent */
     int64_t told_percent;
     int64_t told_ms;
     struct rb_progress_entry *next;
-    struct rb_progress_entry **link;   /* what points at this one; NULL when it is not in */
+    struct rb_progress_entry **link; /* what points at this one; NULL when it is not in */
 };
 
 /*

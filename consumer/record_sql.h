@@ -10,7 +10,8 @@
 
 #include "common/notify.h"
 
-/* clang-format off: SQL reads best as SQL */
+/* SQL reads best as SQL. */
+/* clang-format off */
 
 /* What all three end in: the row as it is now, whether the application knows the video, and whether this statement
  * wrote. `written` is the row that it wrote, if it did; `before` the row as it was when the statement began. */

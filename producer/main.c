@@ -13,11 +13,16 @@
 #include "common/log.h"
 #include "common/random.h"
 #include "common/version.h"
+#include "producer/feed.h"
+#include "producer/live.h"
 #include "producer/media.h"
 #include "producer/metrics_table.h"
 #include "producer/options.h"
 #include "producer/receive.h"
+#include "producer/recent.h"
+#include "producer/state.h"
 #include "producer/status.h"
+#include "producer/story.h"
 
 #define COMMON_ROW(name, type, default_, min, max, also, help)                                                         \
     RB_OPTION_ROW(producer_options, common.name, name, type, default_, min, max, also, help)
@@ -42,7 +47,7 @@ static const struct rb_metric metric_rows[] = {PRODUCER_METRICS(RB_METRIC_ROW)};
 static const enum rb_event written_events[] = {RB_EVENT_VIDEO_WEBHOOK_RECEIVED, RB_EVENT_VIDEO_POLL_RESULT};
 
 #define APP_MAGIC     0x50415050u
-#define MAX_ROUTES    12
+#define MAX_ROUTES    20
 #define DRAIN_STEP_MS 20
 
 struct app {
@@ -57,6 +62,11 @@ struct app {
     struct rb_lookup *lookup;
     struct rb_receive *receive;
     struct rb_status *status;
+    struct rb_live *live;
+    struct rb_state *state;
+    struct rb_feed *feed;
+    struct rb_recent *recent;
+    struct rb_story *story;
     struct rb_media media; /* dir_fd -1 when files are not served */
     struct rb_route routes[MAX_ROUTES];
     size_t route_count;
@@ -76,6 +86,25 @@ static void open_database(struct app *app)
 
     app->pg = rb_pg_new(app->loop, &config);
     app->lookup = rb_lookup_new(app->loop, app->pg, &app->options->common);
+}
+
+static void open_frontend(struct app *app)
+{
+    const struct rb_live_config live = {
+        .pg = app->pg,
+        .listen_url = app->options->listen_url,
+        .options = &app->options->common,
+        .metrics = &app->metrics,
+        .looks_max = (size_t)app->options->looks_max,
+    };
+    const struct rb_status_config status = {app->pg, app->publish, &app->metrics};
+
+    app->live = rb_live_new(app->loop, &live);
+    app->state = rb_state_new(app->loop, app->live);
+    app->feed = rb_feed_new(app->loop, app->live, &app->metrics);
+    app->recent = rb_recent_new(app->pg, &app->options->common);
+    app->story = rb_story_new(app->pg, &app->options->common);
+    app->status = rb_status_new(&status);
 }
 
 static int open_kafka(struct app *app, struct rb_error *err)
@@ -106,7 +135,8 @@ static void add_routes(struct app *app)
     add_route(app, "POST", "/api/webhook/video-complete", rb_receive_plain, app->receive);
     app->routes[0].max_body_bytes = (size_t)app->options->body_max_bytes;
     app->routes[0].content_type = "application/json";
-    add_route(app, "GET", "/api/video/status", rb_status_video, app->status);
+    add_route(app, "GET", "/api/video/status", rb_state_serve, app->state);
+    add_route(app, "GET", "/api/video/events", rb_feed_serve, app->feed);
     add_route(app, "GET", "/healthz", rb_status_health, app->status);
     add_route(app, "GET", "/readyz", rb_status_ready, app->status);
     add_route(app, "GET", "/metrics", rb_status_metrics, app->status);
@@ -114,7 +144,8 @@ static void add_routes(struct app *app)
         add_route(app, "GET", "/", rb_status_page, app->status);
         add_route(app, "GET", "/page.css", rb_status_page, app->status);
         add_route(app, "GET", "/page.js", rb_status_page, app->status);
-        add_route(app, "GET", "/api/videos", rb_status_list, app->status);
+        add_route(app, "GET", "/api/videos", rb_recent_serve, app->recent);
+        add_route(app, "GET", "/api/video/history", rb_story_serve, app->story);
     }
     if (app->media.dir_fd >= 0)
         add_route(app, "GET", RB_MEDIA_PATH "*", rb_media_serve, &app->media);
@@ -156,10 +187,9 @@ static int open_http(struct app *app, struct rb_error *err)
         .metrics = &app->metrics,
         .retry_after_s = app->options->retry_after_s,
     };
-    const struct rb_status_config status = {app->pg, app->publish, &app->metrics, &app->options->common};
 
     app->receive = rb_receive_new(&receive);
-    app->status = rb_status_new(&status);
+    open_frontend(app);
     if (app->options->media_dir[0] != '\0')
         RB_TRY(rb_media_init(app->options->media_dir, &app->media, err));
     add_routes(app);
@@ -205,6 +235,7 @@ static void on_signal(void *arg)
     rb_log(NULL, RB_EV_STOP, "reason=signal pending=%zu", rb_httpd_pending(app->httpd));
     app->drain_until_ms = rb_clock_ms() + app->options->common.shutdown_ms;
     rb_httpd_quiesce(app->httpd);
+    rb_state_drain(app->state);
     rb_timer_start(app->drain, 0);
 }
 
@@ -250,6 +281,8 @@ static int app_open(struct app *app, struct rb_error *err)
 /* In the order of the way: whoever still waits for a part gets its answer when that part goes. */
 static void app_close(struct app *app)
 {
+    if (app->live != NULL)
+        rb_live_stop(app->live);
     rb_lookup_free(app->lookup);
     rb_pg_free(app->pg);
     if (app->publish != NULL)
@@ -259,6 +292,11 @@ static void app_close(struct app *app)
     rb_codec_free(app->codec);
     rb_receive_free(app->receive);
     rb_status_free(app->status);
+    rb_story_free(app->story);
+    rb_recent_free(app->recent);
+    rb_feed_free(app->feed);
+    rb_state_free(app->state);
+    rb_live_free(app->live);
     if (app->media.dir_fd >= 0)
         rb_media_done(&app->media);
     rb_timer_free(app->drain);

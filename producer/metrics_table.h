@@ -29,6 +29,9 @@
     X(HTTP_BAD, COUNTER, "reelbus_http_bad_requests_total", "",                                                        \
       "Requests that broke the rules of HTTP and were refused unread")                                                 \
     X(KAFKA_UP, GAUGE, "reelbus_kafka_up", "", "1 when a broker is connected")                                         \
+    X(LISTENING, GAUGE, "reelbus_listening", "", "1 when Postgres tells of changes of videos; 0: they are asked for")  \
+    X(FEEDS, GAUGE, "reelbus_event_streams", "", "Streams of Server-Sent Events that are open")                        \
+    X(LOOKS, GAUGE, "reelbus_looks", "", "Videos that are looked at, by streams and by requests")                      \
     X(DB_UP, GAUGE, "reelbus_database_up", "", "1 when Postgres is connected")
 /* clang-format on */
 

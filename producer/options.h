@@ -37,6 +37,10 @@
     X(idle_timeout_ms, MS, "15s", 100, 600000, "",                                                                     \
       "an HTTP connection on which no new request begins, or no answer is taken, for so long is closed")               \
     X(status_page, BOOL, "true", 0, 1, "", "serve the status page and the list of recent videos")                      \
+    X(listen_url, SECRET, "", 0, 4096, "",                                                                             \
+      "Postgres connection for LISTEN, which needs a session: not through a transaction pooler; empty: database_url")  \
+    X(looks_max, NUMBER, "100000", 1, 10000000, "",                                                                    \
+      "videos that are looked at at once, summed over all streams and waiting requests; then 503")                     \
     X(media_dir, TEXT, "", 0, 4096, "",                                                                                \
       "serve stored files below this folder at /media/, for trying things out; empty: do not")
 /* clang-format on */

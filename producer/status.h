@@ -1,5 +1,5 @@
 /*
- * status.h — answers the frontend: the state of a video, the list of recent ones, the status page, health.
+ * status.h — the status page, health and counters.
  *
  * Way:  [status]
  */
@@ -8,7 +8,6 @@
 #include "common/httpd.h"
 #include "common/metrics.h"
 #include "common/pg.h"
-#include "common/tables.h"
 #include "producer/publish.h"
 
 struct rb_status;
@@ -18,7 +17,6 @@ struct rb_status_config {
     struct rb_pg *pg;
     struct rb_publish *publish;
     struct rb_metrics *metrics;
-    const struct rb_common_options *options;
 };
 
 /*
@@ -37,23 +35,7 @@ struct rb_status *rb_status_new(const struct rb_status_config *config);
 void rb_status_free(struct rb_status *status);
 
 /*
- * GET /api/video/status?videoId=UUID. Takes: arg, a struct rb_status, as all routes below.
- *
- * Gives:  200 with a video as view.h has it, 400, 404, 503 with Retry-After when the database is away.
- * Loop:   loop thread.
- */
-void rb_status_video(struct rb_exchange *exchange, void *arg);
-
-/*
- * GET /api/videos?limit=N: the videos that changed last, newest first, at most 200.
- *
- * Gives:  200 {"videos": [...]}, 400, 503.
- * Loop:   loop thread.
- */
-void rb_status_list(struct rb_exchange *exchange, void *arg);
-
-/*
- * GET /: the status page; and GET /page.css, /page.js.
+ * GET /: the status page; and GET /page.css, /page.js. Takes: arg, a struct rb_status, as all routes below.
  *
  * Gives:  200.
  * Loop:   loop thread.

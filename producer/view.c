@@ -57,6 +57,16 @@ static void set_number(json_t *object, const char *key, const char *text)
     json_object_set_new(object, key, text != NULL ? json_integer(strtoll(text, NULL, 10)) : json_null());
 }
 
+static void set_error(json_t *object, const struct rb_view *view)
+{
+    json_t *error = json_object();
+
+    set_text(error, "class", view->error_class);
+    set_text(error, "code", view->error_code);
+    set_text(error, "message", view->error_message);
+    json_object_set_new(object, "error", error);
+}
+
 json_t *rb_view_json(const struct rb_view *view)
 {
     json_t *object = json_object();
@@ -66,16 +76,42 @@ json_t *rb_view_json(const struct rb_view *view)
     set_text(object, "userId", view->user_id);
     set_text(object, "status", view_status(view));
     set_text(object, "videoUrl", view->video_url);
+    set_text(object, "originalUrl", view->source_url);
     set_text(object, "storage", view_storage(view));
     set_text(object, "message", message);
+    set_number(object, "progress", view->progress);
+    set_number(object, "storedPercent", NULL);
     set_number(object, "bytes", view->bytes);
+    set_number(object, "bytesTotal", view->bytes);
     set_number(object, "tries", view->tries);
+    set_text(object, "nextTryAt", view->next_try_at);
     set_text(object, "expiresAt", view->expires_at);
     set_text(object, "storedAt", view->stored_at);
     set_text(object, "updatedAt", view->updated_at);
+    set_text(object, "provider", view->provider);
     if (view->error_code != NULL)
-        json_object_set_new(object, "error",
-                            json_pack("{s:s?, s:s, s:s?}", "class", view->error_class, "code", view->error_code,
-                                      "message", view->error_message));
+        set_error(object, view);
     return object;
+}
+
+static void set_count(json_t *object, const char *key, int64_t count)
+{
+    json_object_set_new(object, key, count >= 0 ? json_integer(count) : json_null());
+}
+
+void rb_view_set_stored(json_t *object, int64_t bytes, int64_t total, int64_t percent)
+{
+    if (!is(rb_json_text(object, "storage"), "processing"))
+        return;
+    set_count(object, "bytes", bytes);
+    set_count(object, "bytesTotal", total);
+    set_count(object, "storedPercent", percent);
+}
+
+bool rb_view_is_terminal(const json_t *object)
+{
+    const char *storage = rb_json_text(object, "storage");
+
+    return is(rb_json_text(object, "status"), "failed") || is(storage, "stored") || is(storage, "failed") ||
+           is(storage, "deleted");
 }

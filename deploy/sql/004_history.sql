@@ -17,15 +17,17 @@ CREATE TABLE IF NOT EXISTS reelbus.history (
 COMMENT ON TABLE reelbus.history IS 'The newest events of each video, some 200; older ones are dropped.';
 COMMENT ON COLUMN reelbus.history.topic IS 'With partition and offset: the record that came in, or that announced the outcome.';
 
-ALTER TABLE reelbus.video ADD COLUMN IF NOT EXISTS progress integer;
-COMMENT ON COLUMN reelbus.video.progress IS 'Percent of the generation, as the provider said last; null when it said nothing.';
+ALTER TABLE reelbus.video ADD COLUMN IF NOT EXISTS provider_progress integer;
 COMMENT ON COLUMN reelbus.video.next_try_at IS 'When the bytes are asked for again after a try that failed; null while one is under way.';
 
 -- Whoever changes a row calls pg_notify('reelbus_video', video_id) in the same transaction and moves updated_at forward:
 -- frontends are told by the one and go on after a lost connection by the other.
 COMMENT ON COLUMN reelbus.video.updated_at IS 'Time of the last change; grows with each one, and so is its version.';
 
-CREATE INDEX IF NOT EXISTS video_recent ON reelbus.video (updated_at DESC, video_id DESC);
-CREATE INDEX IF NOT EXISTS video_recent_of_state ON reelbus.video (state, updated_at DESC, video_id DESC);
-CREATE INDEX IF NOT EXISTS video_recent_of_user ON reelbus.video (user_id, updated_at DESC, video_id DESC);
+-- Lists have those that wait by the application's own times, and all others by these.
+CREATE INDEX IF NOT EXISTS video_recent ON reelbus.video (updated_at DESC, video_id DESC) WHERE state <> 'waiting';
+CREATE INDEX IF NOT EXISTS video_recent_of_state ON reelbus.video (state, updated_at DESC, video_id DESC)
+    WHERE state <> 'waiting';
+CREATE INDEX IF NOT EXISTS video_recent_of_user ON reelbus.video (user_id, updated_at DESC, video_id DESC)
+    WHERE state <> 'waiting';
 DROP INDEX IF EXISTS reelbus.video_updated_at;
