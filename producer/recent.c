@@ -17,6 +17,9 @@
 #define LIMIT_MAX     200
 #define SCAN_MAX      "2000" /* rows of the application that are looked at for one page */
 
+/* A subquery, which is a look into the index for each row; of a join the planner would make a walk over all videos. */
+#define STATE_OF_SCANNED "coalesce((SELECT v.state FROM reelbus.video v WHERE v.video_id = s.id), 'waiting')"
+
 struct rb_recent {
     uint32_t magic;
     struct rb_pg *pg; /* borrowed, as are the options */
@@ -169,8 +172,8 @@ static void add_page_by_time(struct query *query, const struct wish *wish)
     add_cursor(query, "v.updated_at", "v.video_id", time, place);
     rb_buffer_print(&query->sql,
                     " ORDER BY v.updated_at DESC, v.video_id DESC LIMIT $%d::int),"
-                    " waiting AS (SELECT s.id, s.at FROM scan s LEFT JOIN reelbus.video v ON v.video_id = s.id"
-                    " WHERE v.video_id IS NULL OR v.state = 'waiting' ORDER BY s.at DESC, s.id DESC LIMIT $%d::int),"
+                    " waiting AS (SELECT s.id, s.at FROM scan s WHERE " STATE_OF_SCANNED " = 'waiting'"
+                    " ORDER BY s.at DESC, s.id DESC LIMIT $%d::int),"
                     " page AS (SELECT p.id, p.at, row_number() OVER (ORDER BY p.at DESC, p.id DESC) AS place"
                     " FROM (SELECT * FROM known UNION ALL SELECT * FROM waiting) AS p"
                     " WHERE NOT EXISTS (SELECT FROM horizon z WHERE (p.at, p.id) < (z.at, z.id))"
@@ -195,9 +198,9 @@ static void add_page_by_id(struct query *query, const struct wish *wish)
                     " horizon AS (SELECT NULL::timestamptz AS at, id FROM scan"
                     " WHERE (SELECT count(*) FROM scan) = " SCAN_MAX " ORDER BY id DESC LIMIT 1),"
                     " page AS (SELECT s.id, NULL::timestamptz AS at, row_number() OVER (ORDER BY s.id) AS place"
-                    " FROM scan s LEFT JOIN reelbus.video v ON v.video_id = s.id WHERE true");
+                    " FROM scan s WHERE true");
     if (wish->state != NULL)
-        rb_buffer_print(&query->sql, " AND coalesce(v.state, 'waiting') = '%s'", wish->state);
+        rb_buffer_print(&query->sql, " AND " STATE_OF_SCANNED " = '%s'", wish->state);
     if (wish->user != NULL)
         rb_buffer_print(&query->sql, " AND s.user_id = $%d::text", add_value(query, wish->user));
     rb_buffer_print(&query->sql, " ORDER BY place LIMIT $%d::int)", limit);

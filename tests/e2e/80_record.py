@@ -2,7 +2,6 @@
 
 import signal
 
-import pytest
 from harness import wait_for
 
 
@@ -57,15 +56,6 @@ def test_the_list_has_the_newest_first_and_those_that_wait(running):
     videos = running.producer.get("/api/videos").json()["videos"]
     assert {video["videoId"]: video["storage"] for video in videos} == {done: "stored", waiting: "none"}
     assert len(running.producer.get("/api/videos", params={"limit": 1}).json()["videos"]) == 1
-
-
-@pytest.fixture
-def postgres(stack):
-    """Postgres, to be killed and started again."""
-    yield stack
-    stack.processes["postgres"].send(signal.SIGCONT)
-    if not stack.processes["postgres"].alive():
-        stack.start_postgres()
 
 
 def test_a_database_that_restarts_during_a_transfer_loses_nothing(running, postgres):

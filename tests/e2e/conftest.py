@@ -1,6 +1,7 @@
 """Fixtures: one stack for all tests, one namespace of it for each test."""
 
 import pathlib
+import signal
 import sys
 
 import pytest
@@ -33,3 +34,12 @@ def running(bus):
     bus.start_producer()
     bus.start_consumer()
     return bus
+
+
+@pytest.fixture
+def postgres(stack):
+    """Postgres, to be killed and started again."""
+    yield stack
+    stack.processes["postgres"].send(signal.SIGCONT)
+    if not stack.processes["postgres"].alive():
+        stack.start_postgres()
