@@ -360,7 +360,7 @@ def test_a_stream_outlives_the_database(bus, postgres, reader):
     answer = get(bus.producer, video_id)
     assert answer.headers["Retry-After"] and answer.json()["error"]
     meanwhile = reader(bus.producer, video_id)
-    assert meanwhile.answer.status_code == 200
+    assert meanwhile.answer.status == 200
     postgres.start_postgres()
     meanwhile.wait_for_state("none")
     change(bus, video_id, state="stored")

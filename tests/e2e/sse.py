@@ -1,31 +1,38 @@
 """A reader of Server-Sent Events, written against the standard and with nothing of ours."""
 
+import http.client
 import json
+import socket
 import threading
+import urllib.parse
 
-import requests
 from harness import wait_for
 
 
 class Events:
     def __init__(self, url, ids, last_event_id=None, **params):
+        parts = urllib.parse.urlsplit(url)
+        params["videoId"] = ids if isinstance(ids, str) else ",".join(ids)
         headers = {"Accept": "text/event-stream"}
         if last_event_id is not None:
             headers["Last-Event-ID"] = last_event_id
         self.events, self.comments, self.retry, self.ended = [], [], None, False
         self.last_event_id = last_event_id
-        params["videoId"] = ids if isinstance(ids, str) else ",".join(ids)
-        self.answer = requests.get(url, params=params, headers=headers, stream=True, timeout=120)
-        if self.answer.status_code == 200:
-            threading.Thread(target=self.read, daemon=True).start()
+        self.connection = http.client.HTTPConnection(parts.netloc, timeout=120)
+        self.connection.request("GET", f"{parts.path}?{urllib.parse.urlencode(params)}", headers=headers)
+        self.socket = self.connection.sock
+        self.answer = self.connection.getresponse()
+        self.thread = threading.Thread(target=self.read, daemon=True)
+        if self.answer.status == 200:
+            self.thread.start()
 
     def read(self):
         name, data, event_id = "message", [], self.last_event_id
         try:
-            for line in self.answer.iter_lines(chunk_size=1):
-                field, _, value = line.decode().partition(":")
+            while line := self.answer.readline():
+                field, _, value = line.decode().rstrip("\n").partition(":")
                 value = value.removeprefix(" ")
-                if line == b"":
+                if line == b"\n":
                     self.last_event_id = event_id
                     if data:
                         self.events.append((name, json.loads("\n".join(data))))
@@ -40,8 +47,8 @@ class Events:
                     event_id = value
                 elif field == "retry":
                     self.retry = int(value)
-        except (requests.RequestException, AttributeError, ValueError, OSError):
-            pass  # cut off, or closed by us
+        except (http.client.HTTPException, OSError):
+            pass  # cut off
         self.ended = True
 
     def of(self, name, video_id=None):
@@ -58,4 +65,10 @@ class Events:
         return self.wait("status", lambda view: view["storage"] == storage and video_id in (None, view["videoId"]))
 
     def close(self):
-        self.answer.close()
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # the other side was faster
+        if self.thread.is_alive():
+            self.thread.join()
+        self.connection.close()
