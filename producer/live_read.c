@@ -23,8 +23,7 @@ struct batch {
 };
 
 static const char sql_template[] = "SELECT asked.id::text AS asked, " RB_VIEW_COLUMNS
-                                   " FROM unnest($1::uuid[]) AS asked (id) LEFT JOIN {table} h ON h.{id} = asked.id"
-                                   " LEFT JOIN reelbus.video v ON v.video_id = asked.id";
+                                   " FROM unnest($1::uuid[]) AS asked (id)" RB_VIEW_ROWS("asked.id");
 
 void live_want(struct rb_live *live, struct rb_live_video *video)
 {

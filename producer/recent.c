@@ -206,21 +206,12 @@ static void add_page_by_id(struct query *query, const struct wish *wish)
     rb_buffer_print(&query->sql, " ORDER BY place LIMIT $%d::int)", limit);
 }
 
-#define MICROSECONDS(what) "(extract(epoch FROM " what ") * 1000000)::bigint::text"
-
 /* At least one row comes, with the horizon: how far was looked for this page, when that was less than all. */
-static void add_end(struct query *query)
-{
-    rb_buffer_print(
-        &query->sql,
-        " SELECT " MICROSECONDS(
-            "page.at") " AS page_at, page.id::text AS page_id,"
-                       " " MICROSECONDS(
-                           "horizon.at") " AS horizon_at, horizon.id::text AS horizon_id, " RB_VIEW_COLUMNS
-                                         " FROM (SELECT 1) AS one LEFT JOIN horizon ON true LEFT JOIN page ON true"
-                                         " LEFT JOIN {table} h ON h.{id} = page.id LEFT JOIN reelbus.video v ON v.video_id = page.id"
-                                         " ORDER BY page.place");
-}
+static const char end_template[] =
+    " SELECT (extract(epoch FROM page.at) * 1000000)::bigint::text AS page_at, page.id::text AS page_id,"
+    " (extract(epoch FROM horizon.at) * 1000000)::bigint::text AS horizon_at, horizon.id::text AS horizon_id,"
+    " " RB_VIEW_COLUMNS " FROM (SELECT 1) AS one LEFT JOIN horizon ON true LEFT JOIN page ON true"
+    " " RB_VIEW_ROWS("page.id") " ORDER BY page.place";
 
 static json_t *next_cursor(const PGresult *result, int rows, int64_t limit)
 {
@@ -287,7 +278,7 @@ static void ask(struct rb_recent *recent, const struct wish *wish, struct rb_exc
         add_page_by_id(&query, wish);
     else
         add_page_by_time(&query, wish);
-    add_end(&query);
+    rb_buffer_print(&query.sql, "%s", end_template);
 
     RB_AUTO_TEXT *sql = rb_tables_sql(recent->options, query.sql.bytes);
 

@@ -21,6 +21,12 @@
                       " " RB_VIEW_TIME("stored_at") ", " RB_VIEW_TIME(                                                 \
                           "updated_at") ","                                                                            \
                                         " (extract(epoch FROM v.updated_at) * 1000000)::bigint AS version"
+
+/* The rows h and v of a video whose id is `of`, in a FROM. Looked up one by one: of plain joins the planner may make a
+ * walk over all videos, and it has been seen to. */
+#define RB_VIEW_ROWS(of)                                                                                               \
+    " LEFT JOIN LATERAL (SELECT * FROM {table} r WHERE r.{id} = " of " LIMIT 1) AS h ON true"                          \
+    " LEFT JOIN LATERAL (SELECT * FROM reelbus.video r WHERE r.video_id = " of " LIMIT 1) AS v ON true"
 /* clang-format on */
 
 /*
