@@ -97,7 +97,7 @@ $(out)/obj/flags: FORCE
 
 # Files that become part of an object, which the compiler does not tell.
 $(out)/obj/common/events.o: $(wildcard schemas/*.avsc)
-$(out)/obj/producer/status.o: $(wildcard producer/page/*)
+$(out)/obj/producer/page.o: $(wildcard producer/page/*) deploy/examples/reelbus-watch.js
 $(out)/obj/consumer/setup.o: $(wildcard deploy/sql/*.sql)
 
 -include $(patsubst %.c,$(out)/obj/%.d,$(all_c))

@@ -18,6 +18,7 @@
 #include "producer/media.h"
 #include "producer/metrics_table.h"
 #include "producer/options.h"
+#include "producer/page.h"
 #include "producer/receive.h"
 #include "producer/recent.h"
 #include "producer/state.h"
@@ -141,9 +142,9 @@ static void add_routes(struct app *app)
     add_route(app, "GET", "/readyz", rb_status_ready, app->status);
     add_route(app, "GET", "/metrics", rb_status_metrics, app->status);
     if (app->options->status_page) {
-        add_route(app, "GET", "/", rb_status_page, app->status);
-        add_route(app, "GET", "/page.css", rb_status_page, app->status);
-        add_route(app, "GET", "/page.js", rb_status_page, app->status);
+        add_route(app, "GET", RB_PAGE_PATH, rb_page_serve, NULL);
+        add_route(app, "GET", RB_PAGE_FILES, rb_page_serve, NULL);
+        add_route(app, "GET", RB_PAGE_CLIENT, rb_page_serve, NULL);
         add_route(app, "GET", "/api/videos", rb_recent_serve, app->recent);
         add_route(app, "GET", "/api/video/history", rb_story_serve, app->story);
     }

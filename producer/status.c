@@ -1,19 +1,14 @@
 /*
- * status.c — the status page, health and counters.
+ * status.c — health and counters.
  *
  * Way:  [status]
  */
 #include "producer/status.h"
 
-#include "common/embed.h"
 #include "common/json.h"
 #include "producer/metrics_table.h"
 
 #define STATUS_MAGIC 0x53544154u
-
-RB_EMBED(page_html, "producer/page/index.html");
-RB_EMBED(page_css, "producer/page/page.css");
-RB_EMBED(page_js, "producer/page/page.js");
 
 struct rb_status {
     uint32_t magic;
@@ -41,34 +36,6 @@ static void reply_object(struct rb_exchange *exchange, unsigned http_status, con
     RB_AUTO_TEXT *text = json_dumps(object, JSON_COMPACT);
 
     rb_exchange_reply_json(exchange, http_status, text != NULL ? text : "{}", NULL);
-}
-
-void rb_status_page(struct rb_exchange *exchange, void *arg)
-{
-    const char *path = rb_exchange_path(exchange);
-    struct rb_reply reply = {
-        .status = 200,
-        .content_type = "text/html; charset=utf-8",
-        .body = page_html,
-        .body_bytes = RB_EMBEDDED_BYTES(page_html),
-        .body_is_static = true,
-        .headers = {{"Cache-Control", "no-cache"},
-                    {"Content-Security-Policy",
-                     "default-src 'self'; media-src 'self' http: https:; frame-ancestors 'none'; base-uri 'none'"},
-                    {"Referrer-Policy", "no-referrer"}},
-    };
-
-    (void)arg;
-    if (strcmp(path, "/page.css") == 0) {
-        reply.content_type = "text/css; charset=utf-8";
-        reply.body = page_css;
-        reply.body_bytes = RB_EMBEDDED_BYTES(page_css);
-    } else if (strcmp(path, "/page.js") == 0) {
-        reply.content_type = "text/javascript; charset=utf-8";
-        reply.body = page_js;
-        reply.body_bytes = RB_EMBEDDED_BYTES(page_js);
-    }
-    rb_exchange_reply(exchange, &reply);
 }
 
 void rb_status_health(struct rb_exchange *exchange, void *arg)

@@ -1,5 +1,5 @@
 /*
- * status.h — the status page, health and counters.
+ * status.h — health and counters.
  *
  * Way:  [status]
  */
@@ -35,15 +35,7 @@ struct rb_status *rb_status_new(const struct rb_status_config *config);
 void rb_status_free(struct rb_status *status);
 
 /*
- * GET /: the status page; and GET /page.css, /page.js. Takes: arg, a struct rb_status, as all routes below.
- *
- * Gives:  200.
- * Loop:   loop thread.
- */
-void rb_status_page(struct rb_exchange *exchange, void *arg);
-
-/*
- * GET /healthz: the process is alive.
+ * GET /healthz: the process is alive. Takes: arg, a struct rb_status, as all routes below.
  *
  * Gives:  200.
  * Loop:   loop thread.

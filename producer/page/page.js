@@ -1,160 +1,244 @@
-"use strict";
+// page.js — the status page: the address says what is shown; the list is asked for every few seconds, and what is shown
+// of it, and may still change, comes live.
 
-// Asks for the recent videos every second and shows what has changed. Rows are kept and updated in place, so that a
-// screen reader's place and a playing video are not lost.
+import { isTerminal, watchVideo } from "../reelbus-watch.js";
+import { BASE, getKey, makeQuestion, setKey } from "./api.js";
+import { hideDetails, showDetails } from "./details.js";
+import { setText, startClock } from "./format.js";
+import { focusRow, markSelected, showInList, showList } from "./list.js";
 
-const EVERY_MS = 1000;
-const rows = new Map(); // videoId -> {row, video}
-let selected = null;
+const EVERY_MS = 3000;
+const TYPING_MS = 250;
+const PAGE_SIZE = 25;
+const FILTERS = ["state", "q", "user", "before"];
 
 const byId = (id) => document.getElementById(id);
+const filters = byId("filters");
+const askList = makeQuestion();
+const views = new Map(); // videoId -> the newest view
+const watched = new Map(); // videoId -> AbortController
+const newer = []; // what `before` was on the pages that led here
 
-// What the state column says: our storage when there is one, else the generation.
-function stateOf(video) {
-  return video.storage === "none" ? video.status : video.storage;
+let selected = null;
+let next = null; // cursor of the page of older ones
+let asked = null; // the query that the list shows
+let timer = 0;
+
+// -- the address ---------------------------------------------------------------------------------------------------------
+
+function queryNow() {
+  const query = new URLSearchParams(location.search);
+  const kept = new URLSearchParams();
+  for (const name of FILTERS) if (query.get(name)) kept.set(name, query.get(name));
+  return kept;
 }
 
-function sizeText(bytes) {
-  if (bytes === null) return "";
-  return bytes < 1e6 ? `${Math.round(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+function go(query, hash, replace = false) {
+  const text = query.toString();
+  const address = `${location.pathname}${text && `?${text}`}${hash}`;
+  history[replace ? "replaceState" : "pushState"](null, "", address);
+  follow();
 }
 
-function ageText(iso, now) {
-  if (iso === null) return "";
-  const seconds = Math.max(0, Math.round((now - Date.parse(iso)) / 1000));
-  if (seconds < 60) return `${seconds} s ago`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
-  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ago`;
-  return `${Math.floor(seconds / 86400)} d ago`;
-}
-
-function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text;
-}
-
-function makeRow(videoId) {
-  const row = document.createElement("tr");
-  for (const name of ["id", "status", "message", "number size", "number age"]) {
-    row.append(Object.assign(document.createElement("td"), { className: name }));
+// Show what the address says.
+function follow() {
+  const query = queryNow();
+  for (const name of ["q", "user"]) {
+    if (filters.elements[name] !== document.activeElement) filters.elements[name].value = query.get(name) || "";
   }
-  const button = Object.assign(document.createElement("button"), { type: "button", className: "link" });
-  button.textContent = videoId.slice(0, 8);
-  button.title = videoId;
-  button.setAttribute("aria-label", `Show video ${videoId}`);
-  button.addEventListener("click", () => select(videoId));
-  row.cells[0].append(button);
-  row.cells[1].append(document.createElement("span"));
-  return row;
+  filters.elements.state.value = query.get("state") || "";
+  const match = /^#video=([0-9a-f-]{36})$/i.exec(location.hash);
+  select(match && match[1].toLowerCase());
+  if (query.toString() !== asked) refresh();
 }
 
-function updateRow(row, video, now) {
-  const state = stateOf(video);
-  const badge = row.cells[1].firstChild;
-  setText(badge, state);
-  badge.className = `state ${state}`;
-  setText(row.cells[2], video.message);
-  setText(row.cells[3], sizeText(video.bytes));
-  setText(row.cells[4], ageText(video.updatedAt, now));
-}
-
-function select(videoId) {
-  selected = videoId;
-  showSelected();
-  byId("player").scrollIntoView({ block: "nearest" });
-}
-
-function showSelected() {
-  const known = rows.get(selected);
-  const player = byId("player");
-  const video = byId("video");
-  player.hidden = known === undefined;
-  if (known === undefined) {
-    video.removeAttribute("src");
-    return;
+function filterChanged(replace) {
+  const query = new URLSearchParams();
+  for (const name of ["state", "q", "user"]) {
+    const value = filters.elements[name].value.trim();
+    if (value) query.set(name, name === "q" ? value.toLowerCase() : value);
   }
-  const url = known.video.videoUrl;
-  if (url !== null && video.getAttribute("src") !== url) video.src = url;
-  if (url === null) video.removeAttribute("src");
-  showDetails(known.video);
+  newer.length = 0;
+  go(query, location.hash, replace);
 }
 
-function showDetails(video) {
-  const facts = {
-    Video: video.videoId,
-    User: video.userId,
-    State: stateOf(video),
-    Message: video.message,
-    URL: video.videoUrl,
-    Size: sizeText(video.bytes),
-    Tries: video.tries,
-    "URL expires": video.expiresAt,
-    Stored: video.storedAt,
-  };
-  const list = byId("details");
-  const text = JSON.stringify(facts);
-  if (list.dataset.shown === text) return;
-  list.dataset.shown = text;
-  list.replaceChildren();
-  for (const [name, value] of Object.entries(facts)) {
-    if (value === null || value === "") continue;
-    const term = document.createElement("dt");
-    const fact = document.createElement("dd");
-    term.textContent = name;
-    fact.textContent = value;
-    list.append(term, fact);
-  }
-}
-
-function showAll(videos) {
-  const body = byId("videos");
-  const now = Date.now();
-  const listed = new Set();
-  const counts = new Map();
-  videos.forEach((video, index) => {
-    const known = rows.get(video.videoId) || { row: makeRow(video.videoId) };
-    known.video = video;
-    rows.set(video.videoId, known);
-    listed.add(video.videoId);
-    updateRow(known.row, video, now);
-    if (body.rows[index] !== known.row) body.insertBefore(known.row, body.rows[index] || null);
-    const state = stateOf(video);
-    counts.set(state, (counts.get(state) || 0) + 1);
-  });
-  for (const [videoId, known] of rows) {
-    if (listed.has(videoId)) continue;
-    known.row.remove();
-    if (videoId !== selected) rows.delete(videoId);
-  }
-  byId("empty").hidden = videos.length > 0;
-  say([...counts].map(([state, count]) => `${count} ${state}`).join(", "), false);
-}
-
-function say(text, away) {
-  const summary = byId("summary");
-  setText(summary, text);
-  summary.classList.toggle("away", away);
-}
+// -- the list ------------------------------------------------------------------------------------------------------------
 
 async function refresh() {
+  const query = queryNow();
+  asked = query.toString();
+  clearTimeout(timer);
   try {
-    const answer = await fetch("api/videos?limit=50", { cache: "no-store" });
-    const body = await answer.json();
-    if (!answer.ok) throw new Error(body.error);
-    showAll(body.videos);
-    showSelected();
+    const body = await askList(`api/videos?limit=${PAGE_SIZE}${asked && `&${asked}`}`);
+    if (body === null) return; // another question is on its way
+    showKeyForm(false);
+    take(body, query);
   } catch (problem) {
-    say(`Not up to date: ${problem.message}`, true);
+    if (problem.status === 401) {
+      showKeyForm(true);
+      return;
+    }
+    if (problem.status === 400) take({ videos: [], next: null, note: problem.message }, query);
+    else say("away", `Not up to date: ${problem.message}`);
   }
-  setTimeout(refresh, document.hidden ? EVERY_MS * 10 : EVERY_MS);
+  timer = setTimeout(refresh, EVERY_MS * (0.9 + 0.2 * Math.random()));
 }
 
-byId("close").addEventListener("click", () => {
-  const known = rows.get(selected);
-  selected = null;
-  showSelected();
-  if (known !== undefined) known.row.querySelector("button").focus();
+function take({ videos, next: cursor = null, note }, query) {
+  const shown = videos.map((video) => merge(video));
+  next = cursor;
+  showList(shown);
+  markSelected(selected);
+  watchAll(shown);
+  showPages(query, videos.length);
+  const filtered = ["state", "q", "user"].some((name) => query.has(name));
+  byId("empty").hidden = videos.length > 0;
+  setText(byId("empty"), note || (filtered ? "No video is like this." : "No videos yet."));
+}
+
+function showPages(query, count) {
+  setText(byId("count"), count === 1 ? "1 video" : `${count} videos${next === null ? "" : ", and older ones"}`);
+  byId("older").disabled = next === null;
+  byId("newer").disabled = !query.has("before");
+}
+
+function turnPage(before) {
+  const query = queryNow();
+  if (before) query.set("before", before);
+  else query.delete("before");
+  go(query, location.hash);
+  byId("list").focus();
+}
+
+// The list may be older than what came live.
+function merge(video) {
+  const known = views.get(video.videoId);
+  if (known !== undefined && known.updatedAt > video.updatedAt) return known;
+  const same = known !== undefined && known.storage === video.storage;
+  const view = same ? { ...video, storedPercent: video.storedPercent ?? known.storedPercent } : video;
+  views.set(video.videoId, view);
+  if (video.videoId === selected) showDetails(selected, view);
+  return view;
+}
+
+// -- live ----------------------------------------------------------------------------------------------------------------
+
+function watchAll(videos) {
+  const wanted = new Set(videos.filter((video) => !isTerminal(video)).map((video) => video.videoId));
+  if (selected !== null) wanted.add(selected);
+  for (const [videoId, control] of watched) if (!wanted.has(videoId)) control.abort();
+  for (const videoId of wanted) if (!watched.has(videoId)) watch(videoId);
+  for (const videoId of [...views.keys()]) {
+    if (!wanted.has(videoId) && !videos.some((video) => video.videoId === videoId)) views.delete(videoId);
+  }
+  if (wanted.size === 0) say("live");
+}
+
+function watch(videoId) {
+  const control = new AbortController();
+  watched.set(videoId, control);
+  const onChange = (view) => {
+    views.set(videoId, view);
+    showInList(view);
+    if (videoId === selected) showDetails(videoId, view);
+  };
+  watchVideo(BASE, videoId, onChange, { key: getKey(), signal: control.signal, onConnection: say })
+    .catch((problem) => problem.status === 401 && showKeyForm(true))
+    .finally(() => watched.delete(videoId));
+}
+
+const SAID = { live: "Live", polling: "Polling", lost: "Connecting again" };
+
+function say(what, text = SAID[what]) {
+  byId("connection").dataset.is = what;
+  setText(byId("connection"), text);
+}
+
+// -- one video -----------------------------------------------------------------------------------------------------------
+
+function select(videoId) {
+  if (videoId === selected) return;
+  selected = videoId;
+  byId("main").classList.toggle("open", videoId !== null);
+  markSelected(videoId);
+  if (videoId === null) {
+    hideDetails();
+    return;
+  }
+  showDetails(videoId, views.get(videoId));
+  if (!watched.has(videoId)) watch(videoId);
+  byId("title").focus({ preventScroll: true });
+  byId("details").scrollIntoView({ block: "nearest" });
+}
+
+function close() {
+  const last = selected;
+  if (last === null) return;
+  go(queryNow(), "");
+  focusRow(last);
+}
+
+// -- the key -------------------------------------------------------------------------------------------------------------
+
+function showKeyForm(needed) {
+  const form = byId("key-form");
+  byId("forget").hidden = needed || !getKey();
+  byId("main").hidden = needed;
+  if (form.hidden !== needed) return;
+  form.hidden = !needed;
+  if (!needed) return;
+  setText(byId("key-note"), getKey() ? "That key was not accepted." : "It is kept until you close this tab.");
+  say("away", "An API key is needed");
+  for (const control of watched.values()) control.abort();
+  byId("key").focus();
+}
+
+byId("key-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  setKey(byId("key").value.trim());
+  byId("key").value = "";
+  byId("key-form").hidden = true;
+  refresh();
+});
+
+byId("forget").addEventListener("click", () => {
+  setKey("");
+  refresh();
+});
+
+// -- people --------------------------------------------------------------------------------------------------------------
+
+let typing = 0;
+filters.addEventListener("input", (event) => {
+  clearTimeout(typing);
+  if (event.target.type === "radio") filterChanged(false);
+  else typing = setTimeout(filterChanged, TYPING_MS, true);
+});
+filters.addEventListener("submit", (event) => {
+  event.preventDefault();
+  clearTimeout(typing);
+  filterChanged(true);
+});
+
+byId("older").addEventListener("click", () => {
+  newer.push(queryNow().get("before"));
+  turnPage(next);
+});
+byId("newer").addEventListener("click", () => turnPage(newer.pop()));
+byId("close").addEventListener("click", close);
+byId("skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  byId("list").focus();
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && !(event.target.type === "search" && event.target.value)) close();
 });
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) for (const [, known] of rows) updateRow(known.row, known.video, Date.now());
+  clearTimeout(timer);
+  if (!document.hidden) refresh();
 });
-refresh();
+window.addEventListener("popstate", follow);
+
+startClock();
+follow();
