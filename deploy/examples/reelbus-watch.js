@@ -205,12 +205,12 @@ class Channel {
     else if (event === "unknown") this.showUnknown(value.videoId);
   }
 
-  // A long poll; where the server does not wait, a question every now and then.
+  // A question at once, and then long polls; where the server does not wait, a question every now and then.
   async ask() {
     const began = Date.now();
-    const headers = this.etag ? { "If-None-Match": this.etag } : {};
+    const [headers, wait] = this.etag ? [{ "If-None-Match": this.etag }, `&wait=${WAIT_S}`] : [{}, ""];
     await timed(this.turn, FIRST_MS + WAIT_S * 1000, async () => {
-      const answer = await this.fetch(`api/video/status?videoId=${this.ids}&wait=${WAIT_S}`, headers);
+      const answer = await this.fetch(`api/video/status?videoId=${this.ids}${wait}`, headers);
       if (answer.status === 304) return;
       if (!answer.ok && answer.status !== 404) throw await problemOf(answer);
       const body = await answer.json();

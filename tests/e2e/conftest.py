@@ -14,6 +14,18 @@ def pytest_addoption(parser):
     parser.addoption("--build", default="release", help="release, asan or tsan")
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "release_only: what it tests has no C in it; sanitizers would only make it slow")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--build") == "release":
+        return
+    left_out = [item for item in items if item.get_closest_marker("release_only")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
 @pytest.fixture(scope="session")
 def stack(request):
     with harness.test_stack() as running:

@@ -179,8 +179,8 @@ class Bus:
             wait_for(begun.is_ready, f"{program} is ready: {begun.process.tail()}")
         return begun
 
-    def start_producer(self, wait=True, **options):
-        port = local.free_ports()["producer"]
+    def start_producer(self, wait=True, port=None, **options):
+        port = port or local.free_ports()["producer"]
         defaults = {
             "REELBUS_LISTEN": f"127.0.0.1:{port}",
             "REELBUS_MEDIA_DIR": self.store,
