@@ -159,14 +159,17 @@ function entryOf(entry, before) {
   item.dataset.what = entry.what;
   time.dateTime = entry.at;
   time.title = at.toLocaleString();
-  if (before !== undefined) head.append(make("span.soft", `+${gapText(at - new Date(before.at))}`));
+  if (before !== undefined) head.append(make("span.gap", `+${gapText(at - new Date(before.at))}`));
   item.append(head);
   if (entry.detail) item.append(make("p.detail", entry.detail));
-  if (entry.topic) {
-    const where = [entry.topic, `partition ${entry.partition}`, `offset ${entry.offset}`];
-    item.append(make("p.mono.soft", entry.offset === null ? where[0] : where.join(" · ")));
-  }
+  if (entry.topic) item.append(placeOf(entry));
   return item;
+}
+
+// The record on Kafka. Lines break between the parts.
+function placeOf({ topic, partition, offset }) {
+  const parts = offset === null ? [topic] : [`${topic} ·`, `partition ${partition} ·`, `offset ${offset}`];
+  return make("p.mono.soft", ...parts.flatMap((part, index) => [index > 0 ? " " : "", make("span", part)]));
 }
 
 function gapText(ms) {

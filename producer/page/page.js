@@ -81,7 +81,7 @@ async function refresh() {
     if (problem.status === 400) take({ videos: [], next: null, note: problem.message }, query);
     else say("away", `Not up to date: ${problem.message}`);
   }
-  timer = setTimeout(refresh, EVERY_MS * (0.9 + 0.2 * Math.random()));
+  if (!document.hidden) timer = setTimeout(refresh, EVERY_MS * (0.9 + 0.2 * Math.random()));
 }
 
 function take({ videos, next: cursor = null, note }, query) {
@@ -134,15 +134,17 @@ function watchAll(videos) {
   if (wanted.size === 0) say("live");
 }
 
+// What is listed may end by itself; what is selected is followed for as long as it is.
 function watch(videoId) {
   const control = new AbortController();
+  const forever = videoId === selected;
   watched.set(videoId, control);
   const onChange = (view) => {
     views.set(videoId, view);
     showInList(view);
     if (videoId === selected) showDetails(videoId, view);
   };
-  watchVideo(BASE, videoId, onChange, { key: getKey(), signal: control.signal, onConnection: say })
+  watchVideo(BASE, videoId, onChange, { key: getKey(), signal: control.signal, onConnection: say, forever })
     .catch((problem) => problem.status === 401 && showKeyForm(true))
     .finally(() => watched.delete(videoId));
 }

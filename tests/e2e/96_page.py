@@ -1,5 +1,6 @@
 """What people see, in a real browser: the status page, the JavaScript client, and the same in React."""
 
+import json
 import uuid
 
 import browser as web
@@ -62,6 +63,19 @@ def insert_many(bus, count, state="stored"):
 def insert_each_state(bus):
     videos = {state: insert_many(bus, 1, state)[0] for state in STATES if state != "waiting"}
     return {"waiting": bus.insert_video(), **videos}
+
+
+def test_files_of_the_page_come_with_a_policy_and_an_etag(bus):
+    bus.start_producer()
+    page = bus.producer.get("/")
+    policy = page.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy and "unsafe" not in policy and page.headers["Cache-Control"] == "no-cache"
+    for path in ("/", "/page/page.css", "/page/page.js", "/page/icon.svg", "/reelbus-watch.js"):
+        answer = bus.producer.get(path)
+        again = bus.producer.get(path, headers={"If-None-Match": answer.headers["ETag"]})
+        assert (answer.status_code, again.status_code, again.content) == (200, 304, b""), path
+    for path in ("/page/", "/page/index.html", "/page/%2e%2e/main.c", "/reelbus-watch.js/"):
+        assert bus.producer.get(path).status_code == 404, path
 
 
 # -- the status page -------------------------------------------------------------------------------------------------------
@@ -178,7 +192,7 @@ def test_keyboard_alone_is_enough(running, browser):
     assert not browser.is_shown("#details") and "#" not in browser.driver.current_url
     browser.press(web.Keys.END)
     assert browser.focused() == videos[2][:8]
-    assert browser.errors() == []
+    assert browser.errors(network=False) == []
 
 
 def test_nothing_is_wider_than_a_phone(running, browser):
@@ -194,7 +208,7 @@ def test_nothing_is_wider_than_a_phone(running, browser):
         assert not browser.is_shown("#videos")
         browser.click("#close")
         wait_for(lambda: browser.is_shown("#videos"), "the list is back")
-    assert browser.errors() == []
+    assert browser.errors(network=False) == []
 
 
 def test_dark_and_light(running, browser):
@@ -335,6 +349,38 @@ def test_a_client_asks_where_streams_are_held_back(running, sites, browser):
     wait_for(lambda: phase_of(browser) == "stored", "it is stored")
     browser.wait_js("openTimers() === 0")
     assert browser.errors() == []
+
+
+def test_a_client_asks_again_and_again_where_nothing_else_is_known(running, sites, browser):
+    site = sites(plain=True)
+    video_id = running.insert_video()
+    open_example(browser, site, "", video_id)
+    browser.wait_text(".reelbus", "Waiting for video...")
+    running.ask_for_video(video_id)
+    wait_for(lambda: phase_of(browser) == "stored", "it is stored")
+    assert not any("wait=" in path for path in site.asked)
+    browser.wait_js("openTimers() === 0")
+    assert browser.errors(network=False) == []
+
+
+def test_events_are_read_however_they_are_cut(running, sites, browser):
+    browser.open(sites().url("/examples/index.html"))
+    found = browser.driver.execute_async_script("""
+        const [stream, done] = arguments;
+        import("/reelbus-watch.js").then(({ eventParser }) => {
+          const results = [];
+          for (let size = 1; size <= stream.length; size++) {
+            const parse = eventParser();
+            const events = [];
+            for (let at = 0; at < stream.length; at += size) events.push(...parse(stream.slice(at, at + size)));
+            results.push(JSON.stringify(events));
+          }
+          done(results);
+        }).catch((problem) => done([String(problem)]));
+        """, ": hello\n\nevent: status\nid: 7\ndata: {\ndata:  }\n\r\nid\r\n\r\ndata:a\u2028b\r\n\r\nevent: cut\ndata: off")  # fmt: skip
+    assert {len(json.loads(each)) for each in found} == {2}
+    assert json.loads(found[0]) == [{"event": "status", "id": "7", "data": "{\n }"}, {"event": "message", "data": "a\u2028b"}]
+    assert len(set(found)) == 1
 
 
 def test_many_videos_share_one_connection(running, sites, browser):

@@ -19,6 +19,7 @@ from harness import ROOT, wait_for
 
 EXAMPLES = ROOT / "deploy/examples"
 TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
+HOP_BY_HOP = ("connection", "transfer-encoding", "date", "server", "keep-alive")
 PAGE_LOAD_S = 120
 
 # Counts timers that were set and have neither rung nor been cleared, and keeps each text that a node has had.
@@ -70,7 +71,9 @@ class Browser:
         options = webdriver.ChromeOptions()
         options.binary_location = "/usr/bin/chromium"
         for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--mute-audio",
-                         "--no-first-run", f"--user-data-dir={self.profile.name}"):  # fmt: skip
+                         "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+                         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+                         f"--user-data-dir={self.profile.name}"):  # fmt: skip
             options.add_argument(argument)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         self.driver = webdriver.Chrome(options, webdriver.ChromeService("/usr/bin/chromedriver"))
@@ -166,16 +169,17 @@ class Site(http.server.ThreadingHTTPServer):
     """The web server of an application: the examples at /examples/, everything else is the producer's.
 
     key: refuses what comes without it, as a gateway does. holds_streams: lets no event through, as a proxy that waits for
-    the end of each answer does.
+    the end of each answer does. plain: knows neither streams nor waiting nor ETags.
     """
 
     daemon_threads = True
 
-    def __init__(self, port_of_producer, key=None, holds_streams=False):
+    def __init__(self, port_of_producer, key=None, holds_streams=False, plain=False):
         super().__init__(("127.0.0.1", 0), SiteHandler)
         self.port_of_producer = port_of_producer
         self.key = key
         self.holds_streams = holds_streams
+        self.plain = plain
         self.asked = []  # paths that were asked for
         self.closing = threading.Event()
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -203,6 +207,8 @@ class SiteHandler(http.server.BaseHTTPRequestHandler):
                 self.send_example(path.removeprefix("/examples/"))
             elif self.server.key and path.startswith("/api/") and not self.has_key():
                 self.send_bytes(401, json.dumps({"error": "an API key is needed"}).encode(), "application/json")
+            elif self.server.plain and path == "/api/video/events":
+                self.send_bytes(404, b"<h1>Not found</h1>", "text/html")
             else:
                 self.forward(path)
         except OSError:
@@ -237,7 +243,7 @@ class SiteHandler(http.server.BaseHTTPRequestHandler):
             return self.send_bytes(502, b"the producer is away", "text/plain")
         self.send_response(answer.status)
         for name, value in answer.getheaders():
-            if name.lower() not in ("connection", "transfer-encoding", "date", "server", "keep-alive"):
+            if name.lower() not in HOP_BY_HOP and not (self.server.plain and name.lower() == "etag"):
                 self.send_header(name, value)
         self.end_headers()
         if path == "/api/video/events" and self.server.holds_streams:
