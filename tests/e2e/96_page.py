@@ -303,7 +303,7 @@ def test_a_client_shows_a_video_from_waiting_to_playing(running, sites, browser,
     assert any("Processing video storage..." in text for text in browser.js("return window.seen"))
     row = running.video_row(video_id)
     wait_for(lambda: browser.plays(".reelbus video") == row["stored_url"], "the stored one plays")
-    browser.wait_js("openTimers() === 0")
+    browser.assert_no_timer_is_left()
     assert browser.text(".reelbus") == "" and browser.errors() == []
 
 
@@ -319,7 +319,7 @@ def test_a_client_falls_back_to_the_original_url(running, sites, browser, exampl
     wait_for(lambda: browser.plays("li:nth-child(1) video") == running.video_row(gone)["source_url"], "the original plays")
     browser.wait_text("li:nth-child(2) .reelbus", "The prompt was refused.")
     assert not browser.is_shown("li:nth-child(2) video")
-    browser.wait_js("openTimers() === 0")
+    browser.assert_no_timer_is_left()
     browser.assert_accessible("example")
     assert browser.errors() == []
 
@@ -336,7 +336,7 @@ def test_a_client_goes_on_after_a_lost_connection(running, sites, browser, examp
     running.ask_for_video(video_id)
     wait_for(lambda: phase_of(browser) == "stored", "it is stored")
     wait_for(lambda: browser.plays(".reelbus video"), "it plays")
-    browser.wait_js("openTimers() === 0")
+    browser.assert_no_timer_is_left()
     assert browser.errors(network=False) == []
 
 
@@ -347,7 +347,7 @@ def test_a_client_asks_where_streams_are_held_back(running, sites, browser):
     wait_for(lambda: any("wait=" in path for path in site.asked), "a long poll")
     running.ask_for_video(video_id)
     wait_for(lambda: phase_of(browser) == "stored", "it is stored")
-    browser.wait_js("openTimers() === 0")
+    browser.assert_no_timer_is_left()
     assert browser.errors() == []
 
 
@@ -359,7 +359,7 @@ def test_a_client_asks_again_and_again_where_nothing_else_is_known(running, site
     running.ask_for_video(video_id)
     wait_for(lambda: phase_of(browser) == "stored", "it is stored")
     assert not any("wait=" in path for path in site.asked)
-    browser.wait_js("openTimers() === 0")
+    browser.assert_no_timer_is_left()
     assert browser.errors(network=False) == []
 
 
@@ -393,5 +393,5 @@ def test_many_videos_share_one_connection(running, sites, browser):
     wait_for(lambda: {phase_of(browser, number + 1) for number in range(20)} == {"stored"}, "all are stored")
     streams = [path for path in site.asked if "/events" in path]
     assert all(video_id in streams[0] for video_id in videos)
-    browser.wait_js("openTimers() === 0")
+    browser.assert_no_timer_is_left()
     assert browser.errors() == []

@@ -22,13 +22,14 @@ TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=u
 HOP_BY_HOP = ("connection", "transfer-encoding", "date", "server", "keep-alive")
 PAGE_LOAD_S = 120
 
-# Counts timers that were set and have neither rung nor been cleared, and keeps each text that a node has had.
+# Counts timers that were set and have neither rung nor been cleared (once frozen, only those that are cleared go), and keeps
+# each text that a node has had.
 SPIES = """
 (() => {
   const open = new Set();
   const { setTimeout: set, clearTimeout: clear } = window;
   window.setTimeout = (fn, ...rest) => {
-    const id = set(() => { open.delete(id); fn(); }, ...rest);
+    const id = set(() => { window.frozen || open.delete(id); fn(); }, ...rest);
     open.add(id);
     return id;
   };
@@ -135,6 +136,10 @@ class Browser:
 
     def press(self, *keys):
         webdriver.ActionChains(self.driver).send_keys(*keys).perform()
+
+    def assert_no_timer_is_left(self):
+        self.js("window.frozen = true")
+        self.wait_js("openTimers() === 0")
 
     def focused(self):
         """What has the focus: its id, or its text."""
