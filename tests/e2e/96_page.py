@@ -363,6 +363,19 @@ def test_a_client_asks_again_and_again_where_nothing_else_is_known(running, site
     assert browser.errors(network=False) == []
 
 
+def test_stopping_a_client_leaves_nothing_behind(running, sites, browser):
+    site = sites(plain=True)
+    video_id = running.insert_video()
+    browser.open(site.url("/examples/index.html"))
+    browser.js("import('./reelbus.js').then(({ renderVideo }) => {"
+               " window.stop = renderVideo(document.body, arguments[0], arguments[1]); })", site.url("/"), video_id)  # fmt: skip
+    browser.wait_text(".reelbus", "Waiting for video...")
+    wait_for(lambda: any("/status" in path for path in site.asked), "it asks")
+    browser.js("window.stop()")
+    browser.assert_no_timer_is_left()
+    assert browser.texts(".reelbus") == [] and browser.errors(network=False) == []
+
+
 def test_events_are_read_however_they_are_cut(running, sites, browser):
     browser.open(sites().url("/examples/index.html"))
     found = browser.driver.execute_async_script("""
