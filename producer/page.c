@@ -17,16 +17,16 @@
 /* clang-format off: one row, one line */
 #define PAGE_FILES(X)                                                                                                  \
     /* name      path                  type        file of the source tree */                                          \
-    X(index,     "/",                  HTML,       "producer/page/index.html")                                         \
-    X(style,     "/page/page.css",     CSS,        "producer/page/page.css")                                           \
-    X(icon,      "/page/icon.svg",     SVG,        "producer/page/icon.svg")                                           \
-    X(theme,     "/page/theme.js",     JAVASCRIPT, "producer/page/theme.js")                                           \
-    X(page,      "/page/page.js",      JAVASCRIPT, "producer/page/page.js")                                            \
-    X(api,       "/page/api.js",       JAVASCRIPT, "producer/page/api.js")                                             \
-    X(list,      "/page/list.js",      JAVASCRIPT, "producer/page/list.js")                                            \
-    X(details,   "/page/details.js",   JAVASCRIPT, "producer/page/details.js")                                         \
-    X(format,    "/page/format.js",    JAVASCRIPT, "producer/page/format.js")                                          \
-    X(watch,     "/reelbus-watch.js",  JAVASCRIPT, "deploy/examples/reelbus-watch.js")
+    X(index, "/", HTML, "producer/page/index.html")                                                                    \
+    X(style, "/page/page.css", CSS, "producer/page/page.css")                                                          \
+    X(icon, "/page/icon.svg", SVG, "producer/page/icon.svg")                                                           \
+    X(theme, "/page/theme.js", JAVASCRIPT, "producer/page/theme.js")                                                   \
+    X(page, "/page/page.js", JAVASCRIPT, "producer/page/page.js")                                                      \
+    X(api, "/page/api.js", JAVASCRIPT, "producer/page/api.js")                                                         \
+    X(list, "/page/list.js", JAVASCRIPT, "producer/page/list.js")                                                      \
+    X(details, "/page/details.js", JAVASCRIPT, "producer/page/details.js")                                             \
+    X(format, "/page/format.js", JAVASCRIPT, "producer/page/format.js")                                                \
+    X(watch, "/reelbus-watch.js", JAVASCRIPT, "deploy/examples/reelbus-watch.js")
 /* clang-format on */
 
 #define EMBED(name, path, type, file) RB_EMBED(page_##name, file);

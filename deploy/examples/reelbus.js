@@ -67,7 +67,9 @@ export function renderVideo(element, baseUrl, videoId, options = {}) {
     setText(parts.note, `This video cannot be shown: ${problem.message}`);
   });
   function onView(view) {
+    const before = shown.phase;
     shown = describeVideo(view);
+    if (before !== shown.phase) broken.clear(); // what could not be played then may be there now
     show();
   }
   function onConnection(connection) {

@@ -14,14 +14,11 @@ def pytest_addoption(parser):
     parser.addoption("--build", default="release", help="release, asan or tsan")
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "release_only: what it tests has no C in it; sanitizers would only make it slow")
-
-
 def pytest_collection_modifyitems(config, items):
+    """What happens in a browser is not in C: sanitizers would only make it slow."""
     if config.getoption("--build") == "release":
         return
-    left_out = [item for item in items if item.get_closest_marker("release_only")]
+    left_out = [item for item in items if "browser" in item.fixturenames]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
 

@@ -36,7 +36,7 @@ export function useVideo(baseUrl, videoId, { apiKey } = {}) {
 export function ReelbusVideo({ baseUrl, videoId, apiKey, className = "reelbus", ...rest }) {
   const { video, connection, problem } = useVideo(baseUrl, videoId, { apiKey });
   const { phase, message, percent, sources } = describeVideo(video);
-  const { player, source } = usePlayer(sources);
+  const { player, source } = usePlayer(phase, sources);
   const gone = sources.length > 0 && source === undefined;
   const quiet = ["stored", "original"].includes(phase) && !gone;
   const lost = connection === "lost" ? "Connecting again..." : "";
@@ -52,8 +52,8 @@ export function ReelbusVideo({ baseUrl, videoId, apiKey, className = "reelbus", 
       problem ? `This video cannot be shown: ${problem.message}` : lost)); // prettier-ignore
 }
 
-// The first of the URLs that plays. Properties for a <video>.
-function usePlayer(sources) {
+// The first of the URLs that plays; what could not be played in one phase may be there in the next. Properties for a <video>.
+function usePlayer(phase, sources) {
   const ref = useRef(null);
   const [broken, setBroken] = useState([]);
   const source = sources.find((url) => !broken.includes(url));
@@ -63,6 +63,7 @@ function usePlayer(sources) {
     if (url) setBroken((old) => [...old, url]);
   };
 
+  useEffect(() => setBroken([]), [phase]);
   useEffect(() => {
     take();
   });
