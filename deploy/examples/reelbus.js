@@ -3,7 +3,7 @@
 //
 //   watchVideo(baseUrl, videoId, onChange, options)    calls back with each change until the video is stored or has failed
 //   renderVideo(element, baseUrl, videoId, options)    shows the message, the percent, the player or the failure
-//   describeVideo(view), playSource(video, url)        the same decisions, for a component of your own
+//   describeVideo(view), isGone, playSource            the same decisions, for a component of your own
 
 import { watchVideo } from "./reelbus-watch.js";
 
@@ -28,6 +28,11 @@ export function describeVideo(view) {
   };
 }
 
+// Has everything been tried, and nothing more is to come?
+export function isGone({ phase, sources }, source) {
+  return sources.length > 0 && source === undefined && !["waiting", "processing"].includes(phase);
+}
+
 /**
  * Show one video in an element, from waiting to playing. Options as of watchVideo. Gives a function that ends it and
  * empties the element. Style it by [data-phase] and the classes.
@@ -45,12 +50,13 @@ export function renderVideo(element, baseUrl, videoId, options = {}) {
   let shown = describeVideo(null);
   const show = () => {
     const source = shown.sources.find((url) => !broken.has(url));
-    const gone = shown.sources.length > 0 && source === undefined;
+    const gone = isGone(shown, source);
     parts.box.dataset.phase = shown.phase;
     setText(parts.message, gone ? `${shown.message} It cannot be played now.` : shown.message);
     parts.message.hidden = ["stored", "original"].includes(shown.phase) && !gone;
     parts.progress.hidden = shown.percent === null;
     parts.progress.value = shown.percent ?? 0;
+    setText(parts.percent, shown.percent === null ? "" : `${Math.floor(shown.percent)} %`);
     playSource(parts.video, source);
   };
   parts.video.addEventListener("error", () => {
@@ -86,6 +92,7 @@ function makeParts() {
     video: make("video", "reelbus-player"),
     message: make("p", "reelbus-message"),
     progress: make("progress", "reelbus-progress"),
+    percent: make("p", "reelbus-percent"),
     note: make("p", "reelbus-note"),
   };
   Object.assign(parts.video, { controls: true, playsInline: true, preload: "metadata", hidden: true });
@@ -93,7 +100,7 @@ function makeParts() {
   parts.progress.setAttribute("aria-label", "Progress");
   parts.message.setAttribute("role", "status");
   parts.note.setAttribute("role", "status");
-  parts.box.append(parts.video, parts.message, parts.progress, parts.note);
+  parts.box.append(parts.video, parts.message, parts.progress, parts.percent, parts.note);
   return parts;
 }
 

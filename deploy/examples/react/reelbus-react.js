@@ -5,7 +5,7 @@
 //   const { video, connection, problem } = useVideo(baseUrl, videoId);
 
 import { createElement, useEffect, useRef, useState } from "react";
-import { describeVideo, playSource, watchVideo } from "../reelbus.js";
+import { describeVideo, isGone, playSource, watchVideo } from "../reelbus.js";
 
 const NOTHING = { video: null, connection: "connecting", problem: null };
 
@@ -35,9 +35,10 @@ export function useVideo(baseUrl, videoId, { apiKey } = {}) {
 /** The message, the percent, the player or the failure. Other properties go to the <div>. */
 export function ReelbusVideo({ baseUrl, videoId, apiKey, className = "reelbus", ...rest }) {
   const { video, connection, problem } = useVideo(baseUrl, videoId, { apiKey });
-  const { phase, message, percent, sources } = describeVideo(video);
+  const shown = describeVideo(video);
+  const { phase, message, percent, sources } = shown;
   const { player, source } = usePlayer(phase, sources);
-  const gone = sources.length > 0 && source === undefined;
+  const gone = isGone(shown, source);
   const quiet = ["stored", "original"].includes(phase) && !gone;
   const lost = connection === "lost" ? "Connecting again..." : "";
 
@@ -48,6 +49,7 @@ export function ReelbusVideo({ baseUrl, videoId, apiKey, className = "reelbus", 
     percent !== null && createElement("progress", {
       className: "reelbus-progress", max: 100, value: percent, "aria-label": "Progress",
     }),
+    percent !== null && createElement("p", { className: "reelbus-percent" }, `${Math.floor(percent)} %`),
     createElement("p", { className: "reelbus-note", role: "status" },
       problem ? `This video cannot be shown: ${problem.message}` : lost)); // prettier-ignore
 }
