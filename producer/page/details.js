@@ -71,9 +71,15 @@ function showNow(video) {
     const parts = [badge(video)];
     if (video.message !== labelOf(video)) parts.push(make("p.text", video.message));
     if (percent !== null) parts.push(make("span.percent", progressBar(video), percentText(video, percent)));
-    if (video.error) parts.push(make("p.error.mono", [video.error.class, video.error.code].filter(Boolean).join(" · ")));
+    if (video.error) parts.push(...errorOf(video));
     return parts;
   });
+}
+
+// The message of a video that has failed has its reason in it; that of one that is tried again has not.
+function errorOf({ error, message }) {
+  const reason = error.message && !message.includes(error.message) ? [make("p.text", `Last try: ${error.message}`)] : [];
+  return [...reason, make("p.error.mono", [error.class, error.code].filter(Boolean).join(" · "))];
 }
 
 function percentText(video, percent) {
