@@ -33,3 +33,12 @@ int64_t rb_clock_unix_ms(void);
  * Loop:   pure, any thread.
  */
 char *rb_clock_text(int64_t unix_ms, char *ret_text);
+
+/*
+ * Read a wall time as RFC 3339 writes it, of any offset, with any fraction of a second.
+ *
+ * Takes:  text, borrowed, may be NULL.
+ * Gives:  0 and ret_unix_ms, or -1 when it is no such text.
+ * Loop:   pure, any thread.
+ */
+RB_MUST_CHECK int rb_clock_parse(const char *text, int64_t *ret_unix_ms);

@@ -54,6 +54,20 @@ enum rb_code rb_errmap_source_status(long status)
     }
 }
 
+enum rb_code rb_errmap_provider_status(long status)
+{
+    switch (rb_errmap_source_status(status)) {
+    case RB_E_SOURCE_DENIED:
+        return RB_E_PROVIDER_DENIED;
+    case RB_E_SOURCE_GONE:
+        return RB_E_PROVIDER_LACKS;
+    case RB_E_SOURCE_BUSY:
+        return RB_E_PROVIDER_BUSY;
+    default:
+        return RB_E_PROVIDER_ANSWER;
+    }
+}
+
 enum rb_code rb_errmap_source_curl(CURLcode result)
 {
     switch (result) {

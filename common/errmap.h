@@ -26,6 +26,13 @@ enum rb_code rb_errmap_sqlstate(const char *state);
 enum rb_code rb_errmap_source_status(long status);
 
 /*
+ * An HTTP status of a provider's API. 200 is not an error and must not be asked about.
+ *
+ * Loop:   pure, any thread.
+ */
+enum rb_code rb_errmap_provider_status(long status);
+
+/*
  * A libcurl result of a download; not for CURLE_OK.
  *
  * Loop:   pure, any thread.

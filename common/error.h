@@ -44,6 +44,13 @@ enum rb_class { RB_OK, RB_RETRYABLE, RB_OUTAGE, RB_PERMANENT, RB_FATAL };
     X(NOT_A_VIDEO, PERMANENT, "what the source sent is not an MP4 file")                                               \
     X(TOO_LARGE, PERMANENT, "the video is larger than the limit")                                                      \
     X(EXPIRED, PERMANENT, "the URL expired before the video could be fetched")                                         \
+    /* providers */                                                                                                    \
+    X(UNKNOWN_PROVIDER, PERMANENT, "no such provider is configured, or it has no API")                                 \
+    X(PROVIDER_BUSY, RETRYABLE, "the provider's API answered 408, 425, 429 or 5xx")                                    \
+    X(PROVIDER_AWAY, RETRYABLE, "the provider's API cannot be reached")                                                \
+    X(PROVIDER_DENIED, RETRYABLE, "the provider's API answered 401 or 403")                                            \
+    X(PROVIDER_LACKS, RETRYABLE, "the provider's API answered that it has no such video")                              \
+    X(PROVIDER_ANSWER, RETRYABLE, "the provider's API answered something that cannot be understood")                   \
     /* our own side */                                                                                                 \
     X(STORE_AWAY, OUTAGE, "the store cannot be reached or is out of order")                                            \
     X(STORE_FULL, OUTAGE, "the store has no room left")                                                                \

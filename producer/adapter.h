@@ -82,8 +82,8 @@ RB_MUST_CHECK int rb_adapter_parse(const struct rb_provider *provider, const cha
  * Fails:  PROVIDER_ANSWER.
  * Loop:   pure, any thread.
  */
-RB_MUST_CHECK int rb_adapter_read(const struct rb_provider *provider, const char *provider_video_id,
-                                  const json_t *object, struct rb_adapter_answer *ret_answer, struct rb_error *err);
+RB_MUST_CHECK int rb_adapter_read(const struct rb_provider *provider, const char *provider_video_id, json_t *object,
+                                  struct rb_adapter_answer *ret_answer, struct rb_error *err);
 
 /*
  * Free what is in it; fine for an empty one.

@@ -40,6 +40,44 @@ static void times_are_written_in_utc_with_milliseconds(void **state)
     assert_string_equal(rb_clock_text(1795372200123, text), "2026-11-22T18:30:00.123Z");
 }
 
+static void times_are_read_with_any_offset_and_fraction(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t unix_ms;
+    } rows[] = {
+        {"2026-11-22T18:30:00.123Z", 1795372200123},  {"2026-11-22T18:30:00Z", 1795372200000},
+        {"2026-11-22t18:30:00.1z", 1795372200100},    {"2026-11-22 20:30:00.123456789+02:00", 1795372200123},
+        {"2026-11-22T13:00:00-05:30", 1795372200000}, {"1970-01-01T00:00:00Z", 0},
+    };
+    static const char *const wrong[] = {
+        "",
+        "now",
+        "2026-11-22",
+        "2026-11-22T18:30:00",
+        "2026-11-22T18:30Z",
+        "2026-13-22T18:30:00Z",
+        "2026-11-00T18:30:00Z",
+        "2026-11-22T24:30:00Z",
+        "2026-11-22T18:30:00.Z",
+        "2026-11-22T18:30:00+2:00",
+        "2026-11-22T18:30:00Z ",
+        "1969-12-31T23:59:59Z",
+        "1795372200",
+        "2026-11-22T18:30:00+24:00",
+    };
+    int64_t unix_ms;
+
+    (void)state;
+    for (size_t i = 0; i < RB_COUNT(rows); i++) {
+        assert_int_equal(rb_clock_parse(rows[i].text, &unix_ms), 0);
+        assert_true(unix_ms == rows[i].unix_ms);
+    }
+    for (size_t i = 0; i < RB_COUNT(wrong); i++)
+        assert_int_equal(rb_clock_parse(wrong[i], &unix_ms), -1);
+    assert_int_equal(rb_clock_parse(NULL, &unix_ms), -1);
+}
+
 static void an_error_has_the_class_of_its_row(void **state)
 {
     struct rb_error err = {0};
@@ -180,8 +218,9 @@ static void what_is_no_traceparent_begins_a_new_trace(void **state)
 }
 
 UNIT_MAIN(T(a_buffer_grows_and_always_ends_in_a_nul), T(an_empty_buffer_gives_empty_text),
-          T(times_are_written_in_utc_with_milliseconds), T(an_error_has_the_class_of_its_row),
-          T(every_code_has_a_name_and_a_meaning), T(text_from_outside_stays_on_one_line_of_the_log),
+          T(times_are_written_in_utc_with_milliseconds), T(times_are_read_with_any_offset_and_fraction),
+          T(an_error_has_the_class_of_its_row), T(every_code_has_a_name_and_a_meaning),
+          T(text_from_outside_stays_on_one_line_of_the_log),
           T(uuids_are_read_in_either_case_and_written_in_lower), T(what_is_no_uuid_is_refused),
           T(new_uuids_are_valid_and_different), T(a_named_uuid_depends_on_the_name_alone),
           T(names_of_the_application_are_quoted_into_sql), T(a_trace_goes_on_with_a_new_span),

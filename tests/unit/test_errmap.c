@@ -37,6 +37,23 @@ static void answers_of_sources_become_ours(void **state)
         assert_string_equal(rb_code_name(rb_errmap_source_status(rows[i].status)), rb_code_name(rows[i].code));
 }
 
+static void answers_of_providers_become_ours(void **state)
+{
+    static const struct {
+        long status;
+        enum rb_code code;
+    } rows[] = {
+        {204, RB_E_PROVIDER_ANSWER}, {302, RB_E_PROVIDER_ANSWER}, {400, RB_E_PROVIDER_ANSWER},
+        {401, RB_E_PROVIDER_DENIED}, {403, RB_E_PROVIDER_DENIED}, {404, RB_E_PROVIDER_LACKS},
+        {410, RB_E_PROVIDER_LACKS},  {408, RB_E_PROVIDER_BUSY},   {425, RB_E_PROVIDER_BUSY},
+        {429, RB_E_PROVIDER_BUSY},   {500, RB_E_PROVIDER_BUSY},   {599, RB_E_PROVIDER_BUSY},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < RB_COUNT(rows); i++)
+        assert_string_equal(rb_code_name(rb_errmap_provider_status(rows[i].status)), rb_code_name(rows[i].code));
+}
+
 static void results_of_libcurl_become_ours(void **state)
 {
     static const struct {
@@ -83,5 +100,6 @@ static void codes_of_librdkafka_become_ours(void **state)
     assert_int_equal(rb_errmap_kafka(RD_KAFKA_RESP_ERR__FENCED), RB_E_GROUP_FENCED);
 }
 
-UNIT_MAIN(T(sqlstates_become_ours), T(answers_of_sources_become_ours), T(results_of_libcurl_become_ours),
-          T(errnos_of_the_file_store_become_ours), T(codes_of_librdkafka_become_ours))
+UNIT_MAIN(T(sqlstates_become_ours), T(answers_of_sources_become_ours), T(answers_of_providers_become_ours),
+          T(results_of_libcurl_become_ours), T(errnos_of_the_file_store_become_ours),
+          T(codes_of_librdkafka_become_ours))
