@@ -23,6 +23,8 @@ enum rb_class { RB_OK, RB_RETRYABLE, RB_OUTAGE, RB_PERMANENT, RB_FATAL };
     X(BAD_REQUEST, PERMANENT, "the request is not what we accept")                                                     \
     X(BAD_SIGNATURE, PERMANENT, "the webhook signature does not match")                                                \
     X(STALE_SIGNATURE, PERMANENT, "the webhook signature is too old or too new")                                       \
+    X(UNKNOWN_KEY, PERMANENT, "the webhook is signed with a key that the sender has not published")                    \
+    X(KEYS_AWAY, OUTAGE, "the sender's public keys cannot be fetched")                                                 \
     X(UNKNOWN_VIDEO, PERMANENT, "no row of the application has this video id")                                         \
     /* events */                                                                                                       \
     X(BAD_EVENT, PERMANENT, "the record is not an event that we can read")                                             \

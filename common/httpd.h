@@ -192,6 +192,13 @@ const char *rb_exchange_header(const struct rb_exchange *exchange, const char *n
 bool rb_exchange_header_list(const struct rb_exchange *exchange, const char *name, struct rb_buffer *ret_text);
 
 /*
+ * How often a header came. What a request's safety rests on must come once: others may look at another one of them.
+ *
+ * Loop:   loop thread.
+ */
+size_t rb_exchange_header_count(const struct rb_exchange *exchange, const char *name);
+
+/*
  * A parameter of the query, decoded.
  *
  * Gives:  borrowed from the exchange; NULL when it is absent.

@@ -140,6 +140,16 @@ const char *rb_exchange_header(const struct rb_exchange *exchange, const char *n
     return rb_head_value(&exchange->head, name);
 }
 
+size_t rb_exchange_header_count(const struct rb_exchange *exchange, const char *name)
+{
+    const struct rb_head *head = &exchange->head;
+    size_t count = 0;
+
+    for (size_t i = 0; i < head->count; i++)
+        count += strcasecmp(head->bytes + head->lines[i].name, name) == 0;
+    return count;
+}
+
 bool rb_exchange_header_list(const struct rb_exchange *exchange, const char *name, struct rb_buffer *ret_text)
 {
     const struct rb_head *head = &exchange->head;

@@ -6,7 +6,7 @@
 #include "common/json.h"
 
 /* jansson's own limit is 2,048 levels; ours is checked before anybody walks the tree. */
-static int check_limits(const json_t *value, unsigned depth, struct rb_error *err)
+static int check_limits(const json_t *value, unsigned depth, size_t max_text_bytes, struct rb_error *err)
 {
     const char *key;
     json_t *member;
@@ -14,27 +14,36 @@ static int check_limits(const json_t *value, unsigned depth, struct rb_error *er
 
     if (depth > RB_JSON_MAX_DEPTH)
         return rb_fail(err, RB_E_BAD_REQUEST, 0, "the JSON is nested more than %d deep", RB_JSON_MAX_DEPTH);
-    if (json_string_length(value) > RB_JSON_MAX_TEXT_BYTES)
-        return rb_fail(err, RB_E_BAD_REQUEST, 0, "a string of the JSON is over %d bytes", RB_JSON_MAX_TEXT_BYTES);
+    if (json_string_length(value) > max_text_bytes)
+        return rb_fail(err, RB_E_BAD_REQUEST, 0, "a string of the JSON is over %zu bytes", max_text_bytes);
     if (json_object_size(value) > RB_JSON_MAX_KEYS || json_array_size(value) > RB_JSON_MAX_KEYS)
         return rb_fail(err, RB_E_BAD_REQUEST, 0, "an object or array of the JSON has over %d members",
                        RB_JSON_MAX_KEYS);
-    json_object_foreach((json_t *)value, key, member) RB_TRY(check_limits(member, depth + 1, err));
-    json_array_foreach((json_t *)value, index, member) RB_TRY(check_limits(member, depth + 1, err));
+    json_object_foreach((json_t *)value, key, member) RB_TRY(check_limits(member, depth + 1, max_text_bytes, err));
+    json_array_foreach((json_t *)value, index, member) RB_TRY(check_limits(member, depth + 1, max_text_bytes, err));
     return 0;
 }
 
 int rb_json_parse(const char *bytes, size_t count, json_t **ret_object, struct rb_error *err)
 {
-    json_error_t trouble;
-    RB_AUTO_JSON *object = json_loadb(bytes, count, JSON_REJECT_DUPLICATES, &trouble);
+    return rb_json_parse_texts(bytes, count, RB_JSON_MAX_TEXT_BYTES, ret_object, err);
+}
 
+int rb_json_parse_texts(const char *bytes, size_t count, size_t max_text_bytes, json_t **ret_object,
+                        struct rb_error *err)
+{
+    json_error_t trouble;
+    RB_AUTO_JSON *object = NULL;
+
+    if (memchr(bytes, '\0', count) != NULL) /* jansson passes over one that follows a number */
+        return rb_fail(err, RB_E_BAD_REQUEST, 0, "this is no valid JSON: there is a NUL byte in it");
+    object = json_loadb(bytes, count, JSON_REJECT_DUPLICATES, &trouble);
     if (object == NULL)
         return rb_fail(err, RB_E_BAD_REQUEST, 0, "this is no valid JSON: %.100s at byte %d", trouble.text,
                        trouble.position);
     if (!json_is_object(object))
         return rb_fail(err, RB_E_BAD_REQUEST, 0, "this must be a JSON object");
-    RB_TRY(check_limits(object, 1, err));
+    RB_TRY(check_limits(object, 1, max_text_bytes, err));
     *ret_object = RB_STEAL(object);
     return 0;
 }

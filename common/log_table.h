@@ -17,8 +17,18 @@
     X(TLS_KEPT, WARNING, "code, error", "the new certificate cannot be used; the one before stays; ignoring")          \
     X(WEBHOOK_ACCEPTED, INFO, "video, status, topic, partition, offset, took_ms, trace",                               \
       "Kafka has the event and the sender was answered 200")                                                           \
-    X(WEBHOOK_REFUSED, NOTICE, "status, code, error, client", "the sender was answered 4xx; nothing was published")    \
+    X(WEBHOOK_REFUSED, NOTICE, "sender, scheme, code, error, client",                                                  \
+      "the sender was answered 4xx; nothing was published")                                                            \
     X(WEBHOOK_DEFERRED, WARNING, "video, code, error", "the sender was answered 503 and should try again")             \
+    X(WEBHOOK_SILENT, INFO, "video, because",                                                                          \
+      "answered 200 and nothing published: it came before, is stored, or is about nothing finished")                   \
+    X(PROVIDER_SILENT, NOTICE, "video, provider, code, error",                                                         \
+      "the provider's API was asked about a webhook and did not help; the webhook alone counts")                       \
+    X(PROVIDERS_READ, NOTICE, "providers, webhooks", "the providers and their secrets are those of the files now")     \
+    X(PROVIDERS_REFUSED, WARNING, "code, error", "a file has a mistake; what was valid before stays")                  \
+    X(KEYS_READ, INFO, "url, keys", "a sender's public keys have changed")                                             \
+    X(KEYS_TROUBLE, WARNING, "url, keys, code, error, retry_ms",                                                       \
+      "public keys cannot be fetched or kept; those that are known stay valid")                                        \
     X(KAFKA_UP, INFO, "brokers", "at least one broker is connected")                                                   \
     X(KAFKA_DOWN, WARNING, "brokers", "no broker is connected; waiting")                                               \
     X(KAFKA_TROUBLE, WARNING, "code, error", "the Kafka client reports an error that it handles itself")               \

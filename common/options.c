@@ -20,6 +20,12 @@ static void set_text(char **field, const char *text)
     *field = rb_xstrdup(text);
 }
 
+static void set_path(char **field, const char *path)
+{
+    free(*field);
+    *field = rb_xstrdup(path);
+}
+
 /* Everything that reading needs at hand. */
 struct reader {
     const struct rb_option_spec *spec;
@@ -39,6 +45,7 @@ static int reader_set(struct reader *reader, const struct rb_option *row, const 
         set_text((char **)((char *)reader->options->values + row->offset), "");
     RB_TRY(rb_options_set(row, reader->options->values, text, where, reader->err));
     *from = source;
+    set_path(&reader->options->secret_files[row - reader->spec->rows], NULL);
     return 0;
 }
 
@@ -52,6 +59,8 @@ static int set_from_secret_file(struct reader *reader, const struct rb_option *r
     int result = reader_set(reader, row, text, where, source);
 
     OPENSSL_cleanse(text, strlen(text));
+    if (result == 0)
+        set_path(&reader->options->secret_files[row - reader->spec->rows], path);
     return result;
 }
 
@@ -350,6 +359,7 @@ int rb_options_read(const struct rb_option_spec *spec, int argc, char **argv, ch
         .spec = spec,
         .values = rb_xalloc(spec->values_bytes),
         .sources = rb_xalloc(spec->count * sizeof(*options.sources)),
+        .secret_files = rb_xalloc(spec->count * sizeof(*options.secret_files)),
         .command = spec->command_count > 0 ? spec->commands[0].name : NULL,
     };
     struct reader reader = {.spec = spec, .options = &options, .environment = environment, .err = &err};
@@ -371,6 +381,30 @@ int rb_options_read(const struct rb_option_spec *spec, int argc, char **argv, ch
     return status;
 }
 
+int rb_options_read_secret(const struct rb_options *options, const char *name, char **ret_text, struct rb_error *err)
+{
+    const struct rb_option *row = rb_options_find(options->spec, name, strlen(name));
+    char *text = NULL;
+
+    RB_ASSERT(row != NULL && row->type == RB_OPTION_SECRET);
+
+    const char *path = options->secret_files[row - options->spec->rows];
+
+    if (path == NULL) {
+        *ret_text = rb_xstrdup(*(char **)((char *)options->values + row->offset));
+        return 0;
+    }
+    RB_TRY(rb_textfile_read_secret(path, &text, err));
+    if ((int64_t)strlen(text) < row->min || (int64_t)strlen(text) > row->max) {
+        OPENSSL_cleanse(text, strlen(text));
+        free(text);
+        return rb_fail(err, RB_E_BAD_OPTION, 0, "the secret in the file '%s' must have %lld to %lld bytes", path,
+                       (long long)row->min, (long long)row->max);
+    }
+    *ret_text = text;
+    return 0;
+}
+
 void rb_options_done(struct rb_options *options)
 {
     if (options->spec == NULL)
@@ -379,6 +413,7 @@ void rb_options_done(struct rb_options *options)
         const struct rb_option *row = &options->spec->rows[i];
         char **field = (char **)((char *)options->values + row->offset);
 
+        free(options->secret_files[i]);
         if (row->type != RB_OPTION_TEXT && row->type != RB_OPTION_SECRET && row->type != RB_OPTION_PAIRS)
             continue;
         if (*field != NULL)
@@ -387,5 +422,6 @@ void rb_options_done(struct rb_options *options)
     }
     free(options->values);
     free(options->sources);
+    free(options->secret_files);
     *options = (struct rb_options){0};
 }

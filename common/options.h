@@ -68,6 +68,7 @@ struct rb_options {
     const struct rb_option_spec *spec;
     void *values;                   /* owned; the program's options struct */
     enum rb_option_source *sources; /* owned; per row */
+    char **secret_files;            /* owned; per row the file that its secret came from, or NULL */
     const char *command;            /* one of the spec's commands; NULL when there are none */
 };
 
@@ -82,6 +83,17 @@ struct rb_options {
  */
 RB_MUST_CHECK int rb_options_read(const struct rb_option_spec *spec, int argc, char **argv, char **environment,
                                   struct rb_options *ret_options);
+
+/*
+ * A secret as it is now: read again from its file when it came from one. The values that were read first stay as they are.
+ *
+ * Takes:  name, of a row of type SECRET.
+ * Gives:  ret_text, owned by the caller; wipe and free() it.
+ * Fails:  BAD_OPTION, as at start.
+ * Loop:   reads from the file system: when the operator asks for it.
+ */
+RB_MUST_CHECK int rb_options_read_secret(const struct rb_options *options, const char *name, char **ret_text,
+                                         struct rb_error *err);
 
 /*
  * Free what rb_options_read made; secrets are wiped first.

@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <openssl/crypto.h>
 #include <unistd.h>
 
 #include "common/errmap.h"
@@ -23,6 +24,7 @@ struct rb_download {
     struct rb_download_spec spec;
     CURL *easy;
     struct curl_slist *headers;
+    const struct rb_provider *provider; /* whose API the first URL belongs to; borrowed from spec.providers */
     struct rb_url redirect; /* where we were sent to; empty at the first URL */
     unsigned redirects;
     enum download_state state;
@@ -252,9 +254,44 @@ static void set_limits(struct rb_download *download)
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, BUFFER_BYTES);
 }
 
+static const struct rb_provider *provider_of(const struct rb_download *download, const struct rb_url *url)
+{
+    const struct rb_provider *provider =
+        download->spec.providers != NULL ? rb_providers_of_url(download->spec.providers, url) : NULL;
+
+    return provider != NULL && provider->api.kind == RB_API_OPENAI ? provider : NULL;
+}
+
+/* libcurl has the only copy of these; it keeps them as long as they are set. */
+static void free_headers(struct rb_download *download)
+{
+    for (struct curl_slist *header = download->headers; header != NULL; header = header->next)
+        OPENSSL_cleanse(header->data, strlen(header->data));
+    curl_slist_free_all(download->headers);
+    download->headers = NULL;
+}
+
+/* The key goes to the API that the first URL belongs to; a redirect that leads away from there does not get it. */
+static void set_headers(struct rb_download *download)
+{
+    const struct rb_provider *provider = provider_of(download, current_url(download));
+    char *line = provider != NULL && provider == download->provider ? rb_provider_auth_line(provider) : NULL;
+
+    curl_easy_setopt(download->easy, CURLOPT_HTTPHEADER, NULL);
+    free_headers(download);
+    download->headers = curl_slist_append(NULL, "Accept: video/mp4, video/*, application/octet-stream");
+    if (line != NULL) {
+        download->headers = curl_slist_append(download->headers, line);
+        OPENSSL_cleanse(line, strlen(line));
+    }
+    free(line);
+    curl_easy_setopt(download->easy, CURLOPT_HTTPHEADER, download->headers);
+}
+
 static void download_start(struct rb_download *download)
 {
     download->may_connect = false;
+    set_headers(download);
     curl_easy_setopt(download->easy, CURLOPT_CURLU, current_url(download)->handle);
     rb_http_add(download->spec.http, download->easy, on_finished, download);
 }
@@ -274,8 +311,9 @@ struct rb_download *rb_download_new(struct rb_loop *loop, const struct rb_downlo
     if (download->easy == NULL)
         RB_BUG("libcurl cannot make an easy handle");
     rb_task_init(&download->changed, loop, tell_owner, download);
-    download->headers = curl_slist_append(NULL, "Accept: video/mp4, video/*, application/octet-stream");
-    curl_easy_setopt(download->easy, CURLOPT_HTTPHEADER, download->headers);
+    if (spec->providers != NULL)
+        rb_providers_ref(spec->providers);
+    download->provider = provider_of(download, spec->url);
     curl_easy_setopt(download->easy, CURLOPT_USERAGENT, "reelbus/" RB_VERSION);
     curl_easy_setopt(download->easy, CURLOPT_ERRORBUFFER, download->trouble);
     curl_easy_setopt(download->easy, CURLOPT_HEADERFUNCTION, on_header);
@@ -294,7 +332,8 @@ void rb_download_free(struct rb_download *download)
         return;
     rb_http_remove(download->spec.http, download->easy);
     curl_easy_cleanup(download->easy);
-    curl_slist_free_all(download->headers);
+    free_headers(download);
+    rb_providers_unref(download->spec.providers);
     rb_task_done(&download->changed);
     rb_url_done(&download->redirect);
     download->magic = 0;

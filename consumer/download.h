@@ -4,12 +4,14 @@
  * Way:  plan -> guard -> [download] -> store
  *
  * Redirects are followed by hand, each one judged like the first URL; addresses are judged when they are connected to and
- * again when a connection is used anew. Nothing that identifies us or the operator is ever sent.
+ * again when a connection is used anew. Nothing that identifies us or the operator is ever sent, but for one thing: an API
+ * that keeps the bytes of its videos behind its key gets that key, at URLs below its own base URL and nowhere else.
  */
 #pragma once
 
 #include "common/byteq.h"
 #include "common/http.h"
+#include "common/providers.h"
 #include "consumer/guard.h"
 
 struct rb_download;
@@ -34,6 +36,7 @@ struct rb_download_spec {
     const struct rb_guard *guard; /* borrowed, as all below, for as long as the download lives */
     const struct rb_download_limits *limits;
     const struct rb_url *url; /* checked by the guard */
+    struct rb_providers *providers; /* whose keys may be needed; a reference is kept; NULL: nobody's */
     struct rb_byteq *queue;
     rb_download_tap_fn tap;
     rb_loop_fn on_change; /* bytes have come, or it has ended */

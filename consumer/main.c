@@ -4,6 +4,7 @@
  * Way:  consumer
  */
 #include <inttypes.h>
+#include <openssl/crypto.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -51,7 +52,8 @@ static const enum rb_event written_events[] = {RB_EVENT_VIDEO_STORED, RB_EVENT_V
 
 struct app {
     uint32_t magic;
-    const struct consumer_options *options; /* borrowed */
+    const struct rb_options *all_options;   /* borrowed */
+    const struct consumer_options *options; /* borrowed; the values of all_options */
     struct rb_loop *loop;
     struct rb_metrics metrics;
     struct rb_pg *pg;
@@ -122,6 +124,27 @@ static int open_output(struct app *app, struct rb_error *err)
     return rb_emit_new(app->loop, &emit, &app->emit, err);
 }
 
+/* The keys of providers: some give the bytes of their videos only to those who have one. */
+static int read_providers(struct app *app, struct rb_error *err)
+{
+    const struct rb_common_options *common = &app->options->common;
+    struct rb_providers_config config = {.path = common->providers, .openai_base_url = common->openai_base_url};
+    struct rb_providers *before = app->transfer.providers;
+    char *key = NULL;
+
+    RB_TRY(rb_options_read_secret(app->all_options, "openai_api_key", &key, err));
+    config.openai_api_key = key;
+
+    int result = rb_providers_load(&config, &app->transfer.providers, err);
+
+    OPENSSL_cleanse(key, strlen(key));
+    free(key);
+    RB_TRY(result);
+    rb_providers_unref(before);
+    rb_log(NULL, RB_EV_PROVIDERS_READ, "providers=%zu", app->transfer.providers->count);
+    return 0;
+}
+
 static int open_transfers(struct app *app, struct rb_error *err)
 {
     const struct consumer_options *options = app->options;
@@ -149,7 +172,7 @@ static int open_transfers(struct app *app, struct rb_error *err)
     };
     app->slots.max = (size_t)options->transfers_max;
     app->turns = rb_turns_new();
-    return 0;
+    return read_providers(app, err);
 }
 
 static int open_input(struct app *app, struct rb_error *err)
@@ -263,6 +286,16 @@ static void on_signal(void *arg)
     rb_timer_start(app->drain, 0);
 }
 
+/* A mistake in a file must not stop what works: it is told, and what was valid before stays. */
+static void on_hangup(void *arg)
+{
+    struct app *app = RB_CAST(app, arg, APP_MAGIC);
+    struct rb_error err = {0};
+
+    if (read_providers(app, &err) < 0)
+        rb_log_error(NULL, RB_EV_PROVIDERS_REFUSED, &err, "");
+}
+
 static int app_open(struct app *app, struct rb_error *err)
 {
     RB_TRY(rb_log_set_level(app->options->common.log_level, err));
@@ -276,6 +309,7 @@ static int app_open(struct app *app, struct rb_error *err)
     RB_TRY(open_input(app, err));
     RB_TRY(open_http(app, err));
     rb_loop_on_signal(app->loop, on_signal, app);
+    rb_loop_on_hangup(app->loop, on_hangup, app);
     return 0;
 }
 
@@ -289,6 +323,7 @@ static void app_close(struct app *app)
     rb_progress_free(app->progress);
     rb_codec_free(app->codec);
     rb_http_free(app->media_http);
+    rb_providers_unref(app->transfer.providers);
     if (app->store != NULL)
         app->store->ops->free(app->store);
     rb_record_free(app->record);
@@ -298,9 +333,10 @@ static void app_close(struct app *app)
     rb_metrics_done(&app->metrics);
 }
 
-static int run(const struct consumer_options *options)
+static int run(const struct rb_options *all_options)
 {
-    struct app app = {.magic = APP_MAGIC, .options = options};
+    const struct consumer_options *options = all_options->values;
+    struct app app = {.magic = APP_MAGIC, .all_options = all_options, .options = options};
     struct rb_error err = {0};
 
     if (app_open(&app, &err) < 0) {
@@ -339,7 +375,7 @@ int main(int argc, char **argv)
         return status;
     signal(SIGPIPE, SIG_IGN);
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    status = strcmp(options.command, "setup") == 0 ? run_setup(options.values) : run(options.values);
+    status = strcmp(options.command, "setup") == 0 ? run_setup(options.values) : run(&options);
     curl_global_cleanup();
     rb_options_done(&options);
     return status;

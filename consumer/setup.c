@@ -19,6 +19,7 @@
 #define REGISTRY_LOOK_MS    50
 
 RB_EMBED(sql_001, "deploy/sql/001_reelbus.sql");
+RB_EMBED(sql_002, "deploy/sql/002_providers.sql");
 RB_EMBED(sql_004, "deploy/sql/004_history.sql");
 
 static const struct {
@@ -26,6 +27,7 @@ static const struct {
     const char *sql;
 } sql_files[] = {
     {"001_reelbus.sql", sql_001},
+    {"002_providers.sql", sql_002},
     {"004_history.sql", sql_004},
 };
 

@@ -65,6 +65,7 @@ struct rb_transfer *rb_transfer_new(const struct rb_transfer_config *config, con
         .http = config->http,
         .guard = config->guard,
         .limits = &config->limits,
+        .providers = config->providers,
         .url = &plan->url,
         .queue = transfer->queue,
         .tap = on_bytes,

@@ -22,6 +22,7 @@ struct rb_transfer_config {
     struct rb_http *http;
     struct rb_store *store;
     const struct rb_guard *guard;
+    struct rb_providers *providers; /* of now: later ones take their place here; NULL: none */
     struct rb_download_limits limits;
     size_t queue_bytes; /* RB_TRANSFER_QUEUE_MIN_BYTES or more */
 };

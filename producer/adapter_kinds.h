@@ -1,5 +1,5 @@
 /*
- * adapter_kinds.h — what the files of the adapters share. For them alone.
+ * adapter_kinds.h — what the files of the adapters share: for them, and for bodies that look like an answer.
  *
  * Way:  poll -> [adapter] -> publish
  */

@@ -1,7 +1,7 @@
 /*
  * lookup.c — does the application have this video, and whose is it?
  *
- * Way:  receive -> verify -> notice -> [lookup] -> publish
+ * Way:  receive -> verify -> notice -> [lookup] -> resolve -> publish
  */
 #include "producer/lookup.h"
 
@@ -11,38 +11,64 @@
 #define LOOKUP_MAGIC 0x4c4f4f4bu
 #define BATCH_MAGIC  0x42415443u
 
+/* How a video can be asked for. */
+enum key { BY_ID, BY_PROVIDER, KEY_COUNT };
+
 struct question {
-    char video_id[RB_UUID_TEXT_BYTES];
     rb_lookup_fn fn;
     void *arg; /* borrowed */
 };
 
-/* The questions of one turn, and of one query. */
+/* The questions of one turn with one kind of key, and of one query. */
 struct batch {
     uint32_t magic;
     struct question *questions; /* owned */
     size_t count;
     size_t cap;
+    struct rb_buffer keys[2]; /* array literals of Postgres: ids; or providers and their ids */
 };
 
 struct rb_lookup {
     uint32_t magic;
     struct rb_pg *pg; /* borrowed */
-    char *sql;
+    char *sql[KEY_COUNT];
     struct rb_task send;
-    struct batch *batch; /* owned; being collected */
+    struct batch *batches[KEY_COUNT]; /* owned; being collected */
 };
 
-/* Answers come in the order of the array, with a NULL where there is no row. */
-static const char sql_template[] = "SELECT h.{id} IS NOT NULL AS found, h.{user_id}::text AS user_id"
-                                   " FROM unnest($1::uuid[]) WITH ORDINALITY AS asked (id, place)"
-                                   " LEFT JOIN {table} h ON h.{id} = asked.id ORDER BY asked.place";
+/* Answers come in the order of the arrays, with NULLs where there is no row. */
+static const char *const sql_templates[KEY_COUNT] = {
+    [BY_ID] = "SELECT h.{id}::text AS video_id, h.{user_id}::text AS user_id, v.state"
+              " FROM unnest($1::uuid[]) WITH ORDINALITY AS asked (id, place)"
+              " LEFT JOIN {table} h ON h.{id} = asked.id"
+              " LEFT JOIN reelbus.video v ON v.video_id = asked.id ORDER BY asked.place",
+    [BY_PROVIDER] = "SELECT h.{id}::text AS video_id, h.{user_id}::text AS user_id, v.state"
+                    " FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS asked (provider, id, place)"
+                    " LEFT JOIN LATERAL (SELECT * FROM reelbus.video v WHERE v.provider = asked.provider"
+                    "  AND v.provider_video_id = asked.id ORDER BY v.updated_at DESC LIMIT 1) v ON true"
+                    " LEFT JOIN {table} h ON h.{id} = v.video_id ORDER BY asked.place",
+};
 
 static void batch_free(struct batch *batch)
 {
     free(batch->questions);
+    for (size_t i = 0; i < RB_COUNT(batch->keys); i++)
+        rb_buffer_done(&batch->keys[i]);
     batch->magic = 0;
     free(batch);
+}
+
+static void answer_one(const struct question *question, const PGresult *result, size_t row)
+{
+    const char *state = rb_pg_text(result, (int)row, "state");
+    struct rb_lookup_answer answer = {
+        .video_id = rb_pg_text(result, (int)row, "video_id"),
+        .user_id = rb_pg_text(result, (int)row, "user_id"),
+        .stored = state != NULL && strcmp(state, "stored") == 0,
+    };
+
+    answer.found = answer.video_id != NULL;
+    question->fn(&answer, NULL, question->arg);
 }
 
 static void answer_all(struct batch *batch, const PGresult *result, const struct rb_error *err)
@@ -55,13 +81,10 @@ static void answer_all(struct batch *batch, const PGresult *result, const struct
         err = &odd;
     }
     for (size_t i = 0; i < batch->count; i++) {
-        struct question *question = &batch->questions[i];
-
         if (err != NULL)
-            question->fn(false, NULL, err, question->arg);
+            batch->questions[i].fn(NULL, err, batch->questions[i].arg);
         else
-            question->fn(strcmp(rb_pg_text(result, (int)i, "found"), "t") == 0, rb_pg_text(result, (int)i, "user_id"),
-                         NULL, question->arg);
+            answer_one(&batch->questions[i], result, i);
     }
     batch_free(batch);
 }
@@ -71,26 +94,36 @@ static void on_answer(const PGresult *result, const struct rb_error *err, void *
     answer_all(RB_CAST(batch, arg, BATCH_MAGIC), result, err);
 }
 
-static void send_batch(void *arg)
+static void send_batch(struct rb_lookup *lookup, enum key key)
 {
-    struct rb_lookup *lookup = RB_CAST(rb_lookup, arg, LOOKUP_MAGIC);
-    struct batch *batch = RB_STEAL(lookup->batch);
-    RB_AUTO_BUFFER ids = {0};
+    struct batch *batch = RB_STEAL(lookup->batches[key]);
     struct rb_error err = {0};
 
-    for (size_t i = 0; i < batch->count; i++)
-        rb_buffer_print(&ids, "%s%s", i == 0 ? "{" : ",", batch->questions[i].video_id);
-    rb_buffer_print(&ids, "}");
-    if (rb_pg_send(lookup->pg, lookup->sql, 1, (const char *const[]){ids.bytes}, on_answer, batch, NULL, &err) < 0)
+    if (batch == NULL)
+        return;
+    for (size_t i = 0; i < RB_COUNT(batch->keys); i++)
+        rb_buffer_add(&batch->keys[i], "}", 1);
+    if (rb_pg_send(lookup->pg, lookup->sql[key], key == BY_ID ? 1 : 2,
+                   (const char *const[]){batch->keys[0].bytes, batch->keys[1].bytes}, on_answer, batch, NULL, &err) < 0)
         answer_all(batch, NULL, &err);
+}
+
+static void send_batches(void *arg)
+{
+    struct rb_lookup *lookup = RB_CAST(rb_lookup, arg, LOOKUP_MAGIC);
+
+    for (enum key key = 0; key < KEY_COUNT; key++)
+        send_batch(lookup, key);
 }
 
 struct rb_lookup *rb_lookup_new(struct rb_loop *loop, struct rb_pg *pg, const struct rb_common_options *options)
 {
     struct rb_lookup *lookup = rb_xalloc(sizeof(*lookup));
 
-    *lookup = (struct rb_lookup){.magic = LOOKUP_MAGIC, .pg = pg, .sql = rb_tables_sql(options, sql_template)};
-    rb_task_init(&lookup->send, loop, send_batch, lookup);
+    *lookup = (struct rb_lookup){.magic = LOOKUP_MAGIC, .pg = pg};
+    for (enum key key = 0; key < KEY_COUNT; key++)
+        lookup->sql[key] = rb_tables_sql(options, sql_templates[key]);
+    rb_task_init(&lookup->send, loop, send_batches, lookup);
     return lookup;
 }
 
@@ -102,33 +135,57 @@ void rb_lookup_free(struct rb_lookup *lookup)
 
     rb_task_done(&lookup->send);
     rb_fail(&err, RB_E_DB_AWAY, 0, "the program stops");
-    if (lookup->batch != NULL)
-        answer_all(lookup->batch, NULL, &err);
-    free(lookup->sql);
+    for (enum key key = 0; key < KEY_COUNT; key++) {
+        if (lookup->batches[key] != NULL)
+            answer_all(lookup->batches[key], NULL, &err);
+        free(lookup->sql[key]);
+    }
     lookup->magic = 0;
     free(lookup);
 }
 
-static struct question *add_question(struct rb_lookup *lookup)
+/* An element of an array literal, between quotes: whatever is in it, it stays one text. */
+static void add_key(struct rb_buffer *keys, const char *text)
 {
-    struct batch *batch = lookup->batch;
+    rb_buffer_add(keys, keys->used == 0 ? "{\"" : ",\"", 2);
+    for (size_t plain; *text != '\0'; text += plain) {
+        if (*text == '"' || *text == '\\')
+            rb_buffer_add(keys, "\\", 1);
+        plain = 1 + strcspn(text + 1, "\"\\");
+        rb_buffer_add(keys, text, plain);
+    }
+    rb_buffer_add(keys, "\"", 1);
+}
+
+static struct batch *add_question(struct rb_lookup *lookup, enum key key, rb_lookup_fn fn, void *arg)
+{
+    struct batch *batch = lookup->batches[key];
 
     if (batch == NULL) {
-        batch = lookup->batch = rb_xalloc(sizeof(*batch));
+        batch = lookup->batches[key] = rb_xalloc(sizeof(*batch));
         batch->magic = BATCH_MAGIC;
     }
     if (batch->count == batch->cap) {
         batch->cap = RB_MAX(batch->cap * 2, 16);
         batch->questions = rb_xrealloc(batch->questions, batch->cap * sizeof(*batch->questions));
     }
-    return &batch->questions[batch->count++];
+    batch->questions[batch->count++] = (struct question){.fn = fn, .arg = arg};
+    rb_task_queue(&lookup->send);
+    return batch;
 }
 
 void rb_lookup_ask(struct rb_lookup *lookup, const char *video_id, rb_lookup_fn fn, void *arg)
 {
-    struct question *question = add_question(lookup);
+    struct batch *batch = add_question(lookup, BY_ID, fn, arg);
 
-    *question = (struct question){.fn = fn, .arg = arg};
-    snprintf(question->video_id, sizeof(question->video_id), "%s", video_id);
-    rb_task_queue(&lookup->send);
+    add_key(&batch->keys[0], video_id);
+}
+
+void rb_lookup_ask_provider(struct rb_lookup *lookup, const char *provider, const char *provider_video_id,
+                            rb_lookup_fn fn, void *arg)
+{
+    struct batch *batch = add_question(lookup, BY_PROVIDER, fn, arg);
+
+    add_key(&batch->keys[0], provider);
+    add_key(&batch->keys[1], provider_video_id);
 }

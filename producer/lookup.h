@@ -1,7 +1,7 @@
 /*
- * lookup.h — does the application have this video, and whose is it? One query per turn of the loop for all who ask.
+ * lookup.h — does the application have this video, and whose is it? One round trip per turn of the loop for all who ask.
  *
- * Way:  receive -> verify -> notice -> [lookup] -> publish
+ * Way:  receive -> verify -> notice -> [lookup] -> resolve -> publish
  */
 #pragma once
 
@@ -10,12 +10,20 @@
 
 struct rb_lookup;
 
+/* What the database knows. Text is borrowed for the call. */
+struct rb_lookup_answer {
+    bool found;
+    const char *video_id; /* in lower case; NULL when it was not found */
+    const char *user_id;  /* may be NULL */
+    bool stored;          /* its bytes are safe already: there is nothing to publish */
+};
+
 /*
  * Called once with the answer.
  *
- * Takes:  found; user_id, borrowed for the call, may be NULL; err, NULL when the database has answered.
+ * Takes:  answer, NULL with an error; err, NULL when the database has answered.
  */
-typedef void (*rb_lookup_fn)(bool found, const char *user_id, const struct rb_error *err, void *arg);
+typedef void (*rb_lookup_fn)(const struct rb_lookup_answer *answer, const struct rb_error *err, void *arg);
 
 /*
  * Make one.
@@ -34,10 +42,20 @@ struct rb_lookup *rb_lookup_new(struct rb_loop *loop, struct rb_pg *pg, const st
 void rb_lookup_free(struct rb_lookup *lookup);
 
 /*
- * Ask for one video.
+ * Ask for one video by our id.
  *
  * Takes:  video_id, a UUID, borrowed for the call.
  * Fails:  not itself: fn is called with DB_AWAY at the end of the turn when there is no connection.
  * Loop:   loop thread; fn never comes before this returns, and always comes.
  */
 void rb_lookup_ask(struct rb_lookup *lookup, const char *video_id, rb_lookup_fn fn, void *arg);
+
+/*
+ * Ask for one video by its provider's name and id; reelbus.expect_video() has told them.
+ *
+ * Takes:  provider, provider_video_id, borrowed for the call.
+ * Fails:  as rb_lookup_ask.
+ * Loop:   as rb_lookup_ask.
+ */
+void rb_lookup_ask_provider(struct rb_lookup *lookup, const char *provider, const char *provider_video_id,
+                            rb_lookup_fn fn, void *arg);

@@ -20,6 +20,7 @@
 #include "producer/options.h"
 #include "producer/page.h"
 #include "producer/receive.h"
+#include "producer/roster.h"
 #include "producer/recent.h"
 #include "producer/state.h"
 #include "producer/status.h"
@@ -53,15 +54,17 @@ static const enum rb_event written_events[] = {RB_EVENT_VIDEO_WEBHOOK_RECEIVED, 
 
 struct app {
     uint32_t magic;
-    const struct producer_options *options; /* borrowed */
+    const struct rb_options *all_options;   /* borrowed */
+    const struct producer_options *options; /* borrowed; the values of all_options */
     struct rb_loop *loop;
     struct rb_metrics metrics;
-    struct rb_secrets secrets;
     struct rb_pg *pg;
     struct rb_codec *codec;
     struct rb_publish *publish;
     struct rb_lookup *lookup;
+    struct rb_resolve *resolve;
     struct rb_receive *receive;
+    struct rb_roster *roster;
     struct rb_status *status;
     struct rb_live *live;
     struct rb_state *state;
@@ -131,11 +134,19 @@ static void add_route(struct app *app, const char *method, const char *path, rb_
     app->routes[app->route_count++] = (struct rb_route){.method = method, .path = path, .fn = fn, .arg = arg};
 }
 
+static void add_webhook(struct app *app, const char *path, rb_route_fn fn)
+{
+    struct rb_route *route = &app->routes[app->route_count];
+
+    add_route(app, "POST", path, fn, app->receive);
+    route->max_body_bytes = (size_t)app->options->body_max_bytes;
+    route->content_type = "application/json";
+}
+
 static void add_routes(struct app *app)
 {
-    add_route(app, "POST", "/api/webhook/video-complete", rb_receive_plain, app->receive);
-    app->routes[0].max_body_bytes = (size_t)app->options->body_max_bytes;
-    app->routes[0].content_type = "application/json";
+    add_webhook(app, "/api/webhook/video-complete", rb_receive_plain);
+    add_webhook(app, RB_RECEIVE_PROVIDERS_PATH "*", rb_receive_provider);
     add_route(app, "GET", "/api/video/status", rb_state_serve, app->state);
     add_route(app, "GET", "/api/video/events", rb_feed_serve, app->feed);
     add_route(app, "GET", "/healthz", rb_status_health, app->status);
@@ -175,21 +186,27 @@ static bool is_local(const struct sockaddr *peer, void *arg)
     return peer->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
 }
 
-static int open_http(struct app *app, struct rb_error *err)
+static int open_receive(struct app *app, struct rb_error *err)
 {
-    int64_t mode = 0;
-
-    RB_TRY(parse_mode(app->options->listen_mode, &mode, err));
-
     const struct rb_receive_config receive = {
-        .secrets = &app->secrets,
         .lookup = app->lookup,
+        .resolve = app->resolve = rb_resolve_new(app->loop, app->options->resolve_timeout_ms),
         .publish = app->publish,
         .metrics = &app->metrics,
         .retry_after_s = app->options->retry_after_s,
     };
 
     app->receive = rb_receive_new(&receive);
+    app->roster = rb_roster_new(&(struct rb_roster_config){app->loop, app->all_options, app->receive});
+    return rb_roster_read(app->roster, err);
+}
+
+static int open_http(struct app *app, struct rb_error *err)
+{
+    int64_t mode = 0;
+
+    RB_TRY(parse_mode(app->options->listen_mode, &mode, err));
+
     open_frontend(app);
     if (app->options->media_dir[0] != '\0')
         RB_TRY(rb_media_init(app->options->media_dir, &app->media, err));
@@ -253,26 +270,32 @@ static void reload_tls(struct app *app)
         rb_log(NULL, RB_EV_TLS_LOADED, "cert=%s", app->options->tls_cert);
 }
 
+static void reload_roster(struct app *app)
+{
+    struct rb_error err = {0};
+
+    if (rb_roster_read(app->roster, &err) < 0)
+        rb_log_error(NULL, RB_EV_PROVIDERS_REFUSED, &err, "");
+}
+
 static void on_hangup(void *arg)
 {
     struct app *app = RB_CAST(app, arg, APP_MAGIC);
 
     reload_tls(app);
+    reload_roster(app);
 }
 
 static int app_open(struct app *app, struct rb_error *err)
 {
-    uint8_t key[RB_SECRETS_KEY_BYTES];
-
-    rb_random_fill(key, sizeof(key));
     RB_TRY(rb_log_set_level(app->options->common.log_level, err));
-    RB_TRY(rb_secrets_init(app->options->webhook_secret, key, &app->secrets, err));
     rb_metrics_init(&app->metrics, metric_rows, RB_COUNT(metric_rows));
     app->loop = rb_loop_new();
     app->drain = rb_timer_new(app->loop, drain_step, app);
     rb_log(NULL, RB_EV_START, "program=reelbus-producer version=%s pid=%d", RB_VERSION, (int)getpid());
     open_database(app);
     RB_TRY(open_kafka(app, err));
+    RB_TRY(open_receive(app, err));
     RB_TRY(open_http(app, err));
     rb_loop_on_signal(app->loop, on_signal, app);
     rb_loop_on_hangup(app->loop, on_hangup, app);
@@ -284,14 +307,18 @@ static void app_close(struct app *app)
 {
     if (app->live != NULL)
         rb_live_stop(app->live);
+    if (app->receive != NULL)
+        rb_receive_stop(app->receive);
     rb_lookup_free(app->lookup);
     rb_pg_free(app->pg);
+    rb_resolve_free(app->resolve);
     if (app->publish != NULL)
         rb_publish_stop(app->publish);
     rb_httpd_free(app->httpd);
     rb_publish_free(app->publish);
     rb_codec_free(app->codec);
     rb_receive_free(app->receive);
+    rb_roster_free(app->roster);
     rb_status_free(app->status);
     rb_story_free(app->story);
     rb_recent_free(app->recent);
@@ -303,12 +330,12 @@ static void app_close(struct app *app)
     rb_timer_free(app->drain);
     rb_loop_free(app->loop);
     rb_metrics_done(&app->metrics);
-    rb_secrets_done(&app->secrets);
 }
 
-static int run(const struct producer_options *options)
+static int run(const struct rb_options *all_options)
 {
-    struct app app = {.magic = APP_MAGIC, .options = options, .media = {.dir_fd = -1}};
+    const struct producer_options *options = all_options->values;
+    struct app app = {.magic = APP_MAGIC, .all_options = all_options, .options = options, .media = {.dir_fd = -1}};
     struct rb_error err = {0};
     int status = 0;
 
@@ -333,7 +360,7 @@ int main(int argc, char **argv)
         return status;
     signal(SIGPIPE, SIG_IGN);
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    status = run(options.values);
+    status = run(&options);
     curl_global_cleanup();
     rb_options_done(&options);
     return status;

@@ -8,13 +8,27 @@
 #include "common/metrics.h"
 
 /* clang-format off: one row, one line */
+
+/* In the order of enum rb_outcome, for each scheme in the order of enum rb_scheme. */
+#define WEBHOOK_OUTCOMES(X, SCHEME, scheme)                                                                            \
+    X(WEBHOOKS_##SCHEME##_ACCEPTED, COUNTER, "reelbus_webhooks_total", "scheme=\"" scheme "\",outcome=\"accepted\"",   \
+      "Webhooks by scheme and by what their sender was answered")                                                      \
+    X(WEBHOOKS_##SCHEME##_REPEATED, COUNTER, "reelbus_webhooks_total", "scheme=\"" scheme "\",outcome=\"repeated\"",   \
+      "")                                                                                                              \
+    X(WEBHOOKS_##SCHEME##_STORED, COUNTER, "reelbus_webhooks_total", "scheme=\"" scheme "\",outcome=\"stored\"", "")   \
+    X(WEBHOOKS_##SCHEME##_IGNORED, COUNTER, "reelbus_webhooks_total", "scheme=\"" scheme "\",outcome=\"ignored\"", "") \
+    X(WEBHOOKS_##SCHEME##_REFUSED, COUNTER, "reelbus_webhooks_total", "scheme=\"" scheme "\",outcome=\"refused\"", "") \
+    X(WEBHOOKS_##SCHEME##_DENIED, COUNTER, "reelbus_webhooks_total", "scheme=\"" scheme "\",outcome=\"unauthorized\"", \
+      "")                                                                                                              \
+    X(WEBHOOKS_##SCHEME##_UNKNOWN, COUNTER, "reelbus_webhooks_total", "scheme=\"" scheme "\",outcome=\"unknown\"", "") \
+    X(WEBHOOKS_##SCHEME##_DEFERRED, COUNTER, "reelbus_webhooks_total", "scheme=\"" scheme "\",outcome=\"deferred\"", "")
+
 #define PRODUCER_METRICS(X)                                                                                            \
-    X(WEBHOOK_ACCEPTED, COUNTER, "reelbus_webhooks_total", "outcome=\"accepted\"",                                     \
-      "Webhooks by what their sender was answered")                                                                    \
-    X(WEBHOOK_REFUSED, COUNTER, "reelbus_webhooks_total", "outcome=\"refused\"", "")                                   \
-    X(WEBHOOK_UNKNOWN, COUNTER, "reelbus_webhooks_total", "outcome=\"unknown\"", "")                                   \
-    X(WEBHOOK_DENIED, COUNTER, "reelbus_webhooks_total", "outcome=\"unauthorized\"", "")                               \
-    X(WEBHOOK_DEFERRED, COUNTER, "reelbus_webhooks_total", "outcome=\"deferred\"", "")                                 \
+    WEBHOOK_OUTCOMES(X, PLAIN, "plain")                                                                                \
+    WEBHOOK_OUTCOMES(X, STANDARD, "standard")                                                                          \
+    WEBHOOK_OUTCOMES(X, OPENROUTER, "openrouter")                                                                      \
+    WEBHOOK_OUTCOMES(X, FAL, "fal")                                                                                    \
+    X(WEBHOOKS_NOBODY, COUNTER, "reelbus_webhooks_nobody_total", "", "Webhooks for a provider that nobody has named")  \
     X(ACK_SECONDS, HISTOGRAM(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),                  \
       "reelbus_webhook_ack_seconds", "", "From the head of a webhook to its 200")                                      \
     X(UNCHECKED, COUNTER, "reelbus_webhooks_unchecked_total", "",                                                      \

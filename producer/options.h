@@ -21,6 +21,10 @@
       "shared secret of the plain webhook; several, parted by commas or line feeds, are all valid")                    \
     X(openai_webhook_secret, SECRET, "", 0, 4096, "OPENAI_WEBHOOK_SECRET",                                             \
       "whsec_... of an OpenAI-compatible provider: its webhooks are taken at /webhooks/openai without a file")         \
+    X(webhook_signature_secret, SECRET, "", 0, 4096, "",                                                               \
+      "with it, the plain webhook needs x-webhook-signature too: the hex HMAC-SHA256 of its body; a list as well")     \
+    X(resolve_timeout_ms, MS, "3s", 100, 60000, "",                                                                    \
+      "how long a provider's API may take to complete a webhook that carries only an id")                              \
     X(body_max_bytes, BYTES, "64KiB", 64, 1048576, "", "largest body of a webhook")                                    \
     X(publish_timeout_ms, MS, "5s", 100, 300000, "",                                                                   \
       "how long Kafka may take to acknowledge before the sender is answered 503")                                      \

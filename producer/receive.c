@@ -1,7 +1,7 @@
 /*
  * receive.c — takes webhooks; answers 200 only when Kafka has the event.
  *
- * Way:  [receive] -> verify -> notice -> lookup -> publish -> Kafka
+ * Way:  [receive] -> verify -> notice -> lookup -> resolve -> publish -> Kafka
  */
 #include "producer/receive.h"
 
@@ -10,35 +10,24 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "producer/metrics_table.h"
-#include "producer/notice.h"
+#include "producer/receipt.h"
 
-#define RECEIVE_MAGIC        0x52435645u
-#define RECEIPT_MAGIC        0x52435054u
-
-#define WEBHOOK_ID_MAX_BYTES 256
-
-struct rb_receive {
-    uint32_t magic;
-    struct rb_receive_config config;
-    char retry_after[24];
-};
-
-/* One webhook between its arrival and its answer. */
-struct receipt {
-    uint32_t magic;
-    struct rb_receive *receive;   /* borrowed */
-    struct rb_exchange *exchange; /* borrowed until it is answered */
-    struct rb_video_webhook_received event;
-    struct rb_trace trace;
-    char *tracestate; /* owned, may be NULL */
-    struct rb_log_about about;
-};
+#define WAITING_MAX     256              /* webhooks that wait for public keys */
+#define REPLAYS_MAX     65536            /* deliveries that are remembered ... */
+#define REPLAYS_KEEP_MS INT64_C(3600000) /* ... for so long: twelve times what a signature is old at most by default */
 
 struct rb_receive *rb_receive_new(const struct rb_receive_config *config)
 {
     struct rb_receive *receive = rb_xalloc(sizeof(*receive));
+    uint8_t random[RB_HMAC_BYTES];
 
-    *receive = (struct rb_receive){.magic = RECEIVE_MAGIC, .config = *config};
+    rb_random_fill(random, sizeof(random));
+    *receive = (struct rb_receive){
+        .magic = RB_RECEIVE_MAGIC,
+        .config = *config,
+        .replays = rb_replays_new(REPLAYS_MAX, REPLAYS_KEEP_MS),
+        .fingerprint = rb_hmac_new(random, sizeof(random)),
+    };
     snprintf(receive->retry_after, sizeof(receive->retry_after), "%" PRId64, config->retry_after_s);
     return receive;
 }
@@ -47,172 +36,203 @@ void rb_receive_free(struct rb_receive *receive)
 {
     if (receive == NULL)
         return;
+    RB_ASSERT(receive->waiting == NULL);
+    rb_senders_unref(receive->senders);
+    rb_replays_free(receive->replays);
+    rb_hmac_free(receive->fingerprint);
     receive->magic = 0;
     free(receive);
 }
 
-static void receipt_free(struct receipt *receipt)
+void rb_receive_set_senders(struct rb_receive *receive, struct rb_senders *senders)
 {
-    rb_metrics_add(receipt->receive->config.metrics, METRIC_IN_FLIGHT, -1);
-    rb_event_clear(RB_EVENT_VIDEO_WEBHOOK_RECEIVED, &receipt->event);
-    free(receipt->tracestate);
-    receipt->magic = 0;
-    free(receipt);
+    struct rb_senders *before = receive->senders;
+
+    receive->senders = rb_senders_ref(senders);
+    rb_senders_unref(before);
 }
 
-static unsigned refusal_status(enum rb_code code)
+const struct rb_senders *rb_receive_senders(const struct rb_receive *receive)
+{
+    return receive->senders;
+}
+
+enum rb_outcome rb_receive_outcome(enum rb_code code)
 {
     switch (code) {
     case RB_E_BAD_SIGNATURE:
-        return 401;
+    case RB_E_STALE_SIGNATURE:
+    case RB_E_UNKNOWN_KEY:
+        return RB_OUTCOME_DENIED;
     case RB_E_UNKNOWN_VIDEO:
-        return 404;
+        return RB_OUTCOME_UNKNOWN;
+    case RB_E_BAD_REQUEST:
+    case RB_E_URL_INVALID:
+        return RB_OUTCOME_REFUSED;
     default:
-        return 400;
+        return RB_OUTCOME_DEFERRED;
     }
 }
 
-static size_t refusal_metric(unsigned status)
+static void count(const struct rb_receive *receive, enum rb_scheme scheme, enum rb_outcome outcome)
 {
-    switch (status) {
-    case 401:
-        return METRIC_WEBHOOK_DENIED;
-    case 404:
-        return METRIC_WEBHOOK_UNKNOWN;
-    default:
-        return METRIC_WEBHOOK_REFUSED;
-    }
+    RB_ASSERT(scheme > RB_SCHEME_NONE && outcome < RB_OUTCOME_COUNT);
+    rb_metrics_add(receive->config.metrics,
+                   METRIC_WEBHOOKS_PLAIN_ACCEPTED + (scheme - RB_SCHEME_PLAIN) * (size_t)RB_OUTCOME_COUNT + outcome, 1);
 }
 
-static void refuse(struct rb_receive *receive, struct rb_exchange *exchange, const struct rb_error *err)
+void rb_receive_answer(struct rb_receive *receive, struct rb_exchange *exchange, enum rb_scheme scheme,
+                       enum rb_outcome outcome, const struct rb_error *err)
 {
-    unsigned status = refusal_status(err->code);
+    const struct rb_header retry_after = {"Retry-After", receive->retry_after};
+
+    count(receive, scheme, outcome);
+    switch (outcome) {
+    case RB_OUTCOME_ACCEPTED:
+    case RB_OUTCOME_REPEATED:
+    case RB_OUTCOME_STORED:
+        rb_exchange_reply_json(exchange, 200, "{\"success\":true}", NULL);
+        return;
+    case RB_OUTCOME_IGNORED:
+        rb_exchange_reply_json(exchange, 200, "{\"success\":true,\"ignored\":true}", NULL);
+        return;
+    case RB_OUTCOME_DENIED:
+        rb_exchange_reply_error(exchange, 401, "Unauthorized", NULL);
+        return;
+    case RB_OUTCOME_REFUSED:
+        rb_exchange_reply_error(exchange, 400, err->message, NULL);
+        return;
+    case RB_OUTCOME_UNKNOWN:
+        rb_exchange_reply_error(exchange, 404, err->message, NULL);
+        return;
+    case RB_OUTCOME_DEFERRED:
+        rb_exchange_reply_error(exchange, 503, "the event cannot be stored now, try again later", &retry_after);
+        return;
+    case RB_OUTCOME_COUNT:
+        break;
+    }
+    RB_BUG("unknown outcome");
+}
+
+static const char *name_of(const struct rb_sender *sender)
+{
+    return sender->provider != NULL ? sender->provider->name : "own";
+}
+
+static void refuse(struct rb_receive *receive, struct rb_exchange *exchange, const struct rb_sender *sender,
+                   const struct rb_error *err)
+{
+    enum rb_outcome outcome = rb_receive_outcome(err->code);
     char client[64];
 
-    rb_metrics_add(receive->config.metrics, refusal_metric(status), 1);
-    rb_log_error(NULL, RB_EV_WEBHOOK_REFUSED, err, "status=%u client=%s", status, rb_exchange_client(exchange, client));
-    rb_exchange_reply_error(exchange, status, status == 401 ? "Unauthorized" : err->message, NULL);
+    rb_log_error(NULL, outcome == RB_OUTCOME_DEFERRED ? RB_EV_WEBHOOK_DEFERRED : RB_EV_WEBHOOK_REFUSED, err,
+                 "sender=%s scheme=%s client=%s", name_of(sender), rb_scheme_name(sender->webhook->scheme),
+                 rb_exchange_client(exchange, client));
+    rb_receive_answer(receive, exchange, sender->webhook->scheme, outcome, err);
 }
 
-/* Nothing is lost by this: the sender is told to try again, and most do by themselves. */
-static void defer(struct receipt *receipt, const struct rb_error *err)
+static const char *find_header(const void *exchange, const char *name, size_t *ret_count)
 {
-    const struct rb_header retry_after = {"Retry-After", receipt->receive->retry_after};
-
-    rb_metrics_add(receipt->receive->config.metrics, METRIC_WEBHOOK_DEFERRED, 1);
-    rb_log_error(&receipt->about, RB_EV_WEBHOOK_DEFERRED, err, "");
-    rb_exchange_reply_error(receipt->exchange, 503, "the event cannot be stored now, try again later", &retry_after);
-    receipt_free(receipt);
+    *ret_count = rb_exchange_header_count(exchange, name);
+    return rb_exchange_header(exchange, name);
 }
 
-static void on_delivered(const struct rb_delivery *delivery, const struct rb_error *err, void *arg)
+static int check(struct rb_exchange *exchange, const struct rb_sender *sender, struct rb_verified *ret_verified,
+                 struct rb_notice *ret_notice, struct rb_error *err)
 {
-    struct receipt *receipt = RB_CAST(receipt, arg, RECEIPT_MAGIC);
+    struct rb_verify_request request = {
+        .header = find_header, .arg = exchange, .now_unix_s = rb_clock_unix_ms() / 1000};
 
-    if (err != NULL) {
-        defer(receipt, err);
-        return;
-    }
-    rb_metrics_add(receipt->receive->config.metrics, METRIC_WEBHOOK_ACCEPTED, 1);
-    rb_metrics_observe(receipt->receive->config.metrics, METRIC_ACK_SECONDS,
-                       (double)(rb_clock_ms() - rb_exchange_began_ms(receipt->exchange)) / 1000);
-    rb_log(&receipt->about, RB_EV_WEBHOOK_ACCEPTED,
-           "status=%s checked=%d topic=%s partition=%" PRId32 " offset=%" PRId64 " took_ms=%" PRId64 " trace=%s",
-           receipt->event.status, receipt->event.checked, rb_publish_topic(receipt->receive->config.publish),
-           delivery->partition, delivery->offset, rb_clock_ms() - rb_exchange_began_ms(receipt->exchange),
-           receipt->trace.trace_id);
-    rb_exchange_reply_json(receipt->exchange, 200, "{\"success\":true}", NULL);
-    receipt_free(receipt);
+    request.body = rb_exchange_body(exchange, &request.body_bytes);
+    RB_TRY(rb_verify(sender->verifier, &request, ret_verified, err));
+    return rb_notice_parse(sender->webhook, request.body, request.body_bytes, ret_notice, err);
 }
 
-static void publish(struct receipt *receipt)
+static bool wait_for_keys(struct rb_receive *receive, struct rb_exchange *exchange, struct rb_senders *senders,
+                          const struct rb_sender *sender)
 {
+    struct rb_receive_waiting *waiting;
+
+    if (sender->jwks == NULL || receive->waiting_count == WAITING_MAX || !rb_jwks_refresh(sender->jwks))
+        return false;
+    waiting = rb_xalloc(sizeof(*waiting));
+    *waiting = (struct rb_receive_waiting){exchange, rb_senders_ref(senders), sender, receive->waiting};
+    receive->waiting = waiting;
+    receive->waiting_count++;
+    return true;
+}
+
+/* The keys may have changed since the sender was told of them: before a no, they are fetched once more. */
+static void take(struct rb_receive *receive, struct rb_exchange *exchange, struct rb_senders *senders,
+                 const struct rb_sender *sender, bool keys_are_new)
+{
+    struct rb_verified verified = {0};
+    RB_AUTO_NOTICE notice = {0};
     struct rb_error err = {0};
 
-    if (rb_publish_webhook(receipt->receive->config.publish, &receipt->event, &receipt->trace, receipt->tracestate,
-                           on_delivered, receipt, &err) < 0)
-        defer(receipt, &err);
+    if (check(exchange, sender, &verified, &notice, &err) == 0)
+        rb_receipt_begin(receive, exchange, senders, sender, &verified, &notice);
+    else if (keys_are_new || (err.code != RB_E_UNKNOWN_KEY && err.code != RB_E_KEYS_AWAY) ||
+             !wait_for_keys(receive, exchange, senders, sender))
+        refuse(receive, exchange, sender, &err);
 }
 
-static void on_looked_up(bool found, const char *user_id, const struct rb_error *err, void *arg)
+/* Those whose keys were fetched are looked at again; the others go on waiting. */
+static void retry_waiting(struct rb_receive *receive, bool stop)
 {
-    struct receipt *receipt = RB_CAST(receipt, arg, RECEIPT_MAGIC);
-    struct rb_error unknown = {0};
+    struct rb_receive_waiting *list = RB_STEAL(receive->waiting);
+    struct rb_error err = {0};
 
-    if (err == NULL && !found) {
-        rb_fail(&unknown, RB_E_UNKNOWN_VIDEO, 0, "videoId '%s' is not known", receipt->event.video_id);
-        refuse(receipt->receive, receipt->exchange, &unknown);
-        receipt_free(receipt);
-        return;
+    rb_fail(&err, RB_E_KEYS_AWAY, 0, "the program stops");
+    while (list != NULL) {
+        struct rb_receive_waiting *waiting = list;
+
+        list = waiting->next;
+        if (!stop && rb_jwks_is_busy(waiting->sender->jwks)) {
+            waiting->next = receive->waiting;
+            receive->waiting = waiting;
+            continue;
+        }
+        receive->waiting_count--;
+        if (stop)
+            refuse(receive, waiting->exchange, waiting->sender, &err);
+        else
+            take(receive, waiting->exchange, waiting->senders, waiting->sender, true);
+        rb_senders_unref(waiting->senders);
+        free(waiting);
     }
-    if (err != NULL)
-        rb_metrics_add(receipt->receive->config.metrics, METRIC_UNCHECKED, 1);
-    receipt->event.checked = err == NULL;
-    receipt->event.user_id = rb_xstrdup(user_id);
-    publish(receipt);
 }
 
-/* A header may hold any bytes; an event holds text. An id that is none of ours to understand is left out. */
-static bool is_plain_text(const char *text)
+void rb_receive_on_keys(void *arg)
 {
-    size_t length = text != NULL ? strnlen(text, WEBHOOK_ID_MAX_BYTES + 1) : 0;
+    struct rb_receive *receive = RB_CAST(rb_receive, arg, RB_RECEIVE_MAGIC);
 
-    for (size_t i = 0; i < length; i++)
-        if (text[i] <= 0x20 || text[i] >= 0x7f)
-            return false;
-    return length > 0 && length <= WEBHOOK_ID_MAX_BYTES;
+    if (receive->waiting != NULL)
+        retry_waiting(receive, false);
 }
 
-static void fill_event(struct rb_video_webhook_received *event, struct rb_notice *notice, const char *webhook_id)
+void rb_receive_stop(struct rb_receive *receive)
 {
-    char event_id[RB_UUID_TEXT_BYTES];
-
-    rb_event_init(RB_EVENT_VIDEO_WEBHOOK_RECEIVED, event);
-    event->event_id = rb_xstrdup(rb_uuid_new(event_id));
-    event->video_id = rb_xstrdup(notice->video_id);
-    event->status = rb_xstrdup(rb_notice_status_name(notice->status));
-    event->video_url = RB_STEAL(notice->video_url);
-    event->scheme = rb_xstrdup("plain");
-    event->webhook_id = is_plain_text(webhook_id) ? rb_xstrdup(webhook_id) : NULL;
-    event->error_code = RB_STEAL(notice->error_code);
-    event->error_message = RB_STEAL(notice->error_message);
-    event->expires_at = notice->expires_at;
-    event->received_at = rb_clock_unix_ms();
-}
-
-static struct receipt *receipt_new(struct rb_receive *receive, struct rb_exchange *exchange, struct rb_notice *notice)
-{
-    struct receipt *receipt = rb_xalloc(sizeof(*receipt));
-
-    *receipt = (struct receipt){.magic = RECEIPT_MAGIC, .receive = receive, .exchange = exchange};
-    rb_metrics_add(receive->config.metrics, METRIC_IN_FLIGHT, 1);
-    fill_event(&receipt->event, notice, rb_exchange_header(exchange, "webhook-id"));
-    rb_trace_continue(rb_exchange_header(exchange, "traceparent"), &receipt->trace);
-    receipt->tracestate = rb_xstrdup(rb_exchange_header(exchange, "tracestate"));
-    snprintf(receipt->about.text, sizeof(receipt->about.text), "video=%s", receipt->event.video_id);
-    return receipt;
+    retry_waiting(receive, true);
 }
 
 void rb_receive_plain(struct rb_exchange *exchange, void *arg)
 {
-    struct rb_receive *receive = RB_CAST(rb_receive, arg, RECEIVE_MAGIC);
-    const char *secret = rb_exchange_header(exchange, "x-webhook-secret");
-    RB_AUTO_NOTICE notice = {0};
-    struct rb_error err = {0};
-    size_t bytes;
-    const char *body = rb_exchange_body(exchange, &bytes);
+    struct rb_receive *receive = RB_CAST(rb_receive, arg, RB_RECEIVE_MAGIC);
 
-    if (rb_verify_shared_secret(secret, receive->config.secrets, &err) < 0 ||
-        rb_notice_parse_plain(body, bytes, &notice, &err) < 0) {
-        refuse(receive, exchange, &err);
+    take(receive, exchange, receive->senders, &receive->senders->own, false);
+}
+
+void rb_receive_provider(struct rb_exchange *exchange, void *arg)
+{
+    struct rb_receive *receive = RB_CAST(rb_receive, arg, RB_RECEIVE_MAGIC);
+    const char *name = rb_exchange_path(exchange) + strlen(RB_RECEIVE_PROVIDERS_PATH);
+    const struct rb_sender *sender = rb_senders_find(receive->senders, name);
+
+    if (sender != NULL) {
+        take(receive, exchange, receive->senders, sender, false);
         return;
     }
-
-    struct receipt *receipt = receipt_new(receive, exchange, &notice);
-
-    /* Without Kafka there is no need to ask the database first: the answer is no, and quickly. */
-    if (rb_publish_check(receive->config.publish, &err) < 0)
-        defer(receipt, &err);
-    else
-        rb_lookup_ask(receive->config.lookup, receipt->event.video_id, on_looked_up, receipt);
+    rb_metrics_add(receive->config.metrics, METRIC_WEBHOOKS_NOBODY, 1);
+    rb_exchange_reply_error(exchange, 404, "no provider of this name sends webhooks", NULL);
 }

@@ -126,8 +126,8 @@ def test_many_at_once_are_answered_each_with_its_own_answer(receiver):
     assert answers == [200, 404] * 100
     assert sorted(event["video_id"] for event in receiver.events("video.webhook.received")) == sorted(videos)
     metrics = receiver.producer.get("/metrics").text
-    assert 'reelbus_webhooks_total{outcome="accepted"} 100' in metrics
-    assert 'reelbus_webhooks_total{outcome="unknown"} 100' in metrics
+    assert 'reelbus_webhooks_total{scheme="plain",outcome="accepted"} 100' in metrics
+    assert 'reelbus_webhooks_total{scheme="plain",outcome="unknown"} 100' in metrics
 
 
 def test_a_client_that_goes_away_harms_nobody(receiver):

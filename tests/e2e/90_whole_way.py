@@ -66,12 +66,26 @@ def test_a_failed_generation_is_written_down_and_announced(running):
     assert running.objects() == []
 
 
-def test_the_same_webhook_twice_leads_to_one_outcome(running):
+def test_the_same_webhook_twice_is_published_once(running):
     for outcome, topic in (("completed", "video.stored"), ("failed", "video.store_failed")):
-        video_id, _ = running.store_video(outcome=outcome, webhook="twice")
-        wait_for(lambda: len(running.events("video.webhook.received", video_id)) == 2, "both webhooks are in")
+        video_id, provider_video = running.store_video(outcome=outcome, webhook="twice")
+        deliveries = wait_for(lambda: (lambda d: d if len(d) == 2 else None)(running.deliveries(provider_video)), "both")
+        assert [delivery["status"] for delivery in deliveries] == [200, 200]
+        running.wait_for_event(topic, video_id)
         running.wait_until_finished()
-        assert len(running.events(topic, video_id)) == 1
+        assert len(running.events("video.webhook.received", video_id)) == len(running.events(topic, video_id)) == 1
+
+
+def test_two_webhooks_about_one_video_lead_to_one_outcome(bus):
+    bus.start_producer()
+    video_id = bus.insert_video()
+    body = {"videoId": video_id, "status": "failed", "error": "no"}
+    assert [bus.webhook({**body, "number": number}).status_code for number in (1, 2)] == [200, 200]
+    bus.start_consumer()
+    bus.wait_for_event("video.store_failed", video_id)
+    bus.wait_until_finished()
+    assert len(bus.events("video.webhook.received", video_id)) == 2
+    assert len(bus.events("video.store_failed", video_id)) == 1
 
 
 def test_a_success_after_a_failure_is_a_new_attempt(running):

@@ -249,6 +249,10 @@ class Bus:
         assert answer.status_code == 200, answer.text
         return answer.json()["id"]
 
+    def deliveries(self, provider_video):
+        """What became of the webhooks that the provider has sent about a video."""
+        return self.provider("GET", f"/v1/videos/{provider_video}/deliveries").json()["data"]
+
     def source_bytes(self, provider_video):
         answer = self.provider("GET", f"/v1/videos/{provider_video}/content")
         assert answer.status_code == 200

@@ -71,6 +71,21 @@ static void depth_size_and_length_are_bounded(void **state)
     free(large);
 }
 
+static void a_nul_is_nowhere_accepted(void **state)
+{
+    static const char *const texts[] = {"{\"a\":1@}", "{\"a\":1@,\"b\":2}", "@{}",
+                                        "{}@",        "{\"a\":\"@\"}",      "{\"a\":[1.5@]}"};
+
+    (void)state;
+    for (size_t i = 0; i < RB_COUNT(texts); i++) {
+        RB_AUTO_TEXT *text = rb_xstrdup(texts[i]);
+        RB_AUTO_JSON *object = NULL;
+
+        *strchr(text, '@') = '\0';
+        assert_fails(rb_json_parse(text, strlen(texts[i]), &object, &err), BAD_REQUEST);
+    }
+}
+
 static void a_pointer_leads_to_a_value(void **state)
 {
     static const char text[] = "{\"a\": {\"b/c\": [10, {\"~\": true}]}, \"\": 5, \"a~1b\": 6}";
@@ -105,5 +120,5 @@ static void a_pointer_leads_to_a_value(void **state)
     }
 }
 
-UNIT_MAIN(T(a_pointer_leads_to_a_value), T(an_object_is_taken), T(what_is_no_object_is_refused),
-          T(depth_size_and_length_are_bounded))
+UNIT_MAIN(T(a_nul_is_nowhere_accepted), T(a_pointer_leads_to_a_value), T(an_object_is_taken),
+          T(what_is_no_object_is_refused), T(depth_size_and_length_are_bounded))

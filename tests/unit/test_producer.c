@@ -50,7 +50,9 @@ static void no_secret_and_too_many_are_refused(void **state)
 
 static int parse(const char *body, struct rb_notice *ret_notice, struct rb_error *err)
 {
-    return rb_notice_parse_plain(body, strlen(body), ret_notice, err);
+    static const struct rb_provider_webhook webhook = {.scheme = RB_SCHEME_PLAIN, .body = RB_BODY_PLAIN};
+
+    return rb_notice_parse(&webhook, body, strlen(body), ret_notice, err);
 }
 
 static void a_completed_video_has_its_url(void **state)
