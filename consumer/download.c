@@ -25,7 +25,7 @@ struct rb_download {
     CURL *easy;
     struct curl_slist *headers;
     const struct rb_provider *provider; /* whose API the first URL belongs to; borrowed from spec.providers */
-    struct rb_url redirect; /* where we were sent to; empty at the first URL */
+    struct rb_url redirect;             /* where we were sent to; empty at the first URL */
     unsigned redirects;
     enum download_state state;
     struct rb_error error;  /* of the first thing that went wrong; code NONE until then */

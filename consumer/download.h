@@ -35,7 +35,7 @@ struct rb_download_spec {
     struct rb_http *http;         /* of the media downloads alone */
     const struct rb_guard *guard; /* borrowed, as all below, for as long as the download lives */
     const struct rb_download_limits *limits;
-    const struct rb_url *url; /* checked by the guard */
+    const struct rb_url *url;       /* checked by the guard */
     struct rb_providers *providers; /* whose keys may be needed; a reference is kept; NULL: nobody's */
     struct rb_byteq *queue;
     rb_download_tap_fn tap;

@@ -53,8 +53,7 @@ static int verify(struct rb_verifier *verifier, const struct rb_verify_request *
     }
     RB_TRY(rb_scheme_check_time(verifier, request, parts.time, parts.time_bytes, err));
 
-    const struct rb_piece pieces[] = {
-        {parts.time, parts.time_bytes}, {",", 1}, {request->body, request->body_bytes}};
+    const struct rb_piece pieces[] = {{parts.time, parts.time_bytes}, {",", 1}, {request->body, request->body_bytes}};
 
     if (!rb_scheme_match(verifier, pieces, RB_COUNT(pieces), parts.digests, parts.count))
         return rb_fail(err, RB_E_BAD_SIGNATURE, 0, "none of the signatures is one of our secrets'");

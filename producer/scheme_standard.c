@@ -15,7 +15,7 @@
 #include "producer/digits.h"
 #include "producer/scheme.h"
 
-#define SECRET_MAX_BYTES   1024
+#define SECRET_MAX_BYTES    1024
 #define UNPREFIXED_AT_LEAST 24 /* bytes: shorter ones are rather a password that looks like base64 */
 
 /* The texts of the three headers. */

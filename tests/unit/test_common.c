@@ -220,8 +220,7 @@ static void what_is_no_traceparent_begins_a_new_trace(void **state)
 UNIT_MAIN(T(a_buffer_grows_and_always_ends_in_a_nul), T(an_empty_buffer_gives_empty_text),
           T(times_are_written_in_utc_with_milliseconds), T(times_are_read_with_any_offset_and_fraction),
           T(an_error_has_the_class_of_its_row), T(every_code_has_a_name_and_a_meaning),
-          T(text_from_outside_stays_on_one_line_of_the_log),
-          T(uuids_are_read_in_either_case_and_written_in_lower), T(what_is_no_uuid_is_refused),
-          T(new_uuids_are_valid_and_different), T(a_named_uuid_depends_on_the_name_alone),
-          T(names_of_the_application_are_quoted_into_sql), T(a_trace_goes_on_with_a_new_span),
-          T(what_is_no_traceparent_begins_a_new_trace))
+          T(text_from_outside_stays_on_one_line_of_the_log), T(uuids_are_read_in_either_case_and_written_in_lower),
+          T(what_is_no_uuid_is_refused), T(new_uuids_are_valid_and_different),
+          T(a_named_uuid_depends_on_the_name_alone), T(names_of_the_application_are_quoted_into_sql),
+          T(a_trace_goes_on_with_a_new_span), T(what_is_no_traceparent_begins_a_new_trace))
