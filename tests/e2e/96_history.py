@@ -137,6 +137,19 @@ def test_pages_have_every_video_once_and_the_newest_first(bus):
     assert {view["videoId"] for view in pages(bus, limit=3, user=bus.user, state="waiting")} == set(unheard)
 
 
+def test_what_waits_behind_thousands_of_others_is_found_page_by_page(bus):
+    bus.start_producer()
+    fill(bus, bus.user, 4500)
+    bus.query("UPDATE reelbus.video SET state = 'stored'")
+    old = bus.insert_video()
+    bus.query("UPDATE video_history SET created_at = now() - interval '1 year' WHERE id = %s", old)
+    first = bus.producer.get("/api/videos", params={"state": "waiting"}).json()
+    assert first["videos"] == [] and first["next"], "so much is looked at and no more"
+    assert [view["videoId"] for view in pages(bus, state="waiting")] == [old]
+    everything = [view["videoId"] for view in pages(bus, limit=200)]
+    assert len(everything) == len(set(everything)) == 4501 and everything[-1] == old
+
+
 def test_videos_are_found_by_the_beginning_of_their_id(bus):
     bus.start_producer()
     fill(bus, bus.user, 60)
