@@ -156,10 +156,10 @@ def test_everything_is_installed_below_destdir(bus, tmp_path):
 def test_the_page_is_served_from_the_binary(running):
     page = running.producer.get("/")
     assert page.status_code == 200 and page.headers["Content-Type"] == "text/html; charset=utf-8"
-    assert "default-src 'self'" in page.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     assert "http" not in page.text.replace("http-equiv", "")  # no outside assets
     for name, kind in (("page.css", "text/css"), ("page.js", "text/javascript")):
-        part = running.producer.get("/" + name)
+        part = running.producer.get("/page/" + name)
         assert part.status_code == 200 and part.headers["Content-Type"].startswith(kind)
         assert part.text == (ROOT / "producer/page" / name).read_text()
     assert requests.head(running.producer.url("/")).status_code == 200
