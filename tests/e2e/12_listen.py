@@ -199,7 +199,7 @@ def test_tls_serves_and_only_tls(tls, short):
     tls.start(REELBUS_LISTEN=f"127.0.0.1:{port},plain:127.0.0.1:{plain},unix:{path}")
     tls.port, tls.url = port, f"https://127.0.0.1:{port}"
     with tls.session() as session:
-        assert session.get(tls.url + "/healthz", timeout=60).status_code == 200
+        wait_for(lambda: session.get(tls.url + "/readyz", timeout=60).status_code == 200, "it takes webhooks")
         assert session.get(tls.url + "/media/file", timeout=60).content == content
         video_id = tls.bus.insert_video()
         answer = session.post(tls.url + "/api/webhook/video-complete", headers={"x-webhook-secret": SECRET}, timeout=60,

@@ -301,6 +301,12 @@ class Bus:
         finally:
             consumer.close()
 
+    def send_again(self, record):
+        """Another record with the same event, as after a crash of whoever sent it."""
+        producer = confluent_kafka.Producer({"bootstrap.servers": self.common["REELBUS_KAFKA_BROKERS"]})
+        producer.produce(record.topic(), record.value(), record.key(), headers=record.headers())
+        assert producer.flush(60) == 0
+
     def decode(self, topic, record):
         """Single-object encoding, by fastavro: the fingerprint must be that of our schema."""
         schema = SCHEMAS[TOPICS[topic]]
