@@ -15,29 +15,6 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from harness import ROOT, SCHEMAS, TOPICS, local, wait_for
 
 
-@pytest.fixture
-def stopped_kafka(stack):
-    """Stop Kafka; what is called in between sees it away. It runs again afterwards, whatever happens."""
-    kafka = stack.processes["kafka"]
-
-    def stop(number=signal.SIGKILL):
-        kafka.send(number)
-        if number == signal.SIGKILL:
-            wait_for(lambda: not kafka.alive(), "Kafka is gone")
-
-    def start():
-        if kafka.alive():
-            kafka.send(signal.SIGCONT)
-        else:
-            stack.start_kafka()
-
-    yield stop, start
-    if kafka.alive():
-        kafka.send(signal.SIGCONT)
-    if not stack.processes["kafka"].alive():
-        stack.start_kafka()
-
-
 def test_without_kafka_the_sender_is_told_to_come_again_and_nothing_is_lost(running, stopped_kafka):
     stop, start = stopped_kafka
     video_id = running.insert_video()
