@@ -99,6 +99,14 @@ struct rb_request *rb_request_send(struct rb_http *http, const struct rb_request
     return request;
 }
 
+int64_t rb_request_retry_after_ms(const struct rb_request *request)
+{
+    curl_off_t seconds = 0;
+
+    curl_easy_getinfo(request->easy, CURLINFO_RETRY_AFTER, &seconds);
+    return RB_MIN(RB_MAX((int64_t)seconds, 0), INT64_MAX / 1000) * 1000;
+}
+
 void rb_request_free(struct rb_request *request)
 {
     if (request == NULL)

@@ -42,6 +42,14 @@ struct rb_request *rb_request_send(struct rb_http *http, const struct rb_request
                                    void *arg);
 
 /*
+ * What Retry-After of the answer asks for, seconds or a date.
+ *
+ * Gives:  milliseconds from now; 0 when there was none.
+ * Loop:   loop thread, in on_done.
+ */
+int64_t rb_request_retry_after_ms(const struct rb_request *request);
+
+/*
  * Stop the request if it runs, and free it. NULL is fine.
  *
  * Loop:   loop thread, outside of libcurl callbacks.

@@ -11,6 +11,7 @@ struct rb_publish {
     struct rb_producer *producer; /* NULL after rb_publish_stop */
     struct rb_codec *codec;       /* borrowed */
     char *webhook_topic;
+    char *poll_topic;
 };
 
 int rb_publish_new(struct rb_loop *loop, const struct rb_publish_config *config, struct rb_publish **ret_publish,
@@ -21,8 +22,9 @@ int rb_publish_new(struct rb_loop *loop, const struct rb_publish_config *config,
     publish->codec = config->codec;
     publish->webhook_topic =
         rb_xprintf("%s%s", config->topic_prefix, rb_event_info(RB_EVENT_VIDEO_WEBHOOK_RECEIVED)->topic);
-    if (rb_producer_new(loop, &config->kafka, (const char *const[]){publish->webhook_topic, NULL}, config->timeout_ms,
-                        &publish->producer, err) < 0) {
+    publish->poll_topic = rb_xprintf("%s%s", config->topic_prefix, rb_event_info(RB_EVENT_VIDEO_POLL_RESULT)->topic);
+    if (rb_producer_new(loop, &config->kafka, (const char *const[]){publish->webhook_topic, publish->poll_topic, NULL},
+                        config->timeout_ms, &publish->producer, err) < 0) {
         rb_publish_free(publish);
         return -1;
     }
@@ -43,37 +45,83 @@ void rb_publish_free(struct rb_publish *publish)
         return;
     rb_publish_stop(publish);
     free(publish->webhook_topic);
+    free(publish->poll_topic);
     free(publish);
+}
+
+/* What all events have beside their values. */
+struct letter {
+    enum rb_event event;
+    const void *values;
+    const char *topic;
+    const char *video_id;
+    struct rb_envelope envelope;
+};
+
+static int send_letter(struct rb_publish *publish, const struct letter *letter, rb_producer_fn fn, void *arg,
+                       struct rb_error *err)
+{
+    RB_AUTO_BUFFER value = {0};
+
+    RB_TRY(rb_publish_check(publish, err));
+    RB_TRY(rb_codec_encode(publish->codec, letter->event, letter->values, &value, err));
+
+    const struct rb_record record = {
+        .topic = letter->topic,
+        .key = letter->video_id,
+        .key_bytes = strlen(letter->video_id),
+        .value = value.bytes,
+        .value_bytes = value.used,
+        .headers = rb_envelope_headers(&letter->envelope),
+    };
+
+    return rb_producer_send(publish->producer, &record, fn, arg, err);
 }
 
 int rb_publish_webhook(struct rb_publish *publish, const struct rb_video_webhook_received *event,
                        const struct rb_trace *trace, const char *tracestate, rb_producer_fn fn, void *arg,
                        struct rb_error *err)
 {
-    RB_AUTO_BUFFER value = {0};
-    const struct rb_envelope envelope = {
-        .id = event->event_id,
-        .source = "reelbus-producer",
-        .type = rb_event_info(RB_EVENT_VIDEO_WEBHOOK_RECEIVED)->topic,
-        .subject = event->video_id,
-        .time_unix_ms = event->received_at,
-        .trace = trace,
-        .tracestate = tracestate,
-    };
-
-    RB_TRY(rb_publish_check(publish, err));
-    RB_TRY(rb_codec_encode(publish->codec, RB_EVENT_VIDEO_WEBHOOK_RECEIVED, event, &value, err));
-
-    const struct rb_record record = {
+    const struct letter letter = {
+        .event = RB_EVENT_VIDEO_WEBHOOK_RECEIVED,
+        .values = event,
         .topic = publish->webhook_topic,
-        .key = event->video_id,
-        .key_bytes = strlen(event->video_id),
-        .value = value.bytes,
-        .value_bytes = value.used,
-        .headers = rb_envelope_headers(&envelope),
+        .video_id = event->video_id,
+        .envelope =
+            {
+                .id = event->event_id,
+                .source = "reelbus-producer",
+                .type = rb_event_info(RB_EVENT_VIDEO_WEBHOOK_RECEIVED)->topic,
+                .subject = event->video_id,
+                .time_unix_ms = event->received_at,
+                .trace = trace,
+                .tracestate = tracestate,
+            },
     };
 
-    return rb_producer_send(publish->producer, &record, fn, arg, err);
+    return send_letter(publish, &letter, fn, arg, err);
+}
+
+int rb_publish_poll(struct rb_publish *publish, const struct rb_video_poll_result *event, const struct rb_trace *trace,
+                    rb_producer_fn fn, void *arg, struct rb_error *err)
+{
+    const struct letter letter = {
+        .event = RB_EVENT_VIDEO_POLL_RESULT,
+        .values = event,
+        .topic = publish->poll_topic,
+        .video_id = event->video_id,
+        .envelope =
+            {
+                .id = event->event_id,
+                .source = "reelbus-producer",
+                .type = rb_event_info(RB_EVENT_VIDEO_POLL_RESULT)->topic,
+                .subject = event->video_id,
+                .time_unix_ms = event->polled_at,
+                .trace = trace,
+            },
+    };
+
+    return send_letter(publish, &letter, fn, arg, err);
 }
 
 const char *rb_publish_topic(const struct rb_publish *publish)

@@ -55,6 +55,16 @@ RB_MUST_CHECK int rb_publish_webhook(struct rb_publish *publish, const struct rb
                                      struct rb_error *err);
 
 /*
+ * Publish what polling has brought.
+ *
+ * Takes:  event, trace, borrowed for the call. fn as of rb_producer_send.
+ * Fails:  as rb_publish_webhook.
+ * Loop:   loop thread; fn never comes before this returns.
+ */
+RB_MUST_CHECK int rb_publish_poll(struct rb_publish *publish, const struct rb_video_poll_result *event,
+                                  const struct rb_trace *trace, rb_producer_fn fn, void *arg, struct rb_error *err);
+
+/*
  * The topic that webhooks go to, with its prefix.
  *
  * Gives:  borrowed from the publisher.
