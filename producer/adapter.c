@@ -111,6 +111,8 @@ int rb_adapter_read(const struct rb_provider *provider, const char *provider_vid
     RB_TRY(kind->read(provider, id.bytes, object, &answer, err));
     if (answer.status == RB_ADAPTER_COMPLETED && answer.video_url == NULL)
         return rb_fail(err, RB_E_PROVIDER_ANSWER, 0, "the provider says that the video is completed, but not where");
+    if (answer.error_code != NULL && answer.error_message == NULL)
+        answer.error_message = rb_xprintf("the provider says '%s'", answer.error_code);
     *ret_answer = answer;
     answer = (struct rb_adapter_answer){0};
     return 0;

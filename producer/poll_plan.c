@@ -44,6 +44,10 @@ static enum rb_poll_verdict plan_without_answer(const struct rb_poll_row *row, c
                            rb_units_ms_text(policy->missing_ms, amount)));
         return RB_PLAN_GIVE_UP;
     }
+    if (err->code == RB_E_BAD_REQUEST) {
+        give_up(ret_given_up, "bad_provider_video_id", rb_xstrdup(err->message));
+        return RB_PLAN_GIVE_UP;
+    }
     if (is_overdue(row, policy, false)) {
         give_up(ret_given_up, "generation_timeout",
                 rb_xprintf("no result within %s, and no answer from the provider since: %.120s",
@@ -103,7 +107,6 @@ void rb_poll_row_done(struct rb_poll_row *row)
 {
     free(row->user_id);
     free(row->provider_video_id);
-    free(row->lease);
     free(row->status);
     *row = (struct rb_poll_row){0};
 }

@@ -24,7 +24,7 @@ struct rb_poll_row {
     char video_id[RB_UUID_TEXT_BYTES];
     char *user_id; /* may be NULL */
     char *provider_video_id;
-    char *lease;              /* proves that it is still ours, when the row is written */
+    int64_t lease;            /* proves that it is still ours, when the row is written */
     char *status;             /* what was published last; NULL for nothing */
     int64_t progress;         /* as status; RB_NO_LONG for nothing */
     int64_t polls;            /* with this one */

@@ -146,8 +146,10 @@ static void openai_compatible_answers_are_understood(void **state)
         {OPENAI, "{\"status\":\"failed\",\"error\":\"text alone\"}", RB_ADAPTER_FAILED, NULL, NULL, "text alone", NO,
          NO, NO},
         {OPENAI, "{\"status\":\"failed\",\"error\":[1]}", RB_ADAPTER_FAILED, NULL, NULL, NULL, NO, NO, NO},
-        {OPENAI, "{\"status\":\"cancelled\"}", RB_ADAPTER_FAILED, NULL, "cancelled", NULL, NO, NO, NO},
-        {OPENAI, "{\"status\":\"expired\"}", RB_ADAPTER_EXPIRED, NULL, "expired", NULL, NO, NO, NO},
+        {OPENAI, "{\"status\":\"cancelled\"}", RB_ADAPTER_FAILED, NULL, "cancelled", "the provider says 'cancelled'",
+         NO, NO, NO},
+        {OPENAI, "{\"status\":\"expired\"}", RB_ADAPTER_EXPIRED, NULL, "expired", "the provider says 'expired'", NO, NO,
+         NO},
     };
 
     (void)state;
@@ -171,7 +173,8 @@ static void predictions_of_replicate_are_understood(void **state)
          "data_removed", "the provider has removed the output", NO, NO, NO},
         {REPLICATE, "{\"status\":\"failed\",\"error\":\"CUDA out of memory\"}", RB_ADAPTER_FAILED, NULL, NULL,
          "CUDA out of memory", NO, NO, NO},
-        {REPLICATE, "{\"status\":\"canceled\",\"error\":null}", RB_ADAPTER_FAILED, NULL, "canceled", NULL, NO, NO, NO},
+        {REPLICATE, "{\"status\":\"canceled\",\"error\":null}", RB_ADAPTER_FAILED, NULL, "canceled",
+         "the provider says 'canceled'", NO, NO, NO},
     };
 
     (void)state;

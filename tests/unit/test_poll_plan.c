@@ -130,6 +130,18 @@ static void a_video_that_the_provider_does_not_know_has_a_grace_period(void **st
     assert_string_equal(given_up.error_code, "provider_lacks_video");
 }
 
+static void an_id_that_cannot_be_asked_for_is_given_up_at_once(void **state)
+{
+    struct rb_error err = {0};
+    struct rb_poll_row row = row_of(0, NULL, NO);
+    RB_AUTO_ADAPTER_ANSWER given_up = {0};
+
+    (void)state;
+    rb_fail(&err, RB_E_BAD_REQUEST, 0, "no id");
+    assert_int_equal(rb_poll_plan(&row, &policy, NULL, &err, &given_up), RB_PLAN_GIVE_UP);
+    assert_string_equal(given_up.error_code, "bad_provider_video_id");
+}
+
 static void rests_grow_and_jitter_stays_within_a_fifth(void **state)
 {
     static const uint64_t randoms[] = {0, 1, UINT64_MAX / 3, UINT64_MAX};
@@ -233,6 +245,7 @@ static void what_the_provider_asks_for_is_kept_to(void **state)
 
 UNIT_MAIN(T(only_what_has_changed_is_news), T(a_deadline_ends_with_the_next_answer_that_is_no_end),
           T(without_any_answer_a_video_has_twice_the_time), T(an_announced_end_is_never_taken_back),
-          T(a_video_that_the_provider_does_not_know_has_a_grace_period), T(rests_grow_and_jitter_stays_within_a_fifth),
+          T(a_video_that_the_provider_does_not_know_has_a_grace_period),
+          T(an_id_that_cannot_be_asked_for_is_given_up_at_once), T(rests_grow_and_jitter_stays_within_a_fifth),
           T(a_window_opens_with_good_answers), T(trouble_closes_it_once_for_all_that_were_under_way),
           T(pauses_grow_until_a_good_answer), T(what_the_provider_asks_for_is_kept_to))
