@@ -29,6 +29,9 @@
     X(column_video_url, TEXT, "video_url", 1, 63, "", "its column with the URL")                                       \
     X(column_status, TEXT, "status", 1, 63, "", "its column with the status")                                          \
     X(column_created_at, TEXT, "created_at", 1, 63, "", "its column with the time of creation")                        \
+    X(column_provider, TEXT, "", 0, 63, "",                                                                            \
+      "its column with the provider's name, if it has one: then videos that wait are found there")                     \
+    X(column_provider_video_id, TEXT, "", 0, 63, "", "its column with the provider's id of the video")                 \
     X(providers, TEXT, "", 0, 4096, "",                                                                                \
       "JSON file that names the providers, their APIs and webhooks, see deploy/providers.md; empty: none")             \
     X(openai_base_url, TEXT, "", 0, 2048, "OPENAI_BASE_URL",                                                           \

@@ -29,6 +29,19 @@
     X(KEYS_READ, INFO, "url, keys", "a sender's public keys have changed")                                             \
     X(KEYS_TROUBLE, WARNING, "url, keys, code, error, retry_ms",                                                       \
       "public keys cannot be fetched or kept; those that are known stay valid")                                        \
+    X(POLL_PUBLISHED, INFO, "video, provider, status, progress, polls, partition, offset, trace",                      \
+      "polling brought something new about a video, and Kafka has it")                                                 \
+    X(POLL_ODD, NOTICE, "video, provider, polls, code, error",                                                         \
+      "the provider's answer about one video is none that helps; it is asked again, and this is said less and less")   \
+    X(POLL_UNPUBLISHED, WARNING, "video, code, error",                                                                 \
+      "Kafka did not take a poll result; the video is asked for again")                                                \
+    X(POLL_UNWRITTEN, WARNING, "code, error",                                                                          \
+      "the database did not take what polls brought; those videos are asked for again")                                \
+    X(POLL_ADOPTED, INFO, "videos", "the application's table has videos that wait and that nobody told us of")         \
+    X(POLL_SLOWED, WARNING, "provider, code, error, retry_ms", "this provider is not asked for a while; others are")   \
+    X(POLL_WELL, INFO, "provider", "a provider that was not well answers again")                                       \
+    X(POLL_PAUSED, WARNING, "code, error", "nobody is asked while the database or Kafka is away")                      \
+    X(POLL_RUNS, INFO, "providers", "videos that wait are asked for")                                                  \
     X(KAFKA_UP, INFO, "brokers", "at least one broker is connected")                                                   \
     X(KAFKA_DOWN, WARNING, "brokers", "no broker is connected; waiting")                                               \
     X(KAFKA_TROUBLE, WARNING, "code, error", "the Kafka client reports an error that it handles itself")               \

@@ -34,6 +34,8 @@ char *rb_tables_sql(const struct rb_common_options *options, const char *sql)
         {"{video_url}", options->column_video_url},
         {"{status}", options->column_status},
         {"{created_at}", options->column_created_at},
+        {"{provider}", options->column_provider},
+        {"{provider_video_id}", options->column_provider_video_id},
     };
     struct rb_buffer out = {0};
 

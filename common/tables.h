@@ -8,8 +8,8 @@
 #include "common/common_options.h"
 
 /*
- * Fill in a template: {table}, {id}, {user_id}, {video_url}, {status}, {created_at} become quoted identifiers from the
- * options. Any other brace stays.
+ * Fill in a template: {table}, {id}, {user_id}, {video_url}, {status}, {created_at}, {provider},
+ * {provider_video_id} become quoted identifiers from the options. Any other brace stays.
  *
  * Takes:  options and sql, borrowed for the call.
  * Gives:  owned by the caller; free() it.

@@ -20,6 +20,7 @@
 
 RB_EMBED(sql_001, "deploy/sql/001_reelbus.sql");
 RB_EMBED(sql_002, "deploy/sql/002_providers.sql");
+RB_EMBED(sql_003, "deploy/sql/003_poll.sql");
 RB_EMBED(sql_004, "deploy/sql/004_history.sql");
 
 static const struct {
@@ -28,6 +29,7 @@ static const struct {
 } sql_files[] = {
     {"001_reelbus.sql", sql_001},
     {"002_providers.sql", sql_002},
+    {"003_poll.sql", sql_003},
     {"004_history.sql", sql_004},
 };
 

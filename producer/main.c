@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/http.h"
 #include "common/log.h"
+#include "common/providers.h"
 #include "common/random.h"
 #include "common/version.h"
 #include "producer/feed.h"
@@ -19,6 +20,7 @@
 #include "producer/metrics_table.h"
 #include "producer/options.h"
 #include "producer/page.h"
+#include "producer/poller.h"
 #include "producer/receive.h"
 #include "producer/recent.h"
 #include "producer/roster.h"
@@ -48,9 +50,10 @@ static const struct rb_metric metric_rows[] = {PRODUCER_METRICS(RB_METRIC_ROW)};
 
 static const enum rb_event written_events[] = {RB_EVENT_VIDEO_WEBHOOK_RECEIVED, RB_EVENT_VIDEO_POLL_RESULT};
 
-#define APP_MAGIC     0x50415050u
-#define MAX_ROUTES    20
-#define DRAIN_STEP_MS 20
+#define APP_MAGIC       0x50415050u
+#define MAX_ROUTES      24
+#define DRAIN_STEP_MS   20
+#define PROGRESS_POINTS 10 /* percent points of a generation that are worth an event */
 
 struct app {
     uint32_t magic;
@@ -63,6 +66,9 @@ struct app {
     struct rb_publish *publish;
     struct rb_lookup *lookup;
     struct rb_resolve *resolve;
+    enum rb_poll_mode poll_mode;
+    struct rb_heard *heard;
+    struct rb_poller *poller; /* NULL when there is nobody to ask */
     struct rb_receive *receive;
     struct rb_roster *roster;
     struct rb_status *status;
@@ -128,6 +134,42 @@ static int open_kafka(struct app *app, struct rb_error *err)
     return rb_publish_new(app->loop, &publish, &app->publish, err);
 }
 
+/* Nothing to do when nobody has an API; after the providers file was read again, somebody may. */
+static int open_poller(struct app *app, struct rb_error *err)
+{
+    const struct producer_options *options = app->options;
+    const struct rb_poller_config config = {
+        .pg = app->pg,
+        .publish = app->publish,
+        .heard = app->heard,
+        .metrics = &app->metrics,
+        .options = &options->common,
+        .providers = rb_roster_providers(app->roster),
+        .policy =
+            {
+                .interval_ms = options->poll_interval_ms,
+                .grace_ms = options->poll_grace_ms,
+                .trust_ms = app->poll_mode == RB_POLL_ONLY ? 0 : options->poll_webhook_trust_ms,
+                .deadline_ms = options->poll_deadline_ms,
+                .missing_ms = options->poll_missing_ms,
+                .announce_ms = options->poll_announce_ms,
+                .progress_points = PROGRESS_POINTS,
+            },
+        .publish_timeout_ms = options->publish_timeout_ms,
+        .adopt_age_ms = options->poll_adopt_age_ms,
+        .adopt_statuses = options->poll_adopt_status,
+    };
+
+    if (app->poll_mode == RB_POLL_OFF)
+        return 0;
+    if (!rb_poller_has_work(config.providers))
+        return app->poll_mode == RB_POLL_AUTO
+                   ? 0
+                   : rb_fail(err, RB_E_BAD_OPTION, 0, "poll is 'only', but no provider with an API is configured");
+    rb_heard_both_ways(app->heard, app->poll_mode == RB_POLL_AUTO);
+    return rb_poller_new(app->loop, &config, &app->poller, err);
+}
+
 static void add_route(struct app *app, const char *method, const char *path, rb_route_fn fn, void *arg)
 {
     RB_ASSERT(app->route_count < MAX_ROUTES);
@@ -145,8 +187,10 @@ static void add_webhook(struct app *app, const char *path, rb_route_fn fn)
 
 static void add_routes(struct app *app)
 {
-    add_webhook(app, "/api/webhook/video-complete", rb_receive_plain);
-    add_webhook(app, RB_RECEIVE_PROVIDERS_PATH "*", rb_receive_provider);
+    if (app->poll_mode != RB_POLL_ONLY) {
+        add_webhook(app, "/api/webhook/video-complete", rb_receive_plain);
+        add_webhook(app, RB_RECEIVE_PROVIDERS_PATH "*", rb_receive_provider);
+    }
     add_route(app, "GET", "/api/video/status", rb_state_serve, app->state);
     add_route(app, "GET", "/api/video/events", rb_feed_serve, app->feed);
     add_route(app, "GET", "/healthz", rb_status_health, app->status);
@@ -192,12 +236,14 @@ static int open_receive(struct app *app, struct rb_error *err)
         .lookup = app->lookup,
         .resolve = app->resolve = rb_resolve_new(app->loop, app->options->resolve_timeout_ms),
         .publish = app->publish,
+        .heard = app->heard = rb_heard_new(app->loop, app->pg, &app->metrics, app->options->poll_grace_ms),
         .metrics = &app->metrics,
         .retry_after_s = app->options->retry_after_s,
     };
 
     app->receive = rb_receive_new(&receive);
-    app->roster = rb_roster_new(&(struct rb_roster_config){app->loop, app->all_options, app->receive});
+    app->roster = rb_roster_new(
+        &(struct rb_roster_config){app->loop, app->all_options, app->receive, app->poll_mode != RB_POLL_ONLY});
     return rb_roster_read(app->roster, err);
 }
 
@@ -236,7 +282,7 @@ static void drain_step(void *arg)
 {
     struct app *app = RB_CAST(app, arg, APP_MAGIC);
 
-    if (rb_httpd_pending(app->httpd) == 0 || rb_clock_ms() >= app->drain_until_ms)
+    if (rb_httpd_pending(app->httpd) + rb_poller_pending(app->poller) == 0 || rb_clock_ms() >= app->drain_until_ms)
         rb_loop_stop(app->loop);
     else
         rb_timer_start(app->drain, DRAIN_STEP_MS);
@@ -254,6 +300,7 @@ static void on_signal(void *arg)
     app->drain_until_ms = rb_clock_ms() + app->options->common.shutdown_ms;
     rb_httpd_quiesce(app->httpd);
     rb_state_drain(app->state);
+    rb_poller_stop(app->poller);
     rb_timer_start(app->drain, 0);
 }
 
@@ -276,6 +323,10 @@ static void reload_roster(struct app *app)
 
     if (rb_roster_read(app->roster, &err) < 0)
         rb_log_error(NULL, RB_EV_PROVIDERS_REFUSED, &err, "");
+    else if (app->poller != NULL)
+        rb_poller_reload(app->poller, rb_roster_providers(app->roster));
+    else if (open_poller(app, &err) < 0)
+        rb_log_error(NULL, RB_EV_PROVIDERS_REFUSED, &err, "");
 }
 
 static void on_hangup(void *arg)
@@ -289,6 +340,7 @@ static void on_hangup(void *arg)
 static int app_open(struct app *app, struct rb_error *err)
 {
     RB_TRY(rb_log_set_level(app->options->common.log_level, err));
+    RB_TRY(rb_poller_mode(app->options->poll, &app->poll_mode, err));
     rb_metrics_init(&app->metrics, metric_rows, RB_COUNT(metric_rows));
     app->loop = rb_loop_new();
     app->drain = rb_timer_new(app->loop, drain_step, app);
@@ -296,6 +348,7 @@ static int app_open(struct app *app, struct rb_error *err)
     open_database(app);
     RB_TRY(open_kafka(app, err));
     RB_TRY(open_receive(app, err));
+    RB_TRY(open_poller(app, err));
     RB_TRY(open_http(app, err));
     rb_loop_on_signal(app->loop, on_signal, app);
     rb_loop_on_hangup(app->loop, on_hangup, app);
@@ -314,6 +367,8 @@ static void app_close(struct app *app)
     rb_resolve_free(app->resolve);
     if (app->publish != NULL)
         rb_publish_stop(app->publish);
+    rb_poller_free(app->poller);
+    rb_heard_free(app->heard);
     rb_httpd_free(app->httpd);
     rb_publish_free(app->publish);
     rb_codec_free(app->codec);

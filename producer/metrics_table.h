@@ -7,6 +7,20 @@
 
 #include "common/metrics.h"
 
+/* What became of the questions to APIs of one kind; in the order of enum rb_poll_result. */
+#define POLL_METRICS(X, KIND, kind, help)                                                                              \
+    X(POLL_##KIND##_PENDING, COUNTER, "reelbus_polls_total", "kind=\"" kind "\",result=\"pending\"", help)             \
+    X(POLL_##KIND##_COMPLETED, COUNTER, "reelbus_polls_total", "kind=\"" kind "\",result=\"completed\"", "")           \
+    X(POLL_##KIND##_FAILED, COUNTER, "reelbus_polls_total", "kind=\"" kind "\",result=\"failed\"", "")                 \
+    X(POLL_##KIND##_EXPIRED, COUNTER, "reelbus_polls_total", "kind=\"" kind "\",result=\"expired\"", "")               \
+    X(POLL_##KIND##_BUSY, COUNTER, "reelbus_polls_total", "kind=\"" kind "\",result=\"busy\"", "")                     \
+    X(POLL_##KIND##_AWAY, COUNTER, "reelbus_polls_total", "kind=\"" kind "\",result=\"away\"", "")                     \
+    X(POLL_##KIND##_DENIED, COUNTER, "reelbus_polls_total", "kind=\"" kind "\",result=\"denied\"", "")                 \
+    X(POLL_##KIND##_LACKS, COUNTER, "reelbus_polls_total", "kind=\"" kind "\",result=\"unknown_video\"", "")           \
+    X(POLL_##KIND##_ODD, COUNTER, "reelbus_polls_total", "kind=\"" kind "\",result=\"odd\"", "")
+
+#define LAG_BOUNDS 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400
+
 /* clang-format off: one row, one line */
 
 /* In the order of enum rb_outcome, for each scheme in the order of enum rb_scheme. */
@@ -42,6 +56,24 @@
     X(HTTP_TIMEOUTS, COUNTER, "reelbus_http_timeouts_total", "", "Connections closed because their time was up")       \
     X(HTTP_BAD, COUNTER, "reelbus_http_bad_requests_total", "",                                                        \
       "Requests that broke the rules of HTTP and were refused unread")                                                 \
+    POLL_METRICS(X, OPENAI, "openai", "Questions to providers about videos, by the kind of API and the answer")        \
+    POLL_METRICS(X, REPLICATE, "replicate", "")                                                                        \
+    POLL_METRICS(X, GENERIC, "generic", "")                                                                            \
+    X(POLLS_IN_FLIGHT, GAUGE, "reelbus_polls_in_flight", "", "Questions to providers that wait for their answer")      \
+    X(POLL_SLOWED, GAUGE, "reelbus_poll_slowed_providers", "", "Providers that are not asked for a while")             \
+    X(RESULT_QUEUED, COUNTER, "reelbus_poll_results_total", "status=\"queued\"", "Poll results published")             \
+    X(RESULT_IN_PROGRESS, COUNTER, "reelbus_poll_results_total", "status=\"in_progress\"", "")                         \
+    X(RESULT_COMPLETED, COUNTER, "reelbus_poll_results_total", "status=\"completed\"", "")                             \
+    X(RESULT_FAILED, COUNTER, "reelbus_poll_results_total", "status=\"failed\"", "")                                   \
+    X(RESULT_EXPIRED, COUNTER, "reelbus_poll_results_total", "status=\"expired\"", "")                                 \
+    X(COMPLETIONS_WEBHOOK, COUNTER, "reelbus_completions_total", "by=\"webhook\"",                                     \
+      "Ends of generations that were published, by how they were heard of")                                            \
+    X(COMPLETIONS_POLL, COUNTER, "reelbus_completions_total", "by=\"poll\"", "")                                       \
+    X(WEBHOOK_MISSED, COUNTER, "reelbus_webhook_missed_total", "",                                                     \
+      "Ends that polling found and that no webhook told of within poll_grace_ms")                                      \
+    X(COMPLETION_LAG_WEBHOOK, HISTOGRAM(LAG_BOUNDS), "reelbus_completion_lag_seconds", "by=\"webhook\"",               \
+      "From the end of a generation, as far as the provider tells it, to our event")                                   \
+    X(COMPLETION_LAG_POLL, HISTOGRAM(LAG_BOUNDS), "reelbus_completion_lag_seconds", "by=\"poll\"", "")                 \
     X(KAFKA_UP, GAUGE, "reelbus_kafka_up", "", "1 when a broker is connected")                                         \
     X(LISTENING, GAUGE, "reelbus_listening", "", "1 when Postgres tells of changes of videos; 0: they are asked for")  \
     X(FEEDS, GAUGE, "reelbus_event_streams", "", "Streams of Server-Sent Events that are open")                        \

@@ -17,7 +17,7 @@
     X(tls_cert, TEXT, "", 0, 4096, "",                                                                                 \
       "certificate chain in PEM; with it the server speaks TLS, but not on unix sockets; read again on SIGHUP")        \
     X(tls_key, TEXT, "", 0, 4096, "", "private key of that certificate, in PEM, without a passphrase")                 \
-    X(webhook_secret, SECRET, "", 1, 4096, "VIDEO_WEBHOOK_SECRET",                                                     \
+    X(webhook_secret, SECRET, "", 0, 4096, "VIDEO_WEBHOOK_SECRET",                                                     \
       "shared secret of the plain webhook; several, parted by commas or line feeds, are all valid")                    \
     X(openai_webhook_secret, SECRET, "", 0, 4096, "OPENAI_WEBHOOK_SECRET",                                             \
       "whsec_... of an OpenAI-compatible provider: its webhooks are taken at /webhooks/openai without a file")         \
@@ -40,6 +40,21 @@
     X(request_timeout_ms, MS, "15s", 100, 600000, "", "time for head and body together")                               \
     X(idle_timeout_ms, MS, "15s", 100, 600000, "",                                                                     \
       "an HTTP connection on which no new request begins, or no answer is taken, for so long is closed")               \
+    X(poll, TEXT, "auto", 3, 4, "",                                                                                    \
+      "auto: ask providers about videos that wait; off: never; only: and take no webhooks, then no secret is needed")  \
+    X(poll_interval_ms, MS, "5s", 100, 86400000, "", "time between two polls of a video, a fifth more or less")        \
+    X(poll_grace_ms, MS, "30s", 0, 86400000, "",                                                                       \
+      "the same while webhooks of its provider come, and its age at the first poll; a later webhook counts as missed") \
+    X(poll_webhook_trust_ms, MS, "10m", 0, 86400000, "", "webhooks of a provider come when one came within this time") \
+    X(poll_deadline_ms, MS, "24h", 1000, 31536000000, "",                                                              \
+      "a video whose provider has not finished it after so long has failed")                                           \
+    X(poll_missing_ms, MS, "10m", 0, 86400000, "", "a video that its provider has not known for so long has failed")   \
+    X(poll_announce_ms, MS, "5m", 1000, 86400000, "",                                                                  \
+      "an end that no consumer has taken up after so long is asked for and published again")                           \
+    X(poll_adopt_age_ms, MS, "24h", 1000, 31536000000, "",                                                             \
+      "with column_provider: rows of the application that are older are left alone")                                   \
+    X(poll_adopt_status, TEXT, "pending", 0, 1024, "",                                                                 \
+      "with column_provider: what the status of rows that wait may be, parted by commas; empty: anything")             \
     X(status_page, BOOL, "true", 0, 1, "", "serve the status page and the list of recent videos")                      \
     X(listen_url, SECRET, "", 0, 4096, "",                                                                             \
       "Postgres connection for LISTEN, which needs a session: not through a transaction pooler; empty: database_url")  \

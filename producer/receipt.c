@@ -23,6 +23,7 @@ struct receipt {
     struct receipt *repeats; /* owned; the same delivery again, which gets the same answer */
     struct receipt *next;    /* among repeats */
     struct rb_notice notice;
+    int64_t completed_at_ms; /* by the provider's clock; RB_NO_LONG when it does not tell */
     struct rb_video_webhook_received event;
     struct rb_trace trace;
     char *tracestate; /* owned, may be NULL */
@@ -94,6 +95,7 @@ static void on_delivered(const struct rb_delivery *delivery, const struct rb_err
            receipt->event.status, receipt->event.checked, rb_publish_topic(receipt->receive->config.publish),
            delivery->partition, delivery->offset, rb_clock_ms() - rb_exchange_began_ms(receipt->exchange),
            receipt->trace.trace_id);
+    rb_heard_webhook(receipt->receive->config.heard, receipt->event.video_id, receipt->completed_at_ms);
     receipt_end(receipt, RB_OUTCOME_ACCEPTED, NULL);
 }
 
@@ -121,6 +123,8 @@ static void on_resolved(struct rb_adapter_answer *answer, const struct rb_error 
 
     if (err != NULL)
         rb_log_error(&receipt->about, RB_EV_PROVIDER_SILENT, err, "");
+    else
+        receipt->completed_at_ms = answer->completed_at_ms;
     if (rb_resolve_merge(receipt->sender->provider, answer, &receipt->notice, &trouble) < 0)
         defer(receipt, &trouble);
     else
@@ -189,10 +193,12 @@ static void on_looked_up(const struct rb_lookup_answer *answer, const struct rb_
     }
     receipt->event.user_id = rb_xstrdup(answer->user_id);
     receipt->event.checked = true;
-    if (answer->stored)
-        end_silently(receipt, RB_OUTCOME_STORED, "stored");
-    else
+    if (!answer->stored) {
         resolve(receipt);
+        return;
+    }
+    rb_heard_late_webhook(receipt->receive->config.heard, receipt->event.video_id);
+    end_silently(receipt, RB_OUTCOME_STORED, "stored");
 }
 
 static void look_up(struct receipt *receipt)
@@ -252,6 +258,7 @@ static struct receipt *receipt_new(struct rb_receive *receive, struct rb_exchang
         .senders = rb_senders_ref(senders),
         .sender = sender,
         .notice = *notice,
+        .completed_at_ms = RB_NO_LONG,
     };
     *notice = (struct rb_notice){0};
     rb_metrics_add(receive->config.metrics, METRIC_IN_FLIGHT, 1);

@@ -7,6 +7,7 @@
 
 #include "common/httpd.h"
 #include "common/metrics.h"
+#include "producer/heard.h"
 #include "producer/lookup.h"
 #include "producer/publish.h"
 #include "producer/resolve.h"
@@ -19,6 +20,7 @@ struct rb_receive_config {
     struct rb_lookup *lookup;
     struct rb_resolve *resolve;
     struct rb_publish *publish;
+    struct rb_heard *heard;
     struct rb_metrics *metrics;
     int64_t retry_after_s;
 };

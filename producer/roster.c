@@ -66,7 +66,7 @@ static int read_providers(const struct rb_roster *roster, const struct secrets *
         .openai_base_url = options->common.openai_base_url,
         .openai_api_key = secrets->list[OPENAI_KEY],
         .openai_webhook_secret = secrets->list[OPENAI_WEBHOOK],
-        .webhooks = true,
+        .webhooks = roster->config.webhooks,
     };
 
     return rb_providers_load(&config, ret_providers, err);
@@ -103,7 +103,7 @@ int rb_roster_read(struct rb_roster *roster, struct rb_error *err)
     for (size_t i = 0; i < SECRET_COUNT; i++)
         RB_TRY(rb_options_read_secret(roster->config.options, secret_names[i], &secrets.list[i], err));
     RB_TRY(read_providers(roster, &secrets, &providers, err));
-    if (make_senders(roster, &secrets, providers, err) < 0) {
+    if (roster->config.webhooks && make_senders(roster, &secrets, providers, err) < 0) {
         rb_providers_unref(providers);
         return -1;
     }

@@ -15,6 +15,7 @@ struct rb_roster_config {
     struct rb_loop *loop;
     const struct rb_options *options; /* those of the producer */
     struct rb_receive *receive;
+    bool webhooks; /* false: none are taken, and no secrets of theirs are needed */
 };
 
 /*

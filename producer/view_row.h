@@ -15,7 +15,7 @@
 /* Of the application's table as h and reelbus.video as v; a template of rb_tables_sql. */
 #define RB_VIEW_COLUMNS                                                                                                \
     "h.{id}::text AS video_id, h.{user_id}::text AS user_id, h.{video_url} AS video_url, v.state, v.source_url,"       \
-    " v.provider, v.provider_progress::text AS progress, v.bytes::text AS bytes, v.tries::text AS tries,"              \
+    " v.provider, v.progress::text AS progress, v.bytes::text AS bytes, v.tries::text AS tries,"              \
     " v.error_class, v.error_code, v.error_message, " RB_VIEW_TIME("next_try_at") ", " RB_VIEW_TIME(                   \
         "expires_at") ","                                                                                              \
                       " " RB_VIEW_TIME("stored_at") ", " RB_VIEW_TIME(                                                 \

@@ -17,7 +17,6 @@ CREATE TABLE IF NOT EXISTS reelbus.history (
 COMMENT ON TABLE reelbus.history IS 'The newest events of each video, some 200; older ones are dropped.';
 COMMENT ON COLUMN reelbus.history.topic IS 'With partition and offset: the record that came in, or that announced the outcome.';
 
-ALTER TABLE reelbus.video ADD COLUMN IF NOT EXISTS provider_progress integer;
 COMMENT ON COLUMN reelbus.video.next_try_at IS 'When the bytes are asked for again after a try that failed; null while one is under way.';
 
 -- Whoever changes a row calls pg_notify('reelbus_video', video_id) in the same transaction and moves updated_at forward:

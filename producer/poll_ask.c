@@ -1,0 +1,322 @@
+/*
+ * poll_ask.c — one question about one video.
+ *
+ * Way:  poll_lease -> poller -> [poll_ask] -> adapter -> poll_plan -> publish
+ */
+#include "producer/poll_ask.h"
+
+#include <inttypes.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/request.h"
+#include "producer/metrics_table.h"
+
+#define ASK_MAGIC 0x41534b51u
+
+/* In the order of POLL_METRICS. */
+enum rb_poll_result {
+    RESULT_PENDING,
+    RESULT_COMPLETED,
+    RESULT_FAILED,
+    RESULT_EXPIRED,
+    RESULT_BUSY,
+    RESULT_AWAY,
+    RESULT_DENIED,
+    RESULT_LACKS,
+    RESULT_ODD,
+    RESULT_COUNT
+};
+
+_Static_assert(METRIC_POLL_REPLICATE_PENDING - METRIC_POLL_OPENAI_PENDING == RESULT_COUNT &&
+                   METRIC_POLL_GENERIC_PENDING - METRIC_POLL_OPENAI_PENDING == 2 * RESULT_COUNT,
+               "the rows of POLL_METRICS are counted by kind and result");
+_Static_assert(METRIC_RESULT_EXPIRED - METRIC_RESULT_QUEUED == RB_ADAPTER_EXPIRED - RB_ADAPTER_QUEUED,
+               "the rows of published results are counted by status");
+
+struct rb_poll_ask {
+    uint32_t magic;
+    struct rb_poll_env *env;            /* borrowed */
+    const struct rb_provider *provider; /* borrowed */
+    struct rb_poll_listener listener;
+    struct rb_poll_row row;
+    int64_t begun_ms;
+    int64_t lease_until_ms;
+    int64_t answered_unix_ms;
+    int64_t closed_ms;          /* the provider is not to be asked for so long */
+    struct rb_request *request; /* NULL once it has been answered */
+    struct rb_adapter_answer answer;
+    enum rb_missing missing;
+    struct rb_trace trace;
+    struct rb_log_about about;
+    struct rb_poll_ask *next, *previous;
+};
+
+static void ask_free(void *arg)
+{
+    struct rb_poll_ask *ask = RB_CAST(rb_poll_ask, arg, ASK_MAGIC);
+
+    rb_request_free(ask->request);
+    rb_poll_row_done(&ask->row);
+    rb_adapter_answer_done(&ask->answer);
+    ask->magic = 0;
+    free(ask);
+}
+
+static void ask_end(struct rb_poll_ask *ask)
+{
+    struct rb_poll_env *env = ask->env;
+
+    if (ask->previous != NULL)
+        ask->previous->next = ask->next;
+    else
+        env->first = ask->next;
+    if (ask->next != NULL)
+        ask->next->previous = ask->previous;
+    env->count--;
+    rb_metrics_add(env->metrics, METRIC_POLLS_IN_FLIGHT, -1);
+    ask->listener.on_end(ask->listener.arg);
+    rb_loop_reap(env->loop, ask_free, ask);
+}
+
+/* Give the video back, with what was published about it. */
+static void ask_settle(struct rb_poll_ask *ask, bool published)
+{
+    bool announced = published && rb_adapter_is_final(ask->answer.status);
+    int64_t next_ms = ask->closed_ms > 0 ? ask->closed_ms : RB_NO_LONG;
+
+    if (announced)
+        next_ms = rb_poll_plan_rest_ms(&ask->env->policy, ask->row.announced, rb_random());
+
+    const struct rb_poll_settlement settlement = {
+        .video_id = ask->row.video_id,
+        .lease = ask->row.lease,
+        .status = published ? rb_adapter_status_name(ask->answer.status) : NULL,
+        .progress = published ? ask->answer.progress : RB_NO_LONG,
+        .missing = ask->missing,
+        .announced = announced,
+        .next_ms = next_ms,
+    };
+
+    rb_poll_lease_settle(ask->env->lease, &settlement);
+    ask_end(ask);
+}
+
+static void on_delivered(const struct rb_delivery *delivery, const struct rb_error *err, void *arg)
+{
+    struct rb_poll_ask *ask = RB_CAST(rb_poll_ask, arg, ASK_MAGIC);
+    const struct rb_adapter_answer *answer = &ask->answer;
+
+    if (err != NULL) {
+        rb_log_error(&ask->about, RB_EV_POLL_UNPUBLISHED, err, "");
+        ask_settle(ask, false);
+        return;
+    }
+    rb_metrics_add(ask->env->metrics, METRIC_RESULT_QUEUED + (size_t)answer->status, 1);
+    if (rb_adapter_is_final(answer->status) && ask->row.announced == 0)
+        rb_heard_poll(ask->env->heard, ask->row.video_id,
+                      answer->completed_at_ms != RB_NO_LONG ? answer->completed_at_ms : ask->answered_unix_ms);
+    rb_log(&ask->about, RB_EV_POLL_PUBLISHED,
+           "status=%s progress=%" PRId64 " polls=%" PRId64 " partition=%" PRId32 " offset=%" PRId64 " trace=%s",
+           rb_adapter_status_name(answer->status), answer->progress == RB_NO_LONG ? -1 : answer->progress,
+           ask->row.polls, delivery->partition, delivery->offset, ask->trace.trace_id);
+    ask_settle(ask, true);
+}
+
+/* The same news has the same id, whoever publishes it, however often: so that subscribers can tell. */
+static char *event_id_of(const struct rb_poll_ask *ask, char *ret_id)
+{
+    RB_AUTO_TEXT *name =
+        rb_xprintf("poll %s %s %s %" PRId64 " %s %" PRId64 " %" PRId64, ask->row.video_id, ask->provider->name,
+                   ask->row.provider_video_id, ask->row.waiting_since_ms, rb_adapter_status_name(ask->answer.status),
+                   ask->answer.progress, ask->row.announced);
+
+    return rb_uuid_of_name(name, ret_id);
+}
+
+static void fill_event(const struct rb_poll_ask *ask, struct rb_video_poll_result *event)
+{
+    const struct rb_adapter_answer *answer = &ask->answer;
+    char event_id[RB_UUID_TEXT_BYTES];
+
+    rb_event_init(RB_EVENT_VIDEO_POLL_RESULT, event);
+    event->event_id = rb_xstrdup(event_id_of(ask, event_id));
+    event->video_id = rb_xstrdup(ask->row.video_id);
+    event->user_id = rb_xstrdup(ask->row.user_id);
+    event->status = rb_xstrdup(rb_adapter_status_name(answer->status));
+    event->progress = answer->progress;
+    event->video_url = rb_xstrdup(answer->video_url);
+    event->provider = rb_xstrdup(ask->provider->name);
+    event->provider_video_id = rb_xstrdup(ask->row.provider_video_id);
+    event->error_code = rb_xstrdup(answer->error_code);
+    event->error_message = rb_xstrdup(answer->error_message);
+    event->expires_at = answer->expires_at_ms;
+    event->polled_at = ask->answered_unix_ms;
+}
+
+/* Nothing is published after the lease, or so late that Kafka could have it after the lease: another may be at it then. */
+static void ask_publish(struct rb_poll_ask *ask)
+{
+    struct rb_video_poll_result event;
+    struct rb_error err = {0};
+    int result;
+
+    if (rb_clock_ms() + ask->env->publish_timeout_ms > ask->lease_until_ms) {
+        ask_settle(ask, false);
+        return;
+    }
+    rb_trace_continue(NULL, &ask->trace);
+    fill_event(ask, &event);
+    result = rb_publish_poll(ask->env->publish, &event, &ask->trace, on_delivered, ask, &err);
+    rb_event_clear(RB_EVENT_VIDEO_POLL_RESULT, &event);
+    if (result < 0) {
+        rb_log_error(&ask->about, RB_EV_POLL_UNPUBLISHED, &err, "");
+        ask_settle(ask, false);
+    }
+}
+
+static void count_result(const struct rb_poll_ask *ask, const struct rb_error *err)
+{
+    enum rb_poll_result result = RESULT_ODD;
+
+    if (err == NULL)
+        result = rb_adapter_is_final(ask->answer.status)
+                     ? RESULT_COMPLETED + (ask->answer.status - RB_ADAPTER_COMPLETED)
+                     : RESULT_PENDING;
+    else if (err->code == RB_E_PROVIDER_BUSY)
+        result = RESULT_BUSY;
+    else if (err->code == RB_E_PROVIDER_AWAY)
+        result = RESULT_AWAY;
+    else if (err->code == RB_E_PROVIDER_DENIED)
+        result = RESULT_DENIED;
+    else if (err->code == RB_E_PROVIDER_LACKS)
+        result = RESULT_LACKS;
+    rb_metrics_add(ask->env->metrics,
+                   METRIC_POLL_OPENAI_PENDING + (ask->provider->api.kind - RB_API_OPENAI) * RESULT_COUNT + result, 1);
+}
+
+/* Troubles of the whole provider are told by the one who asks. Of the others the 1st, 2nd, 4th, 8th... is told. */
+static void log_odd(struct rb_poll_ask *ask, const struct rb_error *err)
+{
+    bool of_video =
+        err->code == RB_E_PROVIDER_LACKS || err->code == RB_E_PROVIDER_ANSWER || err->code == RB_E_BAD_REQUEST;
+
+    if (of_video && (ask->row.polls & (ask->row.polls - 1)) == 0)
+        rb_log_error(&ask->about, RB_EV_POLL_ODD, err, "polls=%" PRId64, ask->row.polls);
+}
+
+/* An answer came, or an error instead. */
+static void ask_decide(struct rb_poll_ask *ask, const struct rb_error *err)
+{
+    struct rb_adapter_answer given_up = {0};
+
+    if (err != NULL) {
+        log_odd(ask, err);
+        ask->missing = err->code == RB_E_PROVIDER_LACKS ? RB_MISSING_YES : RB_MISSING_AS_IS;
+    } else {
+        ask->missing = RB_MISSING_NO;
+    }
+    switch (rb_poll_plan(&ask->row, &ask->env->policy, err == NULL ? &ask->answer : NULL, err, &given_up)) {
+    case RB_PLAN_QUIET:
+        ask_settle(ask, false);
+        return;
+    case RB_PLAN_GIVE_UP:
+        rb_adapter_answer_done(&ask->answer);
+        ask->answer = given_up;
+        break;
+    case RB_PLAN_NEWS:
+    case RB_PLAN_END:
+        break;
+    }
+    ask_publish(ask);
+}
+
+/* libcurl tells of an answer that is too large as of one that could not be written down. */
+static int read_answer(struct rb_poll_ask *ask, long status, const struct rb_buffer *body,
+                       const struct rb_error *trouble, struct rb_error *err)
+{
+    if (trouble != NULL)
+        return rb_fail(err, trouble->detail == CURLE_WRITE_ERROR ? RB_E_PROVIDER_ANSWER : RB_E_PROVIDER_AWAY,
+                       trouble->detail, "%s", trouble->message);
+    return rb_adapter_parse(ask->provider, ask->row.provider_video_id, status, body->bytes, body->used, &ask->answer,
+                            err);
+}
+
+static void on_answered(long status, const struct rb_buffer *body, const struct rb_error *trouble, void *arg)
+{
+    struct rb_poll_ask *ask = RB_CAST(rb_poll_ask, arg, ASK_MAGIC);
+    int64_t retry_after_ms = rb_request_retry_after_ms(ask->request);
+    struct rb_error err = {0};
+    bool failed = read_answer(ask, status, body, trouble, &err) < 0;
+
+    rb_request_free(RB_STEAL(ask->request));
+    ask->answered_unix_ms = rb_clock_unix_ms();
+    count_result(ask, failed ? &err : NULL);
+    ask->closed_ms = ask->listener.on_answer(failed ? &err : NULL, ask->begun_ms, retry_after_ms, ask->listener.arg);
+    ask_decide(ask, failed ? &err : NULL);
+}
+
+static struct rb_poll_ask *ask_new(struct rb_poll_env *env, const struct rb_provider *provider, struct rb_poll_row *row,
+                                   int64_t lease_until_ms, const struct rb_poll_listener *listener)
+{
+    struct rb_poll_ask *ask = rb_xalloc(sizeof(*ask));
+
+    *ask = (struct rb_poll_ask){
+        .magic = ASK_MAGIC,
+        .env = env,
+        .provider = provider,
+        .listener = *listener,
+        .row = *row,
+        .begun_ms = rb_clock_ms(),
+        .lease_until_ms = lease_until_ms,
+        .answer = {.progress = RB_NO_LONG, .expires_at_ms = RB_NO_LONG, .completed_at_ms = RB_NO_LONG},
+        .next = env->first,
+    };
+    *row = (struct rb_poll_row){0};
+    snprintf(ask->about.text, sizeof(ask->about.text), "video=%s provider=%s", ask->row.video_id, provider->name);
+    if (env->first != NULL)
+        env->first->previous = ask;
+    env->first = ask;
+    env->count++;
+    rb_metrics_add(env->metrics, METRIC_POLLS_IN_FLIGHT, 1);
+    return ask;
+}
+
+void rb_poll_ask(struct rb_poll_env *env, const struct rb_provider *provider, struct rb_poll_row *row,
+                 int64_t lease_until_ms, const struct rb_poll_listener *listener)
+{
+    struct rb_poll_ask *ask = ask_new(env, provider, row, lease_until_ms, listener);
+    RB_AUTO_ADAPTER_REQUEST request = {0};
+    struct rb_error err = {0};
+
+    if (rb_adapter_request(provider, ask->row.provider_video_id, &request, &err) < 0) {
+        ask->answered_unix_ms = rb_clock_unix_ms();
+        ask->listener.on_answer(&err, ask->begun_ms, 0, ask->listener.arg);
+        ask_decide(ask, &err);
+        return;
+    }
+
+    const struct rb_request_spec spec = {
+        .method = request.method,
+        .url = request.url,
+        .headers = request.headers,
+        .timeout_ms = provider->api.timeout_ms,
+        .max_answer_bytes = RB_ADAPTER_ANSWER_MAX_BYTES,
+    };
+
+    ask->request = rb_request_send(env->http, &spec, on_answered, ask);
+}
+
+void rb_poll_ask_stop_all(struct rb_poll_env *env)
+{
+    struct rb_poll_ask *next;
+
+    for (struct rb_poll_ask *ask = env->first; ask != NULL; ask = next) {
+        next = ask->next;
+        if (ask->request == NULL)
+            continue; /* Kafka is about to have it */
+        rb_request_free(RB_STEAL(ask->request));
+        ask->closed_ms = 1; /* due at once, for whoever goes on */
+        ask_settle(ask, false);
+    }
+}
