@@ -328,7 +328,16 @@ log.cleaner.dedupe.buffer.size=16777216
         return {
             "REELBUS_KAFKA_BROKERS": f"127.0.0.1:{self.ports['kafka']}",
             "REELBUS_DATABASE_URL": self.database_url(database),
+            "REELBUS_PROVIDERS": str(self.write_providers()),
+            "PROVIDER_KEY": PROVIDER_KEY,
         }
+
+    def write_providers(self):
+        """The sample provider, as both programs are told of it."""
+        api = {"kind": "openai", "base_url": f"http://127.0.0.1:{self.ports['provider']}/v1", "key_env": "PROVIDER_KEY"}
+        path = self.folder / "providers.json"
+        path.write_text(json.dumps({"providers": [{"name": "sample", "api": api}]}, indent=2) + "\n")
+        return path
 
     def producer_options(self):
         return {
