@@ -48,7 +48,7 @@ void rb_heard_free(struct rb_heard *heard);
 void rb_heard_webhook(struct rb_heard *heard, const char *video_id, int64_t completed_at_ms);
 
 /*
- * A webhook has come about a video whose end is known already: too late for anything but not to count as missed.
+ * A webhook has told of the end of a video that needs no event any more: no completion is counted, but it was not missed.
  *
  * Takes:  video_id, borrowed for the call.
  * Loop:   loop thread.

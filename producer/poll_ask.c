@@ -47,6 +47,7 @@ struct rb_poll_ask {
     struct rb_request *request; /* NULL once it has been answered */
     struct rb_adapter_answer answer;
     enum rb_missing missing;
+    bool given_up; /* the answer is ours, not the provider's */
     struct rb_trace trace;
     struct rb_log_about about;
     struct rb_poll_ask *next, *previous;
@@ -85,7 +86,7 @@ static void ask_settle(struct rb_poll_ask *ask, bool published)
     bool announced = published && rb_adapter_is_final(ask->answer.status);
     int64_t next_ms = ask->closed_ms > 0 ? ask->closed_ms : RB_NO_LONG;
 
-    if (announced)
+    if (announced || ask->row.announced > 0)
         next_ms = rb_poll_plan_rest_ms(&ask->env->policy, ask->row.announced, rb_random());
 
     const struct rb_poll_settlement settlement = {
@@ -113,7 +114,7 @@ static void on_delivered(const struct rb_delivery *delivery, const struct rb_err
         return;
     }
     rb_metrics_add(ask->env->metrics, METRIC_RESULT_QUEUED + (size_t)answer->status, 1);
-    if (rb_adapter_is_final(answer->status) && ask->row.announced == 0)
+    if (rb_adapter_is_final(answer->status) && !ask->given_up && ask->row.announced == 0)
         rb_heard_poll(ask->env->heard, ask->row.video_id,
                       answer->completed_at_ms != RB_NO_LONG ? answer->completed_at_ms : ask->answered_unix_ms);
     rb_log(&ask->about, RB_EV_POLL_PUBLISHED,
@@ -223,6 +224,7 @@ static void ask_decide(struct rb_poll_ask *ask, const struct rb_error *err)
     case RB_PLAN_GIVE_UP:
         rb_adapter_answer_done(&ask->answer);
         ask->answer = given_up;
+        ask->given_up = true;
         break;
     case RB_PLAN_NEWS:
     case RB_PLAN_END:

@@ -290,6 +290,7 @@ def test_a_video_past_its_deadline_has_failed_and_says_why(bus):
     bus.start_consumer()
     video_id, _ = wait_video(bus, "here", answers=[{"status": "in_progress"}])
     ended(bus, video_id, "generation_timeout", "no result within 2s; the provider still says 'in_progress'")
+    assert bus.producer.metric("reelbus_completions_total", by="poll") == 0  # no webhook was missed: there was no end
 
 
 def test_a_finished_video_is_stored_however_late_it_is_found(bus):
