@@ -337,10 +337,21 @@ static void on_hangup(void *arg)
     reload_roster(app);
 }
 
+/* Only a producer that takes webhooks needs their secret. */
+static int read_mode(struct app *app, struct rb_error *err)
+{
+    RB_TRY(rb_poller_mode(app->options->poll, &app->poll_mode, err));
+    if (app->poll_mode != RB_POLL_ONLY && app->options->webhook_secret[0] == '\0')
+        return rb_fail(err, RB_E_BAD_OPTION, 0,
+                       "option 'webhook_secret' is needed, unless poll is 'only': set it with a flag, in "
+                       "REELBUS_WEBHOOK_SECRET or VIDEO_WEBHOOK_SECRET or in the config file");
+    return 0;
+}
+
 static int app_open(struct app *app, struct rb_error *err)
 {
     RB_TRY(rb_log_set_level(app->options->common.log_level, err));
-    RB_TRY(rb_poller_mode(app->options->poll, &app->poll_mode, err));
+    RB_TRY(read_mode(app, err));
     rb_metrics_init(&app->metrics, metric_rows, RB_COUNT(metric_rows));
     app->loop = rb_loop_new();
     app->drain = rb_timer_new(app->loop, drain_step, app);
