@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 
 import pytest
 from harness import local, wait_for
@@ -181,6 +182,19 @@ def test_two_producers_ask_for_each_of_a_thousand_videos_once_in_an_interval(bus
     assert len(events) == len({event["video_id"] for event in events}) == 1000  # nothing has changed the second time
 
 
+def test_a_video_that_is_being_asked_for_is_not_asked_for_again_meanwhile(bus):
+    configure(bus, here=api(bus, requests_max=2, timeout="120s"))
+    for _ in range(2):
+        bus.start_producer(**FAST)
+    _, quick = wait_video(bus, "here", answers=[{"status": "in_progress"}])
+    wait_for(lambda: polls(bus, quick) >= 2, "the window is open")
+    _, slow = wait_video(bus, "here", answers=[{"slow_s": 100}])
+    wait_for(lambda: polls(bus, slow) == 1, "the slow one is asked for")
+    before = polls(bus, quick)
+    wait_for(lambda: polls(bus, quick) >= before + 10, "the quick one is, again and again")
+    assert polls(bus, slow) == 1
+
+
 def test_only_what_has_changed_is_published(bus):
     configure(bus, here=api(bus, "openai"))
     bus.start_producer(**FAST)
@@ -265,14 +279,17 @@ def test_while_webhooks_come_polling_is_thin(bus):
 
 def test_missed_webhooks_are_counted_and_races_are_not(bus):
     configure(bus, here=api(bus, "replicate"))
-    bus.start_producer(**FAST, REELBUS_POLL_GRACE_MS="8s")
+    bus.start_producer(**FAST, REELBUS_POLL_GRACE_MS="15s")
     bus.start_consumer()
     raced, raced_video = wait_video(bus, "here")
     wait_for(lambda: results(bus, raced), "polling has it")
     url = results(bus, raced)[0]["video_url"]
     assert bus.webhook({"videoId": raced, "videoUrl": url, "status": "completed"}).status_code == 200
-    missed, missed_video = wait_video(bus, "here", generate_s=0)
+    wait_for(lambda: bus.query("SELECT 1 FROM reelbus.video WHERE webhook_at < now() - interval '3 s'"), "the other is well behind")
+    begun = time.monotonic()
+    missed, missed_video = wait_video(bus, "here")
     wait_for(lambda: bus.producer.metric("reelbus_webhook_missed_total") >= 1, "one is missed")
+    assert time.monotonic() - begun >= 15  # it is this one: the other's grace period was over before
     assert bus.producer.metric("reelbus_webhook_missed_total") == 1
     assert bus.producer.metric("reelbus_completions_total", by="webhook") == 1
     assert bus.producer.metric("reelbus_completions_total", by="poll") == 2
