@@ -145,18 +145,18 @@ static void resolve(struct receipt *receipt)
         publish(receipt);
 }
 
+/* What every line about this webhook says. A long id of a provider is cut: the line must keep its form. */
 static void set_about(struct receipt *receipt)
 {
     const struct rb_provider *provider = receipt->sender->provider;
-    const char *id = receipt->notice.provider_video_id;
+    const char *ours = receipt->event.video_id, *theirs = receipt->notice.provider_video_id;
     char quoted[RB_LOG_QUOTE_BYTES];
+    RB_AUTO_TEXT *cut = rb_xprintf("%.64s", theirs != NULL ? theirs : "");
 
-    snprintf(receipt->about.text, sizeof(receipt->about.text), "%s%s%s%s%s%s%s",
-             receipt->event.video_id != NULL ? "video=" : "",
-             receipt->event.video_id != NULL ? receipt->event.video_id : "",
-             receipt->event.video_id != NULL && provider != NULL ? " " : "", provider != NULL ? "provider=" : "",
-             provider != NULL ? provider->name : "", id != NULL ? " provider_video=" : "",
-             id != NULL ? rb_log_quote(id, quoted) : "");
+    snprintf(receipt->about.text, sizeof(receipt->about.text), "%s%s%s%s%s%s", ours != NULL ? "video=" : "",
+             ours != NULL ? ours : "", provider != NULL ? (ours != NULL ? " provider=" : "provider=") : "",
+             provider != NULL ? provider->name : "", theirs != NULL ? " provider_video=" : "",
+             theirs != NULL ? rb_log_quote(cut, quoted) : "");
 }
 
 /* Our own id stands by itself and can be checked later; a provider's id means nothing without the database. */

@@ -143,6 +143,8 @@ static int check(struct rb_exchange *exchange, const struct rb_sender *sender, s
     struct rb_verify_request request = {
         .header = find_header, .arg = exchange, .now_unix_s = rb_clock_unix_ms() / 1000};
 
+    if (sender->verifier == NULL)
+        return rb_fail(err, RB_E_BAD_SIGNATURE, 0, "there is no secret for this sender");
     request.body = rb_exchange_body(exchange, &request.body_bytes);
     RB_TRY(rb_verify(sender->verifier, &request, ret_verified, err));
     return rb_notice_parse(sender->webhook, request.body, request.body_bytes, ret_notice, err);

@@ -46,6 +46,8 @@ static int init_own(struct rb_senders *senders, const struct rb_senders_config *
         .tolerance_ms = OWN_TOLERANCE_MS,
     };
     senders->own.webhook = &senders->mine;
+    if (config->secret[0] == '\0')
+        return 0;
     return sender_init(&senders->own, config, NULL, err);
 }
 

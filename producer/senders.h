@@ -13,7 +13,7 @@
 struct rb_sender {
     const struct rb_provider *provider;        /* borrowed from the list of providers; NULL: one's own sender */
     const struct rb_provider_webhook *webhook; /* borrowed; says how the body is read */
-    struct rb_verifier *verifier;              /* owned */
+    struct rb_verifier *verifier;              /* owned; NULL: without a secret, nobody is believed */
     struct rb_jwks *jwks;                      /* a reference; NULL when the scheme needs none */
 };
 
@@ -30,7 +30,7 @@ struct rb_senders_config {
     struct rb_loop *loop;
     struct rb_http *http;           /* for public keys; borrowed for as long as the senders live */
     struct rb_providers *providers; /* borrowed for the call */
-    const char *secret;             /* of one's own sender */
+    const char *secret;             /* of one's own sender; "" when there is none */
     const char *signature_secret;   /* of one's own sender; "" when it does not sign */
     uint8_t random[RB_SECRETS_KEY_BYTES];
     rb_loop_fn on_keys; /* public keys were fetched, or could not be */

@@ -201,6 +201,7 @@ def test_tls_serves_and_only_tls(tls, short):
     with tls.session() as session:
         wait_for(lambda: session.get(tls.url + "/readyz", timeout=60).status_code == 200, "it takes webhooks")
         assert session.get(tls.url + "/media/file", timeout=60).content == content
+        wait_for(lambda: session.get(tls.url + "/readyz", timeout=60).status_code == 200, "Kafka is there")
         video_id = tls.bus.insert_video()
         answer = session.post(tls.url + "/api/webhook/video-complete", headers={"x-webhook-secret": SECRET}, timeout=60,
                               json={"videoId": video_id, "videoUrl": URL, "status": "completed", "more": "x" * 8000})  # fmt: skip

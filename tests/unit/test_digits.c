@@ -41,7 +41,7 @@ static void each_text_has_one_meaning_or_none(void **state)
         {"ZZZZZZZZZZZZZZZZ", "", -1, -1, -1, -1}, /* no room */
         {"00FFaB", "\x00\xff\xab", -1, -1, -1, 3},
         {"0", "", -1, -1, -1, -1},
-        {"0g", "", -1, -1, -1, -1},
+        {"0h", "", -1, -1, -1, -1},
         {"000000000000000000", "", -1, -1, -1, -1},
     };
 
