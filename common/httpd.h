@@ -217,7 +217,7 @@ const char *rb_exchange_body(const struct rb_exchange *exchange, size_t *ret_byt
 /*
  * Who is connected: the client itself, or the last proxy on its way.
  *
- * Gives:  borrowed from the exchange; NULL when that is not known.
+ * Gives:  borrowed from the exchange; of a unix socket the family alone.
  * Loop:   loop thread.
  */
 const struct sockaddr *rb_exchange_peer(const struct rb_exchange *exchange);
@@ -240,7 +240,7 @@ char *rb_exchange_client(const struct rb_exchange *exchange, char *ret_text);
 void rb_exchange_set_client(struct rb_exchange *exchange, const char *text);
 
 /*
- * The first route with the path of the request, whatever its method.
+ * The route that serves the request; before one was looked for, or when there is none, the first with its path.
  *
  * Gives:  one of the config's routes; NULL when no route has this path.
  * Loop:   loop thread.

@@ -212,9 +212,7 @@ const char *rb_exchange_body(const struct rb_exchange *exchange, size_t *ret_byt
 
 const struct sockaddr *rb_exchange_peer(const struct rb_exchange *exchange)
 {
-    const struct sockaddr_in6 *peer = &exchange->conn->peer;
-
-    return peer->sin6_family == AF_UNIX ? NULL : (const struct sockaddr *)peer;
+    return (const struct sockaddr *)&exchange->conn->peer;
 }
 
 char *rb_exchange_client(const struct rb_exchange *exchange, char *ret_text)

@@ -39,6 +39,8 @@ const struct rb_route *rb_exchange_route(const struct rb_exchange *exchange)
 {
     const struct rb_httpd_config *config = &exchange->httpd->config;
 
+    if (exchange->route != NULL)
+        return exchange->route;
     for (size_t i = 0; i < config->route_count; i++)
         if (path_fits(&config->routes[i], rb_exchange_path(exchange)))
             return &config->routes[i];

@@ -42,6 +42,8 @@
     X(POLL_WELL, INFO, "provider", "a provider that was not well answers again")                                       \
     X(POLL_PAUSED, WARNING, "code, error", "nobody is asked while the database or Kafka is away")                      \
     X(POLL_RUNS, INFO, "providers", "videos that wait are asked for")                                                  \
+    X(RATE_LIMITED, NOTICE, "limit, client, path, unlogged",                                                           \
+      "somebody asked too often and was answered 429; at most one line a second, unlogged counts the others")          \
     X(KAFKA_UP, INFO, "brokers", "at least one broker is connected")                                                   \
     X(KAFKA_DOWN, WARNING, "brokers", "no broker is connected; waiting")                                               \
     X(KAFKA_TROUBLE, WARNING, "code, error", "the Kafka client reports an error that it handles itself")               \

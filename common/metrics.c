@@ -45,6 +45,13 @@ void rb_metrics_observe(struct rb_metrics *metrics, size_t id, double value)
     histogram->sum += value;
 }
 
+void rb_metrics_on_print(struct rb_metrics *metrics, rb_metrics_fn fn, void *arg)
+{
+    RB_ASSERT(metrics->hook_count < RB_METRICS_HOOKS_MAX);
+    metrics->hooks[metrics->hook_count].fn = fn;
+    metrics->hooks[metrics->hook_count++].arg = arg;
+}
+
 static void print_value(const struct rb_metric *row, int64_t value, struct rb_buffer *buffer)
 {
     const char *open = row->labels[0] != '\0' ? "{" : "";
@@ -77,6 +84,8 @@ void rb_metrics_print(const struct rb_metrics *metrics, struct rb_buffer *buffer
     static const char *const types[] = {"counter", "gauge", "histogram"};
     const char *before = "";
 
+    for (size_t i = 0; i < metrics->hook_count; i++)
+        metrics->hooks[i].fn(buffer, metrics->hooks[i].arg);
     for (size_t i = 0; i < metrics->count; i++) {
         const struct rb_metric *row = &metrics->rows[i];
 

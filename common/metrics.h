@@ -31,11 +31,24 @@ struct rb_histogram {
     double sum;
 };
 
+/*
+ * Called before the rows are printed: sets gauges that nobody keeps up to date, and may print metrics of its own, whose
+ * labels are known only at run time.
+ */
+typedef void (*rb_metrics_fn)(struct rb_buffer *buffer, void *arg);
+
+#define RB_METRICS_HOOKS_MAX 4
+
 struct rb_metrics {
     const struct rb_metric *rows; /* borrowed */
     size_t count;
     int64_t *values;                  /* owned; one for each row, unused for a histogram */
     struct rb_histogram **histograms; /* owned; one for each row, NULL for a counter or gauge */
+    struct {
+        rb_metrics_fn fn;
+        void *arg; /* borrowed */
+    } hooks[RB_METRICS_HOOKS_MAX];
+    size_t hook_count;
 };
 
 #define RB_METRIC_IS_COUNTER .type = RB_METRIC_COUNTER
@@ -92,6 +105,14 @@ static inline void rb_metrics_set(struct rb_metrics *metrics, size_t id, int64_t
  * Loop:   loop thread.
  */
 void rb_metrics_observe(struct rb_metrics *metrics, size_t id, double value);
+
+/*
+ * Have fn called each time they are printed.
+ *
+ * Takes:  arg, borrowed for as long as the metrics are printed.
+ * Loop:   loop thread.
+ */
+void rb_metrics_on_print(struct rb_metrics *metrics, rb_metrics_fn fn, void *arg);
 
 /*
  * Write all of them in Prometheus' text format 0.0.4.

@@ -103,7 +103,7 @@ static int parse_range(const char *text, struct rb_client_range *ret_range, stru
     if (slash != NULL)
         *slash = '\0';
     if (rb_address_parse(address, &range.address) < 0)
-        return rb_fail(err, RB_E_BAD_OPTION, 0, "'%.60s' is no address, no range, and neither loopback nor private",
+        return rb_fail(err, RB_E_BAD_OPTION, 0, "'%.60s' is no address, no range, and none of loopback, private, none",
                        text);
     if (slash != NULL) {
         int64_t most = strchr(address, ':') != NULL ? 128 : 32;
@@ -121,12 +121,15 @@ static int parse_range(const char *text, struct rb_client_range *ret_range, stru
 
 static int add_entry(struct rb_client_trust *trust, const char *text, struct rb_error *err)
 {
+    static const char *const none[] = {NULL};
     static const char *const loopback[] = {"127.0.0.0/8", "::1", NULL};
     static const char *const private[] = {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", NULL};
     const char *const one[] = {text, NULL};
     const char *const *list = one;
 
-    if (strcmp(text, "loopback") == 0)
+    if (strcmp(text, "none") == 0)
+        list = none;
+    else if (strcmp(text, "loopback") == 0)
         list = loopback;
     else if (strcmp(text, "private") == 0)
         list = private;

@@ -42,8 +42,8 @@ struct rb_client {
 };
 
 /*
- * Read a list of trusted proxies: addresses and CIDR ranges, IPv4 and IPv6, and the names "loopback" and "private" (RFC
- * 1918 and RFC 4193), parted by commas.
+ * Read a list of trusted proxies: addresses and CIDR ranges, IPv4 and IPv6, and the names "loopback", "private" (RFC
+ * 1918 and RFC 4193) and "none", parted by commas.
  *
  * Takes:  text, borrowed for the call; empty for none.
  * Fails:  BAD_OPTION, naming the entry.

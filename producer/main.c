@@ -4,7 +4,6 @@
  * Way:  producer
  */
 #include <inttypes.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 #include "common/random.h"
 #include "common/version.h"
 #include "producer/feed.h"
+#include "producer/gate.h"
 #include "producer/live.h"
 #include "producer/media.h"
 #include "producer/metrics_table.h"
@@ -27,6 +27,7 @@
 #include "producer/state.h"
 #include "producer/status.h"
 #include "producer/story.h"
+#include "producer/traffic.h"
 
 #define COMMON_ROW(name, type, default_, min, max, also, help)                                                         \
     RB_OPTION_ROW(producer_options, common.name, name, type, default_, min, max, also, help)
@@ -80,6 +81,8 @@ struct app {
     struct rb_media media; /* dir_fd -1 when files are not served */
     struct rb_route routes[MAX_ROUTES];
     size_t route_count;
+    struct rb_gate *gate;
+    struct rb_traffic *traffic;
     struct rb_httpd *httpd;
     struct rb_timer *drain;
     int64_t drain_until_ms; /* 0 while it runs */
@@ -218,16 +221,20 @@ static int parse_mode(const char *text, int64_t *ret_mode, struct rb_error *err)
     return 0;
 }
 
-/* Whoever connects from this machine is a proxy, or means no harm. */
-static bool is_local(const struct sockaddr *peer, void *arg)
+static int open_gate(struct app *app, struct rb_error *err)
 {
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)peer;
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)peer;
+    const struct rb_gate_config config = {
+        .trusted_proxies = app->options->trusted_proxies,
+        .client_header = app->options->client_header,
+        .rate_limit_address = app->options->rate_limit_address,
+        .rate_limit_scheme = app->options->rate_limit_scheme,
+        .rate_limit_status = app->options->rate_limit_status,
+        .status_api_keys = app->options->status_api_keys,
+        .cors_origins = app->options->cors_origins,
+        .metrics = &app->metrics,
+    };
 
-    (void)arg;
-    if (peer->sa_family == AF_INET)
-        return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
-    return peer->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+    return rb_gate_new(&config, &app->gate, err);
 }
 
 static int open_receive(struct app *app, struct rb_error *err)
@@ -257,6 +264,8 @@ static int open_http(struct app *app, struct rb_error *err)
     if (app->options->media_dir[0] != '\0')
         RB_TRY(rb_media_init(app->options->media_dir, &app->media, err));
     add_routes(app);
+    RB_TRY(open_gate(app, err));
+    app->traffic = rb_traffic_new(app->routes, app->route_count, &app->metrics);
 
     const struct rb_httpd_config config = {
         .listen = app->options->listen,
@@ -267,10 +276,15 @@ static int open_http(struct app *app, struct rb_error *err)
         .unix_mode = mode,
         .head_timeout_ms = app->options->head_timeout_ms,
         .request_timeout_ms = app->options->request_timeout_ms,
+        .before = rb_gate_filter,
+        .before_arg = app->gate,
+        .answered = rb_traffic_answered,
+        .answered_arg = app->traffic,
         .idle_timeout_ms = app->options->idle_timeout_ms,
         .max_connections = app->options->max_connections,
         .max_connections_per_address = app->options->max_connections_per_address,
-        .limit_exempt = is_local,
+        .limit_exempt = rb_gate_peer_is_proxy,
+        .limit_exempt_arg = app->gate,
         .max_requests = app->options->max_requests_per_connection,
     };
 
@@ -381,6 +395,8 @@ static void app_close(struct app *app)
     rb_poller_free(app->poller);
     rb_heard_free(app->heard);
     rb_httpd_free(app->httpd);
+    rb_gate_free(app->gate);
+    rb_traffic_free(app->traffic);
     rb_publish_free(app->publish);
     rb_codec_free(app->codec);
     rb_receive_free(app->receive);

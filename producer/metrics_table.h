@@ -74,6 +74,10 @@
     X(COMPLETION_LAG_WEBHOOK, HISTOGRAM(LAG_BOUNDS), "reelbus_completion_lag_seconds", "by=\"webhook\"",               \
       "From the end of a generation, as far as the provider tells it, to our event")                                   \
     X(COMPLETION_LAG_POLL, HISTOGRAM(LAG_BOUNDS), "reelbus_completion_lag_seconds", "by=\"poll\"", "")                 \
+    X(LIMITED_ADDRESS, COUNTER, "reelbus_rate_limited_total", "limit=\"address\"", "Requests answered 429, by limit")  \
+    X(LIMITED_SCHEME, COUNTER, "reelbus_rate_limited_total", "limit=\"scheme\"", "")                                   \
+    X(LIMITED_STATUS, COUNTER, "reelbus_rate_limited_total", "limit=\"status\"", "")                                   \
+    X(STATUS_DENIED, COUNTER, "reelbus_status_denied_total", "", "Requests of the status API without a valid key")     \
     X(KAFKA_UP, GAUGE, "reelbus_kafka_up", "", "1 when a broker is connected")                                         \
     X(LISTENING, GAUGE, "reelbus_listening", "", "1 when Postgres tells of changes of videos; 0: they are asked for")  \
     X(FEEDS, GAUGE, "reelbus_event_streams", "", "Streams of Server-Sent Events that are open")                        \

@@ -55,6 +55,18 @@
       "with column_provider: rows of the application that are older are left alone")                                   \
     X(poll_adopt_status, TEXT, "pending", 0, 1024, "",                                                                 \
       "with column_provider: what the status of rows that wait may be, parted by commas; empty: anything")             \
+    X(trusted_proxies, TEXT, "loopback", 0, 4096, "",                                                                  \
+      "whose word on the client's address counts: addresses, CIDR ranges, loopback, private, none; parted by commas")  \
+    X(client_header, TEXT, "X-Forwarded-For", 1, 32, "",                                                               \
+      "the header in which those proxies tell it, X-Forwarded-For or Forwarded; the other one is not read")            \
+    X(rate_limit_address, TEXT, "0", 1, 60, "",                                                                        \
+      "webhooks from one IPv4 address or IPv6 /64, such as '100/s' or '600/m burst 50'; 0: no limit")                  \
+    X(rate_limit_scheme, TEXT, "0", 1, 60, "", "webhooks of one route from all addresses together; 0: no limit")       \
+    X(rate_limit_status, TEXT, "0", 1, 60, "", "requests of the status API from one address; 0: no limit")             \
+    X(status_api_keys, SECRET, "", 0, 4096, "",                                                                        \
+      "keys for the status API, parted by commas, as 'Authorization: Bearer KEY' or X-Api-Key; empty: no key needed")  \
+    X(cors_origins, TEXT, "", 0, 4096, "",                                                                             \
+      "origins whose pages may read the status API, such as https://app.example.com, parted by commas; * for all")     \
     X(status_page, BOOL, "true", 0, 1, "", "serve the status page and the list of recent videos")                      \
     X(listen_url, SECRET, "", 0, 4096, "",                                                                             \
       "Postgres connection for LISTEN, which needs a session: not through a transaction pooler; empty: database_url")  \

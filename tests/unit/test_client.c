@@ -155,6 +155,7 @@ static void forwarded_is_read_from_the_end(void **state)
 static void a_peer_that_is_not_trusted_is_the_client_whatever_it_says(void **state)
 {
     (void)state;
+    assert_string_equal(found("none", "127.0.0.1", RB_CLIENT_X_FORWARDED_FOR, "1.2.3.4"), "127.0.0.1");
     assert_string_equal(found("", "127.0.0.1", RB_CLIENT_X_FORWARDED_FOR, "1.2.3.4"), "127.0.0.1");
     assert_string_equal(found("loopback", "198.51.100.1", RB_CLIENT_X_FORWARDED_FOR, "1.2.3.4"), "198.51.100.1");
     assert_string_equal(found("loopback", "198.51.100.1", RB_CLIENT_FORWARDED, "for=1.2.3.4"), "198.51.100.1");
