@@ -66,6 +66,8 @@ enum rb_class { RB_OK, RB_RETRYABLE, RB_OUTAGE, RB_PERMANENT, RB_FATAL };
     X(KAFKA_REFUSED, PERMANENT, "Kafka refuses this record")                                                           \
     X(KAFKA_FATAL, FATAL, "the Kafka client cannot go on")                                                             \
     X(GROUP_FENCED, FATAL, "another member has taken our identity")                                                    \
+    X(SPOOL_FULL, OUTAGE, "the spool has no room left")                                                                \
+    X(SPOOL_BROKEN, OUTAGE, "the spool cannot be written or read")                                                     \
     X(REGISTRY_AWAY, OUTAGE, "the schema registry cannot be reached")                                                  \
     X(REGISTRY_REFUSED, OUTAGE, "the schema registry does not take our schema")                                        \
     /* programs */                                                                                                     \

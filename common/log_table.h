@@ -44,6 +44,15 @@
     X(POLL_RUNS, INFO, "providers", "videos that wait are asked for")                                                  \
     X(RATE_LIMITED, NOTICE, "limit, client, path, unlogged",                                                           \
       "somebody asked too often and was answered 429; at most one line a second, unlogged counts the others")          \
+    X(SPOOL_OPENED, INFO, "records, bytes", "the spool is open; what an earlier process left in it goes out first")    \
+    X(SPOOL_CUT, NOTICE, "segment, bytes",                                                                             \
+      "a record was being written when an earlier process died; nobody was answered 200 for it")                       \
+    X(SPOOL_DAMAGED, WARNING, "segment, offset", "bytes of the spool were changed on the disk; a record is lost")      \
+    X(SPOOL_FAILS, WARNING, "code, error", "the spool's disk fails; webhooks are answered 503 while Kafka is away")    \
+    X(SPOOL_WORKS, INFO, "records", "the spool can be written again")                                                  \
+    X(SPOOL_FILLS, WARNING, "code, error", "Kafka does not take webhooks; they go to the spool, and senders get 200")  \
+    X(SPOOL_EMPTY, INFO, "drained, took_ms",                                                                           \
+      "all that was in the spool is on Kafka; webhooks go there directly again")                                       \
     X(KAFKA_UP, INFO, "brokers", "at least one broker is connected")                                                   \
     X(KAFKA_DOWN, WARNING, "brokers", "no broker is connected; waiting")                                               \
     X(KAFKA_TROUBLE, WARNING, "code, error", "the Kafka client reports an error that it handles itself")               \

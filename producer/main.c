@@ -132,6 +132,9 @@ static int open_kafka(struct app *app, struct rb_error *err)
         .timeout_ms = app->options->publish_timeout_ms,
         .codec = app->codec,
         .topic_prefix = common->topic_prefix,
+        .spool = app->options->spool,
+        .spool_max_bytes = app->options->spool_max_bytes,
+        .metrics = &app->metrics,
     };
 
     return rb_publish_new(app->loop, &publish, &app->publish, err);

@@ -78,6 +78,14 @@
     X(LIMITED_SCHEME, COUNTER, "reelbus_rate_limited_total", "limit=\"scheme\"", "")                                   \
     X(LIMITED_STATUS, COUNTER, "reelbus_rate_limited_total", "limit=\"status\"", "")                                   \
     X(STATUS_DENIED, COUNTER, "reelbus_status_denied_total", "", "Requests of the status API without a valid key")     \
+    X(SPOOL_RECORDS, GAUGE, "reelbus_spool_records", "", "Records in the spool that Kafka has not acknowledged")       \
+    X(SPOOL_BYTES, GAUGE, "reelbus_spool_bytes", "", "Size of the spool's files")                                      \
+    X(SPOOL_AGE, GAUGE, "reelbus_spool_oldest_age_seconds", "", "Age of the oldest record in the spool, 0 when empty") \
+    X(SPOOLED, COUNTER, "reelbus_spool_written_total", "", "Records that were written to the spool")                   \
+    X(SPOOL_DRAINED, COUNTER, "reelbus_spool_drained_total", "", "Records that went from the spool to Kafka")          \
+    X(SPOOL_REFUSED, COUNTER, "reelbus_spool_refused_total", "",                                                       \
+      "Webhooks answered 503 because the spool was full or its disk failed")                                           \
+    X(SPOOL_DAMAGED, COUNTER, "reelbus_spool_damaged_total", "", "Places of the spool whose bytes were changed")       \
     X(KAFKA_UP, GAUGE, "reelbus_kafka_up", "", "1 when a broker is connected")                                         \
     X(LISTENING, GAUGE, "reelbus_listening", "", "1 when Postgres tells of changes of videos; 0: they are asked for")  \
     X(FEEDS, GAUGE, "reelbus_event_streams", "", "Streams of Server-Sent Events that are open")                        \

@@ -29,6 +29,10 @@
     X(publish_timeout_ms, MS, "5s", 100, 300000, "",                                                                   \
       "how long Kafka may take to acknowledge before the sender is answered 503")                                      \
     X(retry_after_s, NUMBER, "5", 1, 3600, "", "Retry-After of a 503, in seconds")                                     \
+    X(spool, TEXT, "", 0, 4096, "",                                                                                    \
+      "folder for webhooks that Kafka cannot take now; they are answered 200 and go to Kafka later; empty: no spool")  \
+    X(spool_max_bytes, BYTES, "256MiB", 262144, 1099511627776, "",                                                     \
+      "largest size of the spool; a full one answers 503")                                                             \
     X(max_connections, NUMBER, "16384", 16, 1000000, "",                                                               \
       "HTTP connections at once; when they are all there, the one whose request is longest in coming is closed")       \
     X(max_connections_per_address, NUMBER, "64", 0, 1000000, "",                                                       \

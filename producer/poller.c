@@ -100,7 +100,7 @@ static bool can_poll(struct rb_poller *poller, struct rb_error *err)
         rb_fail(err, RB_E_DB_AWAY, 0, "there is no connection to Postgres");
         return false;
     }
-    return rb_publish_check(poller->env.publish, err) == 0;
+    return rb_publish_check(poller->env.publish, err) == 0 && rb_publish_check_direct(poller->env.publish, err) == 0;
 }
 
 static void source_lease(struct source *source);

@@ -1,18 +1,34 @@
 /*
  * publish.c — puts what was received on Kafka.
  *
- * Way:  receive -> verify -> notice -> lookup -> [publish] -> Kafka
+ * Way:  receive -> verify -> notice -> lookup -> [publish] -> outbox -> Kafka
  */
 #include "producer/publish.h"
+
+#include <inttypes.h>
 
 #include "common/envelope.h"
 
 struct rb_publish {
     struct rb_producer *producer; /* NULL after rb_publish_stop */
-    struct rb_codec *codec;       /* borrowed */
+    struct rb_outbox *outbox;
+    struct rb_codec *codec; /* borrowed */
     char *webhook_topic;
     char *poll_topic;
 };
+
+static int open_outbox(struct rb_publish *publish, struct rb_loop *loop, const struct rb_publish_config *config,
+                       struct rb_error *err)
+{
+    const struct rb_outbox_config outbox = {
+        .producer = publish->producer,
+        .spool = config->spool,
+        .spool_max_bytes = config->spool_max_bytes,
+        .metrics = config->metrics,
+    };
+
+    return rb_outbox_new(loop, &outbox, &publish->outbox, err);
+}
 
 int rb_publish_new(struct rb_loop *loop, const struct rb_publish_config *config, struct rb_publish **ret_publish,
                    struct rb_error *err)
@@ -24,7 +40,8 @@ int rb_publish_new(struct rb_loop *loop, const struct rb_publish_config *config,
         rb_xprintf("%s%s", config->topic_prefix, rb_event_info(RB_EVENT_VIDEO_WEBHOOK_RECEIVED)->topic);
     publish->poll_topic = rb_xprintf("%s%s", config->topic_prefix, rb_event_info(RB_EVENT_VIDEO_POLL_RESULT)->topic);
     if (rb_producer_new(loop, &config->kafka, (const char *const[]){publish->webhook_topic, publish->poll_topic, NULL},
-                        config->timeout_ms, &publish->producer, err) < 0) {
+                        config->timeout_ms, &publish->producer, err) < 0 ||
+        open_outbox(publish, loop, config, err) < 0) {
         rb_publish_free(publish);
         return -1;
     }
@@ -36,6 +53,8 @@ void rb_publish_stop(struct rb_publish *publish)
 {
     struct rb_producer *producer = RB_STEAL(publish->producer);
 
+    if (publish->outbox != NULL)
+        rb_outbox_stop(publish->outbox);
     rb_producer_free(producer);
 }
 
@@ -44,6 +63,7 @@ void rb_publish_free(struct rb_publish *publish)
     if (publish == NULL)
         return;
     rb_publish_stop(publish);
+    rb_outbox_free(publish->outbox);
     free(publish->webhook_topic);
     free(publish->poll_topic);
     free(publish);
@@ -75,7 +95,7 @@ static int send_letter(struct rb_publish *publish, const struct letter *letter, 
         .headers = rb_envelope_headers(&letter->envelope),
     };
 
-    return rb_producer_send(publish->producer, &record, fn, arg, err);
+    return rb_outbox_send(publish->outbox, &record, fn, arg, err);
 }
 
 int rb_publish_webhook(struct rb_publish *publish, const struct rb_video_webhook_received *event,
@@ -131,9 +151,24 @@ const char *rb_publish_topic(const struct rb_publish *publish)
 
 int rb_publish_check(const struct rb_publish *publish, struct rb_error *err)
 {
-    if (publish->producer == NULL || !rb_producer_is_up(publish->producer))
-        return rb_fail(err, RB_E_KAFKA_AWAY, 0, "no Kafka broker is connected");
+    RB_TRY(rb_outbox_check(publish->outbox, err));
     if (!rb_codec_is_ready(publish->codec))
         return rb_fail(err, RB_E_REGISTRY_AWAY, 0, "the schema registry has not told the ids of our schemas yet");
+    return 0;
+}
+
+bool rb_publish_is_up(const struct rb_publish *publish)
+{
+    return publish->producer != NULL && rb_producer_is_up(publish->producer);
+}
+
+int rb_publish_check_direct(const struct rb_publish *publish, struct rb_error *err)
+{
+    uint64_t spooled = rb_outbox_spooled(publish->outbox);
+
+    if (!rb_publish_is_up(publish))
+        return rb_fail(err, RB_E_KAFKA_AWAY, 0, "no Kafka broker is connected");
+    if (spooled > 0)
+        return rb_fail(err, RB_E_KAFKA_AWAY, 0, "%" PRIu64 " records of the spool go to Kafka first", spooled);
     return 0;
 }

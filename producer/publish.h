@@ -1,13 +1,14 @@
 /*
- * publish.h — puts what was received on Kafka and says when the brokers have it.
+ * publish.h — puts what was received on Kafka and says when the brokers have it, or the spool.
  *
- * Way:  receive -> verify -> notice -> lookup -> [publish] -> Kafka
+ * Way:  receive -> verify -> notice -> lookup -> [publish] -> outbox -> Kafka
  */
 #pragma once
 
 #include "common/codec.h"
 #include "common/kafka_producer.h"
 #include "common/trace.h"
+#include "producer/outbox.h"
 
 struct rb_publish;
 
@@ -16,13 +17,16 @@ struct rb_publish_config {
     int64_t timeout_ms;     /* for Kafka to acknowledge a record */
     struct rb_codec *codec; /* borrowed for as long as the publisher lives */
     const char *topic_prefix;
+    const char *spool; /* folder; "" for none */
+    int64_t spool_max_bytes;
+    struct rb_metrics *metrics; /* borrowed for as long as the publisher lives */
 };
 
 /*
  * Make a publisher, with a producer of its own.
  *
  * Gives:  ret_publish, owned by the caller; rb_publish_free it.
- * Fails:  BAD_OPTION.
+ * Fails:  BAD_OPTION, SYSTEM.
  * Loop:   loop thread.
  */
 RB_MUST_CHECK int rb_publish_new(struct rb_loop *loop, const struct rb_publish_config *config,
@@ -46,8 +50,8 @@ void rb_publish_free(struct rb_publish *publish);
 /*
  * Publish one webhook.
  *
- * Takes:  event, trace, tracestate, borrowed for the call; tracestate may be NULL. fn as of rb_producer_send.
- * Fails:  KAFKA_AWAY, KAFKA_FULL, KAFKA_REFUSED, REGISTRY_AWAY, BAD_EVENT; fn is not called then.
+ * Takes:  event, trace, tracestate, borrowed for the call; tracestate may be NULL. fn as of rb_outbox_send.
+ * Fails:  KAFKA_AWAY, KAFKA_FULL, KAFKA_REFUSED, SPOOL_FULL, REGISTRY_AWAY, BAD_EVENT; fn is not called then.
  * Loop:   loop thread; fn never comes before this returns.
  */
 RB_MUST_CHECK int rb_publish_webhook(struct rb_publish *publish, const struct rb_video_webhook_received *event,
@@ -73,9 +77,24 @@ RB_MUST_CHECK int rb_publish_poll(struct rb_publish *publish, const struct rb_vi
 const char *rb_publish_topic(const struct rb_publish *publish);
 
 /*
- * Can it publish now?
+ * Can it publish now, be it by way of the spool?
  *
- * Fails:  KAFKA_AWAY, REGISTRY_AWAY, saying what is missing.
+ * Fails:  KAFKA_AWAY, SPOOL_FULL, REGISTRY_AWAY, saying what is missing.
  * Loop:   loop thread.
  */
 RB_MUST_CHECK int rb_publish_check(const struct rb_publish *publish, struct rb_error *err);
+
+/*
+ * Is a broker connected?
+ *
+ * Loop:   loop thread.
+ */
+bool rb_publish_is_up(const struct rb_publish *publish);
+
+/*
+ * Does what is published go to Kafka directly?
+ *
+ * Fails:  KAFKA_AWAY when no broker is connected, or what is in the spool must go before it.
+ * Loop:   loop thread.
+ */
+RB_MUST_CHECK int rb_publish_check_direct(const struct rb_publish *publish, struct rb_error *err);

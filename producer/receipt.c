@@ -70,6 +70,8 @@ static void refuse(struct receipt *receipt, const struct rb_error *err)
 /* Nothing is lost by this: the sender is told to try again, and most do by themselves. */
 static void defer(struct receipt *receipt, const struct rb_error *err)
 {
+    if (err->code == RB_E_SPOOL_FULL || err->code == RB_E_SPOOL_BROKEN)
+        rb_metrics_add(receipt->receive->config.metrics, METRIC_SPOOL_REFUSED, 1);
     rb_log_error(&receipt->about, RB_EV_WEBHOOK_DEFERRED, err, "");
     receipt_end(receipt, RB_OUTCOME_DEFERRED, err);
 }

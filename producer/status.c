@@ -51,9 +51,12 @@ void rb_status_ready(struct rb_exchange *exchange, void *arg)
     json_t *reasons = json_array();
     struct rb_error err = {0};
     bool ready = rb_publish_check(status->config.publish, &err) == 0;
+    bool direct = ready && rb_publish_check_direct(status->config.publish, &err) == 0;
 
     if (!ready)
         json_array_append_new(reasons, json_string(err.message));
+    else if (!direct)
+        json_array_append_new(reasons, json_sprintf("degraded: %s; webhooks go to the spool", err.message));
     if (!rb_pg_is_up(status->config.pg))
         json_array_append_new(reasons, json_string("the database is away; webhooks are accepted unchecked"));
     json_object_set_new(object, "ready", json_boolean(ready));
@@ -73,11 +76,10 @@ static void set_http_metrics(struct rb_metrics *metrics, const struct rb_httpd_c
 void rb_status_metrics(struct rb_exchange *exchange, void *arg)
 {
     struct rb_status *status = RB_CAST(rb_status, arg, STATUS_MAGIC);
-    struct rb_error err = {0};
     RB_AUTO_BUFFER text = {0};
 
     rb_metrics_set(status->config.metrics, METRIC_DB_UP, rb_pg_is_up(status->config.pg));
-    rb_metrics_set(status->config.metrics, METRIC_KAFKA_UP, rb_publish_check(status->config.publish, &err) == 0);
+    rb_metrics_set(status->config.metrics, METRIC_KAFKA_UP, rb_publish_is_up(status->config.publish));
     set_http_metrics(status->config.metrics, rb_httpd_counts(rb_exchange_httpd(exchange)));
     rb_metrics_print(status->config.metrics, &text);
 

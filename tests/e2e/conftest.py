@@ -57,21 +57,19 @@ def postgres(stack):
 @pytest.fixture
 def stopped_kafka(stack):
     """Stop Kafka; what is called in between sees it away. It runs again afterwards, whatever happens."""
-    kafka = stack.processes["kafka"]
 
     def stop(number=signal.SIGKILL):
+        kafka = stack.processes["kafka"]
         kafka.send(number)
         if number == signal.SIGKILL:
             harness.wait_for(lambda: not kafka.alive(), "Kafka is gone")
 
     def start():
+        kafka = stack.processes["kafka"]
         if kafka.alive():
             kafka.send(signal.SIGCONT)
         else:
             stack.start_kafka()
 
     yield stop, start
-    if kafka.alive():
-        kafka.send(signal.SIGCONT)
-    if not stack.processes["kafka"].alive():
-        stack.start_kafka()
+    start()

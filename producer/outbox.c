@@ -1,0 +1,491 @@
+/*
+ * outbox.c — the way to Kafka that leads over a disk while Kafka is away.
+ *
+ * Way:  publish -> [outbox] -> spool -> Kafka
+ */
+#include "producer/outbox.h"
+
+#include <inttypes.h>
+
+#include "common/backoff.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/random.h"
+#include "producer/metrics_table.h"
+
+#define OUTBOX_MAGIC       0x4f555442u
+#define PARCEL_MAGIC       0x50524345u
+#define RETRY_FIRST_MS     100
+#define RETRY_MAX_MS       1000
+#define HELD_MAX           4096
+#define ROOM_FOR_A_WEBHOOK (64 << 10)
+
+/* A record on its way, and who wants to know. */
+struct parcel {
+    uint32_t magic;
+    struct rb_outbox *outbox; /* borrowed */
+    rb_producer_fn fn;
+    void *arg;              /* borrowed */
+    struct rb_buffer bytes; /* the record, as the spool has it */
+    struct parcel *next;    /* held behind this one */
+};
+
+struct rb_outbox {
+    uint32_t magic;
+    struct rb_producer *producer; /* borrowed; NULL after rb_outbox_stop */
+    struct rb_metrics *metrics;   /* borrowed */
+    struct rb_spool *spool;       /* NULL when there is none */
+    struct rb_timer *retry;
+    struct rb_backoff backoff;
+
+    size_t flying; /* records of the chunk that Kafka has not answered */
+    size_t sent;   /* records of the chunk that were handed to the producer */
+    bool *arrived; /* owned; for each of them */
+    size_t arrived_cap;
+    bool failed; /* one of them did not arrive */
+    bool has_chunk;
+
+    struct parcel *held; /* wait until the spool is empty, in their order */
+    struct parcel **held_end;
+    size_t held_count;
+
+    bool filling; /* something went to the spool since it was empty */
+    int64_t filling_since_ms;
+    uint64_t drained;
+};
+
+/* One record of the chunk, by its place in it. */
+struct flight {
+    uint32_t magic;
+    struct rb_outbox *outbox; /* borrowed */
+    size_t place;
+};
+
+#define FLIGHT_MAGIC 0x464c4954u
+
+static void parcel_free(struct parcel *parcel)
+{
+    rb_buffer_done(&parcel->bytes);
+    parcel->magic = 0;
+    free(parcel);
+}
+
+static void answer(struct parcel *parcel, const struct rb_delivery *delivery, const struct rb_error *err)
+{
+    parcel->fn(delivery, err, parcel->arg);
+    parcel_free(parcel);
+}
+
+/* -- records to bytes and back ---------------------------------------------------------------------------------------- */
+
+static int pack(const struct rb_record *record, struct rb_buffer *bytes, struct rb_error *err)
+{
+    struct rb_spool_record spooled = {
+        .spooled_unix_ms = rb_clock_unix_ms(),
+        .topic = record->topic,
+        .key = record->key,
+        .key_bytes = record->key_bytes,
+        .value = record->value,
+        .value_bytes = record->value_bytes,
+    };
+
+    for (size_t i = 0; record->headers != NULL && i < RB_SPOOL_HEADERS_MAX; i++) {
+        struct rb_spool_header *header = &spooled.headers[i];
+
+        if (rd_kafka_header_get_all(record->headers, i, &header->name, &header->value, &header->value_bytes) !=
+            RD_KAFKA_RESP_ERR_NO_ERROR)
+            break;
+        spooled.header_count++;
+    }
+    return rb_spool_format_add(bytes, &spooled, err);
+}
+
+static struct rb_record unpack(const struct rb_spool_record *spooled)
+{
+    struct rb_record record = {
+        .topic = spooled->topic,
+        .key = spooled->key,
+        .key_bytes = spooled->key_bytes,
+        .value = spooled->value,
+        .value_bytes = spooled->value_bytes,
+        .headers = rd_kafka_headers_new(spooled->header_count),
+    };
+
+    for (size_t i = 0; i < spooled->header_count; i++)
+        rd_kafka_header_add(record.headers, spooled->headers[i].name, -1, spooled->headers[i].value,
+                            (ssize_t)spooled->headers[i].value_bytes);
+    return record;
+}
+
+static void destroy_headers(const struct rb_record *record)
+{
+    if (record->headers != NULL)
+        rd_kafka_headers_destroy(record->headers);
+}
+
+static void parcel_record(const struct parcel *parcel, struct rb_spool_record *ret_record)
+{
+    size_t used;
+
+    if (rb_spool_format_parse((const uint8_t *)parcel->bytes.bytes, parcel->bytes.used, true, ret_record, &used) !=
+        RB_SPOOL_GOOD)
+        RB_BUG("a record in memory has changed");
+}
+
+/* -- into the spool ----------------------------------------------------------------------------------------------------- */
+
+static void on_spooled(const struct rb_error *err, void *arg)
+{
+    struct parcel *parcel = RB_CAST(parcel, arg, PARCEL_MAGIC);
+    const struct rb_delivery delivery = {.partition = RB_SPOOLED, .offset = RB_SPOOLED};
+
+    if (err == NULL)
+        rb_metrics_add(parcel->outbox->metrics, METRIC_SPOOLED, 1);
+    answer(parcel, err == NULL ? &delivery : NULL, err);
+}
+
+/* Takes the parcel over only when it succeeds. */
+static int to_spool(struct parcel *parcel, const struct rb_error *cause, struct rb_error *err)
+{
+    struct rb_outbox *outbox = parcel->outbox;
+    struct rb_spool_record record;
+
+    parcel_record(parcel, &record);
+    RB_TRY(rb_spool_put(outbox->spool, &record, on_spooled, parcel, err));
+    rb_buffer_done(&parcel->bytes); /* the spool has them */
+    if (!outbox->filling) {
+        outbox->filling = true;
+        outbox->filling_since_ms = rb_clock_ms();
+        outbox->drained = 0;
+        if (cause != NULL)
+            rb_log_error(NULL, RB_EV_SPOOL_FILLS, cause, "");
+    }
+    return 0;
+}
+
+static void to_spool_or_fail(struct parcel *parcel, const struct rb_error *cause)
+{
+    struct rb_error err = {0};
+
+    if (to_spool(parcel, cause, &err) < 0)
+        answer(parcel, NULL, &err);
+}
+
+/* -- directly to Kafka -------------------------------------------------------------------------------------------------- */
+
+/* Kafka may have the record all the same; then it comes twice, with one event id. What Kafka refuses it refuses again. */
+static bool may_spool(const struct rb_outbox *outbox, const struct rb_error *err)
+{
+    return outbox->producer != NULL && err->class != RB_PERMANENT;
+}
+
+static void on_direct(const struct rb_delivery *delivery, const struct rb_error *err, void *arg)
+{
+    struct parcel *parcel = RB_CAST(parcel, arg, PARCEL_MAGIC);
+
+    if (err != NULL && may_spool(parcel->outbox, err))
+        to_spool_or_fail(parcel, err);
+    else
+        answer(parcel, delivery, err);
+}
+
+static int send_directly(struct parcel *parcel, struct rb_error *err)
+{
+    struct rb_spool_record spooled;
+    struct rb_record record;
+
+    parcel_record(parcel, &spooled);
+    record = unpack(&spooled);
+    return rb_producer_send(parcel->outbox->producer, &record, on_direct, parcel, err);
+}
+
+static void hold(struct parcel *parcel)
+{
+    struct rb_outbox *outbox = parcel->outbox;
+
+    *outbox->held_end = parcel;
+    outbox->held_end = &parcel->next;
+    outbox->held_count++;
+}
+
+/* All that is held, out of the outbox: whoever is answered may send again at once. */
+static struct parcel *take_held(struct rb_outbox *outbox)
+{
+    struct parcel *held = outbox->held;
+
+    outbox->held = NULL;
+    outbox->held_end = &outbox->held;
+    outbox->held_count = 0;
+    return held;
+}
+
+static void release_held(struct rb_outbox *outbox)
+{
+    struct rb_error err = {0};
+    struct parcel *next;
+
+    for (struct parcel *parcel = take_held(outbox); parcel != NULL; parcel = next) {
+        next = parcel->next;
+        if (!rb_spool_is_empty(outbox->spool))
+            to_spool_or_fail(parcel, NULL); /* one before it went there */
+        else if (send_directly(parcel, &err) < 0)
+            to_spool_or_fail(parcel, &err);
+    }
+}
+
+static void spool_held(struct rb_outbox *outbox)
+{
+    struct parcel *next;
+
+    for (struct parcel *parcel = take_held(outbox); parcel != NULL; parcel = next) {
+        next = parcel->next;
+        to_spool_or_fail(parcel, NULL);
+    }
+}
+
+static int send_parcel(struct parcel *parcel, struct rb_error *err)
+{
+    struct rb_outbox *outbox = parcel->outbox;
+    struct rb_error trouble = {0};
+
+    if (rb_spool_is_empty(outbox->spool)) {
+        if (send_directly(parcel, &trouble) == 0)
+            return 0;
+        if (may_spool(outbox, &trouble))
+            return to_spool(parcel, &trouble, err);
+        *err = trouble;
+        return -1;
+    }
+    if (outbox->has_chunk && !outbox->failed && rb_spool_is_taken(outbox->spool) && outbox->held_count < HELD_MAX) {
+        hold(parcel);
+        return 0;
+    }
+    if (outbox->held != NULL)
+        spool_held(outbox);
+    return to_spool(parcel, NULL, err);
+}
+
+int rb_outbox_send(struct rb_outbox *outbox, const struct rb_record *record, rb_producer_fn fn, void *arg,
+                   struct rb_error *err)
+{
+    struct parcel *parcel;
+    int result;
+
+    if (outbox->spool == NULL && outbox->producer != NULL)
+        return rb_producer_send(outbox->producer, record, fn, arg, err);
+    if (outbox->producer == NULL) {
+        destroy_headers(record);
+        return rb_fail(err, RB_E_KAFKA_AWAY, 0, "the program stops");
+    }
+    parcel = rb_xalloc(sizeof(*parcel));
+    *parcel = (struct parcel){.magic = PARCEL_MAGIC, .outbox = outbox, .fn = fn, .arg = arg};
+    result = pack(record, &parcel->bytes, err);
+    destroy_headers(record);
+    if (result == 0)
+        result = send_parcel(parcel, err);
+    if (result < 0)
+        parcel_free(parcel);
+    return result;
+}
+
+/* -- out of the spool --------------------------------------------------------------------------------------------------- */
+
+static void try_later(struct rb_outbox *outbox)
+{
+    if (!rb_timer_is_started(outbox->retry))
+        rb_timer_start(outbox->retry, rb_backoff_next_ms(&outbox->backoff, rb_random()));
+}
+
+/* How many records at the front of the chunk are on Kafka. */
+static size_t count_arrived(const struct rb_outbox *outbox)
+{
+    size_t count = 0;
+
+    while (count < outbox->sent && outbox->arrived[count])
+        count++;
+    return count;
+}
+
+static void finish_chunk(struct rb_outbox *outbox)
+{
+    size_t count = count_arrived(outbox);
+
+    outbox->has_chunk = false;
+    if (outbox->producer == NULL)
+        return; /* what is left stays for the next process */
+    outbox->drained += count;
+    rb_metrics_add(outbox->metrics, METRIC_SPOOL_DRAINED, (int64_t)count);
+    rb_spool_done(outbox->spool, count);
+    if (outbox->failed) {
+        spool_held(outbox);
+        try_later(outbox);
+        return;
+    }
+    rb_backoff_reset(&outbox->backoff);
+    if (rb_spool_is_empty(outbox->spool)) {
+        rb_log(NULL, RB_EV_SPOOL_EMPTY, "drained=%" PRIu64 " took_ms=%" PRId64, outbox->drained,
+               rb_clock_ms() - outbox->filling_since_ms);
+        outbox->filling = false;
+    }
+    release_held(outbox);
+}
+
+static void on_drained(const struct rb_delivery *delivery, const struct rb_error *err, void *arg)
+{
+    struct flight *flight = RB_CAST(flight, arg, FLIGHT_MAGIC);
+    struct rb_outbox *outbox = flight->outbox;
+
+    (void)delivery;
+    outbox->arrived[flight->place] = err == NULL;
+    outbox->failed |= err != NULL;
+    outbox->flying--;
+    flight->magic = 0;
+    free(flight);
+    if (outbox->flying == 0)
+        finish_chunk(outbox);
+}
+
+static int send_flight(struct rb_outbox *outbox, const struct rb_spool_record *spooled)
+{
+    struct rb_record record = unpack(spooled);
+    struct flight *flight = rb_xalloc(sizeof(*flight));
+    struct rb_error err = {0};
+
+    if (outbox->sent == outbox->arrived_cap) {
+        outbox->arrived_cap = RB_MAX(outbox->arrived_cap * 2, 256);
+        outbox->arrived = rb_xrealloc(outbox->arrived, outbox->arrived_cap * sizeof(*outbox->arrived));
+    }
+    *flight = (struct flight){.magic = FLIGHT_MAGIC, .outbox = outbox, .place = outbox->sent};
+    outbox->arrived[outbox->sent++] = false;
+    if (rb_producer_send(outbox->producer, &record, on_drained, flight, &err) < 0) {
+        flight->magic = 0;
+        free(flight);
+        return -1;
+    }
+    outbox->flying++;
+    return 0;
+}
+
+/* Send what was read, all of it or as far as it goes. */
+static void send_chunk(struct rb_outbox *outbox)
+{
+    struct rb_spool_record record;
+
+    outbox->sent = 0;
+    outbox->failed = false;
+    outbox->has_chunk = true;
+    while (!outbox->failed && rb_spool_take(outbox->spool, &record))
+        outbox->failed = send_flight(outbox, &record) < 0;
+    if (outbox->flying == 0)
+        finish_chunk(outbox);
+}
+
+static void outbox_go_on(void *arg)
+{
+    struct rb_outbox *outbox = RB_CAST(rb_outbox, arg, OUTBOX_MAGIC);
+
+    if (outbox->producer == NULL || outbox->has_chunk || rb_spool_stats(outbox->spool).records == 0)
+        return;
+    if (!rb_producer_is_up(outbox->producer))
+        try_later(outbox);
+    else if (rb_spool_has_read(outbox->spool))
+        send_chunk(outbox);
+    else
+        rb_spool_read(outbox->spool);
+}
+
+static void on_spool_change(void *arg)
+{
+    struct rb_outbox *outbox = RB_CAST(rb_outbox, arg, OUTBOX_MAGIC);
+
+    if (rb_spool_has_failed(outbox->spool))
+        try_later(outbox);
+    else
+        outbox_go_on(outbox);
+}
+
+/* -- the outbox itself --------------------------------------------------------------------------------------------------- */
+
+static void print_gauges(struct rb_buffer *buffer, void *arg)
+{
+    const struct rb_outbox *outbox = RB_CAST(rb_outbox, arg, OUTBOX_MAGIC);
+    struct rb_spool_stats stats;
+    int64_t age_ms;
+
+    (void)buffer;
+    if (outbox->spool == NULL)
+        return;
+    stats = rb_spool_stats(outbox->spool);
+    age_ms = stats.oldest_unix_ms != 0 ? RB_MAX(rb_clock_unix_ms() - stats.oldest_unix_ms, 0) : 0;
+    rb_metrics_set(outbox->metrics, METRIC_SPOOL_RECORDS, (int64_t)stats.records);
+    rb_metrics_set(outbox->metrics, METRIC_SPOOL_BYTES, (int64_t)stats.bytes);
+    rb_metrics_set(outbox->metrics, METRIC_SPOOL_AGE, age_ms / 1000);
+    rb_metrics_set(outbox->metrics, METRIC_SPOOL_DAMAGED, (int64_t)stats.damaged);
+}
+
+int rb_outbox_new(struct rb_loop *loop, const struct rb_outbox_config *config, struct rb_outbox **ret_outbox,
+                  struct rb_error *err)
+{
+    struct rb_outbox *outbox = rb_xalloc(sizeof(*outbox));
+    const struct rb_spool_config spool = {config->spool, config->spool_max_bytes, on_spool_change, outbox};
+
+    *outbox = (struct rb_outbox){
+        .magic = OUTBOX_MAGIC,
+        .producer = config->producer,
+        .metrics = config->metrics,
+        .backoff = {.first_ms = RETRY_FIRST_MS, .max_ms = RETRY_MAX_MS},
+        .held_end = &outbox->held,
+    };
+    if (config->spool[0] != '\0') {
+        if (rb_spool_open(loop, &spool, &outbox->spool, err) < 0) {
+            rb_outbox_free(outbox);
+            return -1;
+        }
+        outbox->retry = rb_timer_new(loop, outbox_go_on, outbox);
+        outbox->filling = !rb_spool_is_empty(outbox->spool);
+        outbox->filling_since_ms = rb_clock_ms();
+        rb_timer_start(outbox->retry, 0);
+        rb_metrics_on_print(outbox->metrics, print_gauges, outbox);
+    }
+    *ret_outbox = outbox;
+    return 0;
+}
+
+void rb_outbox_stop(struct rb_outbox *outbox)
+{
+    struct rb_error err = {0};
+    struct parcel *next;
+
+    outbox->producer = NULL;
+    rb_fail(&err, RB_E_KAFKA_AWAY, 0, "the program stops");
+    for (struct parcel *parcel = take_held(outbox); parcel != NULL; parcel = next) {
+        next = parcel->next;
+        answer(parcel, NULL, &err);
+    }
+    rb_spool_close(RB_STEAL(outbox->spool));
+    rb_timer_free(RB_STEAL(outbox->retry));
+}
+
+void rb_outbox_free(struct rb_outbox *outbox)
+{
+    if (outbox == NULL)
+        return;
+    rb_outbox_stop(outbox);
+    free(outbox->arrived);
+    outbox->magic = 0;
+    free(outbox);
+}
+
+int rb_outbox_check(const struct rb_outbox *outbox, struct rb_error *err)
+{
+    bool up = outbox->producer != NULL && rb_producer_is_up(outbox->producer);
+
+    if (outbox->producer != NULL && outbox->spool != NULL && !(up && rb_spool_is_empty(outbox->spool)))
+        return rb_spool_check(outbox->spool, ROOM_FOR_A_WEBHOOK, err);
+    return up ? 0 : rb_fail(err, RB_E_KAFKA_AWAY, 0, "no Kafka broker is connected");
+}
+
+uint64_t rb_outbox_spooled(const struct rb_outbox *outbox)
+{
+    return outbox->spool != NULL ? rb_spool_stats(outbox->spool).records : 0;
+}
