@@ -16,6 +16,8 @@
 #include "common/metrics.h"
 #include "producer/spool.h"
 
+#define RB_SPOOLED (-1) /* the partition, and the offset, of what is on the disk */
+
 struct rb_outbox;
 
 struct rb_outbox_config {
@@ -59,7 +61,6 @@ void rb_outbox_free(struct rb_outbox *outbox);
  * Fails:  KAFKA_AWAY, KAFKA_FULL, KAFKA_REFUSED, SPOOL_FULL, SPOOL_BROKEN; fn is not called then.
  * Loop:   loop thread; fn never comes before this returns.
  */
-#define RB_SPOOLED (-1)
 RB_MUST_CHECK int rb_outbox_send(struct rb_outbox *outbox, const struct rb_record *record, rb_producer_fn fn, void *arg,
                                  struct rb_error *err);
 
