@@ -16,7 +16,7 @@
     X(TLS_LOADED, NOTICE, "cert", "the certificate was read again; new connections get it")                            \
     X(TLS_KEPT, WARNING, "code, error", "the new certificate cannot be used; the one before stays; ignoring")          \
     X(WEBHOOK_ACCEPTED, INFO, "video, status, topic, partition, offset, took_ms, trace",                               \
-      "Kafka has the event and the sender was answered 200")                                                           \
+      "Kafka has the event, or with partition -1 the spool, and the sender was answered 200")                          \
     X(WEBHOOK_REFUSED, NOTICE, "sender, scheme, code, error, client",                                                  \
       "the sender was answered 4xx; nothing was published")                                                            \
     X(WEBHOOK_DEFERRED, WARNING, "video, code, error", "the sender was answered 503 and should try again")             \

@@ -243,6 +243,13 @@ static void spool_held(struct rb_outbox *outbox)
     }
 }
 
+/* The last of the spool is on its way to a Kafka that has just taken what came before it: that is a matter of a moment. */
+static bool may_hold(const struct rb_outbox *outbox)
+{
+    return outbox->has_chunk && !outbox->failed && outbox->backoff.tries == 0 && rb_spool_is_taken(outbox->spool) &&
+           outbox->held_count < HELD_MAX;
+}
+
 static int send_parcel(struct parcel *parcel, struct rb_error *err)
 {
     struct rb_outbox *outbox = parcel->outbox;
@@ -256,7 +263,7 @@ static int send_parcel(struct parcel *parcel, struct rb_error *err)
         *err = trouble;
         return -1;
     }
-    if (outbox->has_chunk && !outbox->failed && rb_spool_is_taken(outbox->spool) && outbox->held_count < HELD_MAX) {
+    if (may_hold(outbox)) {
         hold(parcel);
         return 0;
     }
