@@ -1,11 +1,12 @@
 """How often one may ask, who that one is behind proxies, and what needs a key."""
 
 import re
+import socket
 import uuid
 
 import pytest
 import requests
-from harness import SECRET, raw_http
+from harness import SECRET, local, raw_http, wait_for
 
 KEY = "canary-status-key"
 WEBHOOK = {"videoId": "00000000-0000-4000-8000-000000000000", "status": "failed"}
@@ -206,3 +207,16 @@ def test_requests_are_counted_by_route_whatever_is_asked_for(bus):
     routes = {sample.labels["route"] for sample in family.samples}
     assert {"/healthz", "/metrics", "/api/webhook/video-complete"} <= routes
     assert not any("-" in route for route in routes - {"/api/webhook/video-complete"})
+
+
+def test_a_unix_socket_is_trusted(bus):
+    path = bus.folder / "socket"
+    bus.start_producer(REELBUS_LISTEN=f"127.0.0.1:{local.free_ports()['producer']},unix:{path}", wait=False)
+    wait_for(path.exists, "it listens")
+    request = (b"POST /api/webhook/video-complete HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+               b"X-Forwarded-For: 203.0.113.7\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")  # fmt: skip
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(path))
+        connection.sendall(request)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 401 ")
+    wait_for(lambda: " client=203.0.113.7 " in bus.producer.log, "the log names the client")
