@@ -77,19 +77,26 @@ void rb_adapter_request_done(struct rb_adapter_request *request)
     *request = (struct rb_adapter_request){0};
 }
 
-/* How deep it is, at most one more than the limit. */
-static unsigned depth_of(json_t *value, unsigned limit)
+/* Do values lie in each other deeper than this? */
+static bool is_deeper(json_t *value, unsigned limit)
 {
-    unsigned deepest = 0;
     const char *key;
     json_t *member;
     size_t index;
 
-    if (limit == 0 || (!json_is_object(value) && !json_is_array(value)))
-        return 1;
-    json_object_foreach(value, key, member) deepest = RB_MAX(deepest, depth_of(member, limit - 1));
-    json_array_foreach(value, index, member) deepest = RB_MAX(deepest, depth_of(member, limit - 1));
-    return 1 + deepest;
+    if (limit == 0)
+        return true;
+    json_object_foreach(value, key, member)
+    {
+        if (is_deeper(member, limit - 1))
+            return true;
+    }
+    json_array_foreach(value, index, member)
+    {
+        if (is_deeper(member, limit - 1))
+            return true;
+    }
+    return false;
 }
 
 int rb_adapter_read(const struct rb_provider *provider, const char *provider_video_id, json_t *object,
@@ -130,7 +137,7 @@ int rb_adapter_parse(const struct rb_provider *provider, const char *provider_vi
         object = rb_json_parse_trusted(body, bytes);
     if (object == NULL)
         return rb_fail(err, RB_E_PROVIDER_ANSWER, 200, "the provider's answer is no JSON object, or a very large one");
-    if (depth_of(object, MAX_DEPTH) > MAX_DEPTH)
+    if (is_deeper(object, MAX_DEPTH))
         return rb_fail(err, RB_E_PROVIDER_ANSWER, 200, "the provider's answer is nested more than %d deep", MAX_DEPTH);
     return rb_adapter_read(provider, provider_video_id, object, ret_answer, err);
 }
