@@ -17,7 +17,7 @@ AS $$
         provider = CASE WHEN v.state IN ('waiting', 'failed') THEN $2 ELSE coalesce(v.provider, $2) END,
         provider_video_id = CASE WHEN v.state IN ('waiting', 'failed') THEN $3 ELSE coalesce(v.provider_video_id, $3) END,
         error_class = NULL, error_code = NULL, error_message = NULL, failed_at = NULL,
-        updated_at = now()
+        updated_at = greatest(clock_timestamp(), v.updated_at + interval '1 microsecond')
     WHERE CASE
         WHEN v.state IN ('waiting', 'failed') THEN (v.provider, v.provider_video_id) IS DISTINCT FROM ($2, $3)
         ELSE v.provider IS NULL OR v.provider_video_id IS NULL
