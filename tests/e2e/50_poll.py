@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import time
 
 import pytest
@@ -277,12 +278,15 @@ def test_while_webhooks_come_polling_is_thin(bus):
     wait_for(lambda: polls(bus, waiting) >= 3, "webhooks have stopped, so it is asked")
 
 
-def test_missed_webhooks_are_counted_and_races_are_not(bus):
+@pytest.mark.parametrize("late", [False, True])
+def test_missed_webhooks_are_counted_and_races_are_not(bus, late):
     configure(bus, here=api(bus, "replicate"))
     bus.start_producer(**FAST, REELBUS_POLL_GRACE_MS="15s")
-    bus.start_consumer()
     raced, raced_video = wait_video(bus, "here")
     wait_for(lambda: results(bus, raced), "polling has it")
+    if late:  # so late that it is stored: the webhook is answered, and nothing comes of it
+        bus.start_consumer()
+        bus.assert_stored(raced, raced_video)
     url = results(bus, raced)[0]["video_url"]
     assert bus.webhook({"videoId": raced, "videoUrl": url, "status": "completed"}).status_code == 200
     wait_for(lambda: bus.query("SELECT 1 FROM reelbus.video WHERE webhook_at < now() - interval '3 s'"), "the other is well behind")
@@ -291,9 +295,11 @@ def test_missed_webhooks_are_counted_and_races_are_not(bus):
     wait_for(lambda: bus.producer.metric("reelbus_webhook_missed_total") >= 1, "one is missed")
     assert time.monotonic() - begun >= 15  # it is this one: the other's grace period was over before
     assert bus.producer.metric("reelbus_webhook_missed_total") == 1
-    assert bus.producer.metric("reelbus_completions_total", by="webhook") == 1
+    assert bus.producer.metric("reelbus_completions_total", by="webhook") == (0 if late else 1)
     assert bus.producer.metric("reelbus_completions_total", by="poll") == 2
     assert bus.producer.metric("reelbus_completion_lag_seconds_count", by="poll") == 2
+    if not late:
+        bus.start_consumer()
     bus.assert_stored(raced, raced_video)
     bus.assert_stored(missed, missed_video)
 
@@ -368,6 +374,22 @@ def test_with_webhooks_alone_nobody_is_asked(bus):
     assert polls(bus, provider_video) == 0 and "ev=poll" not in bus.producer.log
 
 
+def test_providers_come_and_go_while_it_runs(bus):
+    configure(bus)
+    bus.start_producer(**FAST)
+    _, first = wait_video(bus, "one", answers=[{"status": "queued"}])
+    configure(bus, one=api(bus))
+    bus.producer.process.send(signal.SIGHUP)
+    wait_for(lambda: polls(bus, first) >= 2, "the new one is asked")
+    _, second = wait_video(bus, "other", answers=[{"status": "queued"}])
+    configure(bus, other=api(bus))
+    bus.producer.process.send(signal.SIGHUP)
+    wait_for(lambda: polls(bus, second) >= 2, "the other one is asked")
+    before, others = polls(bus, first), polls(bus, second)
+    wait_for(lambda: polls(bus, second) >= others + 5, "and again")
+    assert polls(bus, first) == before
+
+
 @pytest.mark.parametrize("options, words", [
     ({"REELBUS_POLL": "some"}, "expected auto, off or only"),
     ({"REELBUS_POLL": "only"}, "no provider with an API"),
@@ -402,7 +424,7 @@ def test_without_the_database_polling_waits_and_goes_on(bus, postgres):
     bus.start_consumer()
     video_id, provider_video = wait_video(bus, "here", answers=[{"status": "starting"}] * 3 + [{}])
     wait_for(lambda: polls(bus, provider_video) >= 1, "it polls")
-    postgres.processes["postgres"].stop()
+    postgres.processes["postgres"].stop(signal.SIGINT)  # fast, as an operator does it
     wait_for(lambda: "ev=poll_paused" in bus.producer.log, "it notices")
     postgres.start_postgres()
     bus.assert_stored(video_id, provider_video)
