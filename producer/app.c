@@ -130,6 +130,7 @@ static int open_receive(struct rb_app *app, struct rb_error *err)
         .heard = app->heard = rb_heard_new(app->loop, app->pg, &app->metrics, app->options->poll_grace_ms),
         .metrics = &app->metrics,
         .retry_after_s = app->options->retry_after_s,
+        .check_videos = app->options->check_videos,
     };
 
     app->receive = rb_receive_new(&receive);

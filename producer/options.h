@@ -25,6 +25,8 @@
       "with it, the plain webhook needs x-webhook-signature too: the hex HMAC-SHA256 of its body; a list as well")     \
     X(resolve_timeout_ms, MS, "3s", 100, 60000, "",                                                                    \
       "how long a provider's API may take to complete a webhook that carries only an id")                              \
+    X(check_videos, BOOL, "true", 0, 1, "",                                                                            \
+      "ask the database whether the application has the video, before publishing; otherwise the consumer does")        \
     X(body_max_bytes, BYTES, "64KiB", 64, 1048576, "", "largest body of a webhook")                                    \
     X(publish_timeout_ms, MS, "5s", 100, 300000, "",                                                                   \
       "how long Kafka may take to acknowledge before the sender is answered 503")                                      \

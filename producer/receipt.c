@@ -207,7 +207,9 @@ static void look_up(struct receipt *receipt)
 {
     struct rb_lookup *lookup = receipt->receive->config.lookup;
 
-    if (receipt->event.video_id != NULL)
+    if (receipt->event.video_id != NULL && !receipt->receive->config.check_videos)
+        on_not_looked_up(receipt, NULL);
+    else if (receipt->event.video_id != NULL)
         rb_lookup_ask(lookup, receipt->event.video_id, on_looked_up, receipt);
     else
         rb_lookup_ask_provider(lookup, receipt->sender->provider->name, receipt->notice.provider_video_id, on_looked_up,

@@ -23,6 +23,7 @@ struct rb_receive_config {
     struct rb_heard *heard;
     struct rb_metrics *metrics;
     int64_t retry_after_s;
+    bool check_videos; /* ask the database also for videos whose own id came with the webhook */
 };
 
 /*

@@ -61,6 +61,17 @@ def test_the_consumer_goes_on_where_it_was_when_kafka_comes_back(running, stoppe
     running.wait_until_finished()
 
 
+def test_told_not_to_check_videos_it_leaves_that_to_the_consumer(bus):
+    bus.start_producer(REELBUS_CHECK_VIDEOS="false")
+    video_id, unknown = bus.insert_video(), str(uuid.uuid4())
+    for sent in (video_id, unknown):
+        assert bus.webhook({"videoId": sent, "videoUrl": "https://media.example.com/v.mp4", "status": "completed"}).status_code == 200
+    received = bus.events("video.webhook.received")
+    assert {event["video_id"] for event in received} == {video_id, unknown}
+    assert [(event["checked"], event["user_id"]) for event in received] == [(False, None)] * 2
+    assert "reelbus_webhooks_unchecked_total 2" in bus.producer.get("/metrics").text
+
+
 def test_without_the_database_the_event_is_published_unchecked_and_checked_later(bus):
     bus.start_producer(DATABASE_URL="postgresql://app@127.0.0.1:1/none", wait=False)
     wait_for(lambda: bus.producer.is_ready(), "ready without a database")
