@@ -53,7 +53,7 @@ common_c   := $(sort $(wildcard common/*.c))
 producer_c := $(sort $(wildcard producer/*.c))
 consumer_c := $(sort $(wildcard consumer/*.c))
 unit_c     := $(sort $(wildcard tests/unit/test_*.c))
-all_c      := $(common_c) $(producer_c) $(consumer_c) $(unit_c) tests/tsan/c11_threads.c
+all_c      := $(common_c) $(producer_c) $(consumer_c) $(unit_c) tests/tsan/c11_threads.c tests/bench/floor.c
 
 objects      = $(patsubst %.c,$(out)/obj/%.o,$(1))
 extra_c     := $(if $(filter tsan,$(BUILD)),tests/tsan/c11_threads.c)
@@ -63,8 +63,8 @@ parts_o     := $(filter-out %/main.o,$(sort $(producer_o) $(consumer_o)))
 programs    := $(out)/reelbus-producer $(out)/reelbus-consumer
 unit_tests  := $(patsubst tests/unit/%.c,$(out)/unit/%,$(unit_c))
 
-.PHONY: all run test unit lint format docs way asan tsan valgrind install clean help deps-build deps-run deps-test \
-        deps-lint deps-valgrind
+.PHONY: all run test unit lint format docs way asan tsan valgrind bench-receive install clean help deps-build deps-run \
+        deps-test deps-lint deps-valgrind deps-bench
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
@@ -83,6 +83,11 @@ $(out)/unit/%: $(out)/obj/tests/unit/%.o $(parts_o)
 	$(say) LINK $@
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(all_ldflags) -o $@ $^ $(all_libs) -lcmocka
+
+$(out)/bench/floor: $(out)/obj/tests/bench/floor.o
+	$(say) LINK $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(all_ldflags) -o $@ $^ -lmicrohttpd -lrdkafka
 
 $(out)/obj/%.o: %.c $(out)/obj/flags
 	$(say) CC $<
@@ -141,6 +146,11 @@ valgrind: deps-test deps-valgrind
 	        '$(CURDIR)/build/'$$program > build/valgrind/$$program; chmod +x build/valgrind/$$program; done
 	$(Q)tests/run --e2e-only --build valgrind $(or $(TESTS),40_consume.py 60_download.py 80_record.py 90_whole_way.py)
 
+# How fast webhooks are received. BENCH="--quick" and the like: tests/bench/README.md.
+bench-receive: deps-bench
+	$(Q)$(MAKE) --no-print-directory -j$(cores) BUILD=release all build/bench/floor
+	$(Q).run/python/bin/python tests/bench/receive $(BENCH)
+
 install: all
 	$(say) INSTALL $(DESTDIR)$(PREFIX)/bin
 	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/reelbus $(DESTDIR)$(PREFIX)/share/reelbus/schemas \
@@ -155,7 +165,7 @@ clean:
 	$(Q)rm -rf build compile_commands.json
 
 # Install what is missing. Fast when nothing is.
-deps-build deps-run deps-test deps-lint deps-valgrind:
+deps-build deps-run deps-test deps-lint deps-valgrind deps-bench:
 	$(Q)deploy/install-deps $(@:deps-%=%)
 
 help:
@@ -170,5 +180,6 @@ help:
 	@echo 'make way         print the way of the data through the files, and what is over size'
 	@echo 'make asan, tsan  build with sanitizers into build/asan, build/tsan'
 	@echo 'make valgrind    run the tests of the whole way under valgrind; slow'
+	@echo 'make bench-receive  how fast webhooks are received; BENCH="--quick --json"'
 	@echo 'make install     into DESTDIR and PREFIX ($(PREFIX))'
 	@echo 'make clean       remove build/; .run/ holds the data of make run and stays'
