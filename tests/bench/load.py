@@ -26,6 +26,7 @@ class Run:
     p99_ms: float
     max_ms: float
     cpu_us: float  # of the server, for one request
+    kafka_cpu_us: float  # of Kafka, for one request
     rss_before_mib: float
     rss_after_mib: float
 
@@ -44,8 +45,15 @@ class Tally:
             "bootstrap.servers": server.brokers, "group.id": "bench", "enable.auto.commit": False,
             "isolation.level": "read_committed", "auto.offset.reset": "earliest", "queued.max.messages.kbytes": 65536, "log_level": 0,
         })  # fmt: skip
-        numbers = self.consumer.list_topics(server.topic, timeout=20).topics[server.topic].partitions
-        self.places = {number: 0 for number in numbers}
+        self.places = {number: 0 for number in self.partitions()}
+
+    def partitions(self):
+        """The topic was made just now: the broker may not tell of it yet."""
+        deadline = time.monotonic() + READ_S
+        while time.monotonic() < deadline:
+            if numbers := self.consumer.list_topics(self.server.topic, timeout=20).topics[self.server.topic].partitions:
+                return numbers
+        raise Trouble(f"Kafka does not tell the partitions of {self.server.topic}")
 
     def ends(self):
         return {number: self.consumer.get_watermark_offsets(confluent_kafka.TopicPartition(self.server.topic, number), 20)[1]
@@ -121,9 +129,10 @@ class Load:
 
     def run(self, connections, seconds):
         server = self.server
-        cpu_s, rss_mib = server.cpu_s(), server.memory_mib()
+        watched = (server.process, server.stack.processes["kafka"])
+        cpu_s, rss_mib = [servers.cpu_s(process) for process in watched], server.memory_mib()
         found = self.wrk(connections, seconds)
-        cpu_s = server.cpu_s() - cpu_s
+        cpu_us = [(servers.cpu_s(process) - before) * 1e6 / max(found["answered"], 1) for process, before in zip(watched, cpu_s)]
         rss_after_mib = server.memory_mib()
         answered, distinct = found["answered"], self.tally.count()
 
@@ -139,7 +148,8 @@ class Load:
             p50_ms=found["p50_us"] / 1000,
             p99_ms=found["p99_us"] / 1000,
             max_ms=found["max_us"] / 1000,
-            cpu_us=cpu_s * 1e6 / max(answered, 1),
+            cpu_us=cpu_us[0],
+            kafka_cpu_us=cpu_us[1],
             rss_before_mib=rss_mib,
             rss_after_mib=rss_after_mib,
         )

@@ -28,6 +28,12 @@ def fingerprint():
     return fastavro.schema.fingerprint(form, "CRC-64-AVRO")
 
 
+def cpu_s(process):
+    """What a process has used of the processors, with all its threads."""
+    fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+
+
 class Server:
     """One that is measured. `letter` names it in tables, `load` says what it is sent."""
 
@@ -55,11 +61,6 @@ class Server:
 
     def is_ready(self):
         return local.port_is_open(self.port)
-
-    def cpu_s(self):
-        """What it has used of the processors, with all its threads."""
-        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 
     def memory_mib(self):
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
