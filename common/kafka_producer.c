@@ -76,6 +76,8 @@ static int producer_open(struct rb_producer *producer, struct rb_error *err)
         producer->timeout_text,
         "linger.ms",
         "1", /* what comes together leaves together */
+        "max.in.flight.requests.per.connection",
+        "1", /* and so does what comes meanwhile: a broker answers a connection's requests one after the other anyway */
         "retry.backoff.ms",
         "50",
         "compression.codec",
