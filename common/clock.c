@@ -28,12 +28,22 @@ int64_t rb_clock_unix_ms(void)
 
 char *rb_clock_text(int64_t unix_ms, char *ret_text)
 {
+    static _Thread_local struct {
+        time_t seconds;
+        char text[RB_TIME_TEXT_BYTES];
+    } last = {-1, ""}; /* many times fall into one second; of those, the milliseconds differ */
     time_t seconds = (time_t)(unix_ms / 1000);
+    unsigned ms = (unsigned)(unix_ms % 1000);
     struct tm parts;
 
-    gmtime_r(&seconds, &parts);
-    strftime(ret_text, RB_TIME_TEXT_BYTES, "%Y-%m-%dT%H:%M:%S", &parts);
-    snprintf(ret_text + 19, RB_TIME_TEXT_BYTES - 19, ".%03uZ", (unsigned)(unix_ms % 1000));
+    if (seconds != last.seconds) {
+        gmtime_r(&seconds, &parts);
+        strftime(last.text, sizeof(last.text), "%Y-%m-%dT%H:%M:%S.000Z", &parts);
+        last.seconds = seconds;
+    }
+    memcpy(ret_text, last.text, RB_TIME_TEXT_BYTES);
+    for (size_t place = 22; place >= 20; place--, ms /= 10)
+        ret_text[place] = (char)('0' + ms % 10);
     return ret_text;
 }
 

@@ -24,6 +24,15 @@ uint64_t rb_random(void);
 void rb_random_fill(void *ret_bytes, size_t count);
 
 /*
+ * Random hexadecimal digits in lower case, not all of them zero.
+ *
+ * Takes:  digits, an even number up to 32; ret_text, room for one more.
+ * Gives:  ret_text.
+ * Loop:   any thread.
+ */
+char *rb_random_hex(size_t digits, char *ret_text);
+
+/*
  * A new random UUID, version 4 (RFC 9562).
  *
  * Takes:  ret_text, at least RB_UUID_TEXT_BYTES bytes.

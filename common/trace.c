@@ -5,7 +5,6 @@
  */
 #include "common/trace.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "common/random.h"
@@ -52,11 +51,10 @@ int rb_trace_parse(const char *text, struct rb_trace *ret_trace)
 void rb_trace_continue(const char *traceparent, struct rb_trace *ret_trace)
 {
     if (rb_trace_parse(traceparent, ret_trace) < 0) {
-        snprintf(ret_trace->trace_id, sizeof(ret_trace->trace_id), "%016" PRIx64 "%016" PRIx64, rb_random() | 1,
-                 rb_random());
+        rb_random_hex(32, ret_trace->trace_id);
         snprintf(ret_trace->flags, sizeof(ret_trace->flags), "01");
     }
-    snprintf(ret_trace->span_id, sizeof(ret_trace->span_id), "%016" PRIx64, rb_random() | 1);
+    rb_random_hex(16, ret_trace->span_id);
 }
 
 char *rb_trace_text(const struct rb_trace *trace, char *ret_text)

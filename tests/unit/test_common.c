@@ -38,6 +38,9 @@ static void times_are_written_in_utc_with_milliseconds(void **state)
     (void)state;
     assert_string_equal(rb_clock_text(0, text), "1970-01-01T00:00:00.000Z");
     assert_string_equal(rb_clock_text(1795372200123, text), "2026-11-22T18:30:00.123Z");
+    assert_string_equal(rb_clock_text(1795372200004, text), "2026-11-22T18:30:00.004Z");
+    assert_string_equal(rb_clock_text(1795372201000, text), "2026-11-22T18:30:01.000Z");
+    assert_string_equal(rb_clock_text(999, text), "1970-01-01T00:00:00.999Z");
 }
 
 static void times_are_read_with_any_offset_and_fraction(void **state)
@@ -153,6 +156,29 @@ static void new_uuids_are_valid_and_different(void **state)
     assert_string_not_equal(one, rb_uuid_new(two));
 }
 
+static void random_bits_are_given_out_once(void **state)
+{
+    enum { COUNT = 4096 };
+    static uint64_t seen[COUNT];
+    uint8_t large[1000] = {0};
+    char digits[33];
+    size_t zeros = 0;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT; i++) {
+        seen[i] = rb_random();
+        for (size_t j = 0; j < i; j++)
+            assert_true(seen[i] != seen[j]);
+    }
+    rb_random_fill(large, sizeof(large));
+    for (size_t i = 0; i < sizeof(large); i++)
+        zeros += large[i] == 0;
+    assert_true(zeros < 50); /* 4 are to be expected */
+    assert_int_equal(strspn(rb_random_hex(32, digits), "0123456789abcdef"), 32);
+    assert_int_equal(strlen(rb_random_hex(2, digits)), 2);
+    assert_string_not_equal(digits, "00");
+}
+
 static void a_named_uuid_depends_on_the_name_alone(void **state)
 {
     char one[RB_UUID_TEXT_BYTES], two[RB_UUID_TEXT_BYTES];
@@ -221,6 +247,6 @@ UNIT_MAIN(T(a_buffer_grows_and_always_ends_in_a_nul), T(an_empty_buffer_gives_em
           T(times_are_written_in_utc_with_milliseconds), T(times_are_read_with_any_offset_and_fraction),
           T(an_error_has_the_class_of_its_row), T(every_code_has_a_name_and_a_meaning),
           T(text_from_outside_stays_on_one_line_of_the_log), T(uuids_are_read_in_either_case_and_written_in_lower),
-          T(what_is_no_uuid_is_refused), T(new_uuids_are_valid_and_different),
+          T(what_is_no_uuid_is_refused), T(new_uuids_are_valid_and_different), T(random_bits_are_given_out_once),
           T(a_named_uuid_depends_on_the_name_alone), T(names_of_the_application_are_quoted_into_sql),
           T(a_trace_goes_on_with_a_new_span), T(what_is_no_traceparent_begins_a_new_trace))
