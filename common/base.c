@@ -8,8 +8,17 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+static void (*bug_fn)(void);
+
+void rb_on_bug(void (*fn)(void))
+{
+    bug_fn = fn;
+}
+
 void rb_bug(const char *file, int line, const char *what)
 {
+    if (bug_fn != NULL)
+        bug_fn();
     fprintf(stderr, "level=crit ev=bug at=%s:%d what=\"%s\"\n", file, line, what);
     abort();
 }

@@ -73,6 +73,14 @@ static inline void rb_text_auto_free(char **ptr)
     })
 
 /*
+ * Have a function called before rb_bug aborts, so that what is kept in memory is not lost. One at a time.
+ *
+ * Takes:  fn, NULL for none.
+ * Loop:   any thread.
+ */
+void rb_on_bug(void (*fn)(void));
+
+/*
  * Print what is wrong and where, then abort.
  *
  * Loop:   any thread.

@@ -6,6 +6,7 @@
 #include "common/log.h"
 
 #include <ctype.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <unistd.h>
 
@@ -90,17 +91,53 @@ static void line_begin(struct line *line, const struct rb_log_about *about, cons
     line_vadd(line, format, args);
 }
 
-static void line_write(struct line *line)
-{
-    line->text[line->used++] = '\n';
+/* Lines that wait to be written together. */
+static struct {
+    pthread_mutex_t lock;
+    bool held;
+    size_t used;
+    char text[32 << 10];
+} kept = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-    for (size_t done = 0; done < line->used;) {
-        ssize_t count = write(STDERR_FILENO, line->text + done, line->used - done);
+static void write_kept(void)
+{
+    for (size_t done = 0; done < kept.used;) {
+        ssize_t count = write(STDERR_FILENO, kept.text + done, kept.used - done);
 
         if (count <= 0)
-            return; /* nobody reads our log; there is nowhere to complain */
+            break; /* nobody reads our log; there is nowhere to complain */
         done += (size_t)count;
     }
+    kept.used = 0;
+}
+
+static void line_write(struct line *line, enum rb_level level)
+{
+    line->text[line->used++] = '\n';
+    pthread_mutex_lock(&kept.lock);
+    if (line->used > sizeof(kept.text) - kept.used)
+        write_kept();
+    memcpy(kept.text + kept.used, line->text, line->used);
+    kept.used += line->used;
+    if (!kept.held || level <= RB_LEVEL_WARNING)
+        write_kept();
+    pthread_mutex_unlock(&kept.lock);
+}
+
+void rb_log_hold(bool held)
+{
+    pthread_mutex_lock(&kept.lock);
+    kept.held = held;
+    write_kept();
+    pthread_mutex_unlock(&kept.lock);
+    rb_on_bug(held ? write_kept : NULL); /* without the lock: whoever has it will not go on */
+}
+
+void rb_log_flush(void)
+{
+    pthread_mutex_lock(&kept.lock);
+    write_kept();
+    pthread_mutex_unlock(&kept.lock);
 }
 
 void rb_log(const struct rb_log_about *about, enum rb_log_event event, const char *format, ...)
@@ -114,7 +151,7 @@ void rb_log(const struct rb_log_about *about, enum rb_log_event event, const cha
     va_start(args, format);
     line_begin(&line, about, row, format, args);
     va_end(args);
-    line_write(&line);
+    line_write(&line, row->level);
 }
 
 void rb_log_error(const struct rb_log_about *about, enum rb_log_event event, const struct rb_error *err,
@@ -134,7 +171,7 @@ void rb_log_error(const struct rb_log_about *about, enum rb_log_event event, con
     if (err->detail != 0)
         line_add(&line, " detail=%d", err->detail);
     line_add(&line, " error=%s", rb_log_quote(err->message, quoted));
-    line_write(&line);
+    line_write(&line, row->level);
 }
 
 char *rb_log_quote(const char *text, char *ret_quoted)

@@ -46,6 +46,22 @@ void rb_log_error(const struct rb_log_about *about, enum rb_log_event event, con
                   const char *format, ...) RB_PRINTF(4, 5);
 
 /*
+ * Keep lines back and write them together, at the latest at the next rb_log_flush; warnings are written at once, with what
+ * was kept before them. The loop does this: a write for each line costs more than the line.
+ *
+ * Takes:  held, whether to keep lines back from now on; those that are kept are written in any case.
+ * Loop:   any thread.
+ */
+void rb_log_hold(bool held);
+
+/*
+ * Write what was kept back.
+ *
+ * Loop:   any thread.
+ */
+void rb_log_flush(void);
+
+/*
  * Put text between quotes, with quotes, backslashes and control characters escaped, cut to what fits. For text that
  * came from outside: one line stays one line.
  *

@@ -7,6 +7,8 @@
 
 #include <signal.h>
 
+#include "common/log.h"
+
 #define TIMER_MAGIC 0x54494d45u
 #define WATCH_MAGIC 0x57415443u
 
@@ -18,8 +20,9 @@ struct reap {
 
 struct rb_loop {
     uv_loop_t uv;
-    uv_check_t check; /* runs tasks and reaps once per turn, after the descriptors were served */
-    uv_idle_t idle;   /* active while tasks wait, so that the turn does not sleep */
+    uv_prepare_t prepare; /* writes the log of a turn before the next one may sleep */
+    uv_check_t check;     /* runs tasks and reaps once per turn, after the descriptors were served */
+    uv_idle_t idle;       /* active while tasks wait, so that the turn does not sleep */
     uv_signal_t signals[2];
     rb_loop_fn signal_fn;
     void *signal_arg;
@@ -86,12 +89,20 @@ static void on_check(uv_check_t *check)
         uv_idle_stop(&loop->idle);
 }
 
+static void on_prepare(uv_prepare_t *prepare)
+{
+    (void)prepare;
+    rb_log_flush();
+}
+
 struct rb_loop *rb_loop_new(void)
 {
     struct rb_loop *loop = rb_xalloc(sizeof(*loop));
 
     if (uv_loop_init(&loop->uv) < 0)
         RB_BUG("libuv cannot make a loop");
+    uv_prepare_init(&loop->uv, &loop->prepare);
+    uv_prepare_start(&loop->prepare, on_prepare);
     uv_check_init(&loop->uv, &loop->check);
     loop->check.data = loop;
     uv_check_start(&loop->check, on_check);
@@ -107,6 +118,7 @@ void rb_loop_free(struct rb_loop *loop)
     if (loop == NULL)
         return;
     loop_reap_all(loop);
+    uv_close((uv_handle_t *)&loop->prepare, NULL);
     uv_close((uv_handle_t *)&loop->check, NULL);
     uv_close((uv_handle_t *)&loop->idle, NULL);
     for (size_t i = 0; i < RB_COUNT(loop->signals); i++)
@@ -124,7 +136,9 @@ uv_loop_t *rb_loop_uv(struct rb_loop *loop)
 
 void rb_loop_run(struct rb_loop *loop)
 {
+    rb_log_hold(true);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
+    rb_log_hold(false);
 }
 
 void rb_loop_stop(struct rb_loop *loop)

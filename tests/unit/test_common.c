@@ -1,6 +1,12 @@
 /* The small files of common/: buffer, clock, error, log, random, tables, trace. */
 #include "tests/unit/unit.h"
 
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "common/buffer.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -115,6 +121,103 @@ static void text_from_outside_stays_on_one_line_of_the_log(void **state)
     memset(large, '\n', sizeof(large) - 1);
     large[sizeof(large) - 1] = '\0';
     assert_true(strlen(rb_log_quote(large, quoted)) < RB_LOG_QUOTE_BYTES);
+}
+
+/* What a function writes on standard error, up to 4 KiB. */
+static char *standard_error_of(void (*fn)(void), char *ret_text)
+{
+    int ends[2], kept = dup(STDERR_FILENO);
+    ssize_t count;
+
+    assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
+    dup2(ends[1], STDERR_FILENO);
+    fn();
+    dup2(kept, STDERR_FILENO);
+    count = read(ends[0], ret_text, 4095);
+    ret_text[count > 0 ? count : 0] = '\0';
+    close(ends[0]);
+    close(ends[1]);
+    close(kept);
+    return ret_text;
+}
+
+static void log_one(void)
+{
+    rb_log(NULL, RB_EV_READY, "listen=one");
+}
+
+static void log_a_warning(void)
+{
+    struct rb_error err = {0};
+
+    rb_fail(&err, RB_E_KAFKA_AWAY, 0, "gone");
+    rb_log_error(NULL, RB_EV_KAFKA_TROUBLE, &err, "");
+}
+
+static void log_more_than_is_kept(void)
+{
+    for (int i = 0; i < 1000; i++)
+        rb_log(NULL, RB_EV_READY, "listen=%d", i);
+}
+
+static void let_go(void)
+{
+    rb_log_hold(false);
+}
+
+static void lines_are_kept_back_until_they_are_flushed(void **state)
+{
+    char text[4096];
+
+    (void)state;
+    rb_log_hold(true);
+    assert_string_equal(standard_error_of(log_one, text), "");
+    assert_non_null(strstr(standard_error_of(rb_log_flush, text), "listen=one\n"));
+    assert_string_equal(standard_error_of(rb_log_flush, text), "");
+    standard_error_of(log_one, text);
+    assert_non_null(strstr(standard_error_of(let_go, text), "listen=one\n"));
+    assert_non_null(strstr(standard_error_of(log_one, text), "listen=one\n"));
+}
+
+static void a_warning_is_written_at_once_behind_what_was_kept(void **state)
+{
+    char text[4096];
+    const char *one, *warning;
+
+    (void)state;
+    rb_log_hold(true);
+    standard_error_of(log_one, text);
+    standard_error_of(log_a_warning, text);
+    one = strstr(text, "listen=one\n");
+    warning = strstr(text, "level=warning");
+    assert_true(one != NULL && warning != NULL && one < warning);
+    assert_non_null(strstr(standard_error_of(log_more_than_is_kept, text), "listen=0\n"));
+    standard_error_of(let_go, text);
+}
+
+static void call_a_bug(void)
+{
+    pid_t child = fork();
+
+    if (child == 0) {
+        signal(SIGABRT, SIG_DFL);
+        setrlimit(RLIMIT_CORE, &(struct rlimit){0});
+        log_one();
+        RB_BUG("a test");
+    }
+    waitpid(child, NULL, 0);
+}
+
+static void a_bug_does_not_take_the_log_with_it(void **state)
+{
+    char text[4096];
+
+    (void)state;
+    rb_log_hold(true);
+    standard_error_of(call_a_bug, text);
+    rb_log_hold(false);
+    assert_non_null(strstr(text, "listen=one\n"));
+    assert_non_null(strstr(text, "ev=bug"));
 }
 
 static void uuids_are_read_in_either_case_and_written_in_lower(void **state)
@@ -246,7 +349,9 @@ static void what_is_no_traceparent_begins_a_new_trace(void **state)
 UNIT_MAIN(T(a_buffer_grows_and_always_ends_in_a_nul), T(an_empty_buffer_gives_empty_text),
           T(times_are_written_in_utc_with_milliseconds), T(times_are_read_with_any_offset_and_fraction),
           T(an_error_has_the_class_of_its_row), T(every_code_has_a_name_and_a_meaning),
-          T(text_from_outside_stays_on_one_line_of_the_log), T(uuids_are_read_in_either_case_and_written_in_lower),
-          T(what_is_no_uuid_is_refused), T(new_uuids_are_valid_and_different), T(random_bits_are_given_out_once),
+          T(text_from_outside_stays_on_one_line_of_the_log), T(lines_are_kept_back_until_they_are_flushed),
+          T(a_warning_is_written_at_once_behind_what_was_kept), T(a_bug_does_not_take_the_log_with_it),
+          T(uuids_are_read_in_either_case_and_written_in_lower), T(what_is_no_uuid_is_refused),
+          T(new_uuids_are_valid_and_different), T(random_bits_are_given_out_once),
           T(a_named_uuid_depends_on_the_name_alone), T(names_of_the_application_are_quoted_into_sql),
           T(a_trace_goes_on_with_a_new_span), T(what_is_no_traceparent_begins_a_new_trace))
