@@ -11,6 +11,7 @@
 struct rb_avro_type {
     avro_schema_t schema;
     avro_value_iface_t *class;
+    avro_value_t record; /* what is encoded goes through this one: making a record costs more than filling it */
     char *name;
     uint64_t fingerprint;
 };
@@ -28,6 +29,8 @@ int rb_avro_type_new(const char *json, size_t bytes, struct rb_avro_type **ret_t
     RB_TRY(rb_avro_shape_accept(type->schema, err));
     type->fingerprint = rb_schema_fingerprint(form, strlen(form));
     type->class = avro_generic_class_from_schema(type->schema);
+    if (avro_generic_value_new(type->class, &type->record) != 0)
+        RB_BUG("avro-c cannot make a value of a schema that it has taken");
 
     const char *space = avro_schema_namespace(type->schema);
 
@@ -41,8 +44,10 @@ void rb_avro_type_free(struct rb_avro_type *type)
 {
     if (type == NULL)
         return;
-    if (type->class != NULL)
+    if (type->class != NULL) {
+        avro_value_decref(&type->record);
         avro_value_iface_decref(type->class);
+    }
     if (type->schema != NULL)
         avro_schema_decref(type->schema);
     free(type->name);
@@ -108,14 +113,24 @@ static int encode_field(const struct rb_field *field, const void *values, avro_v
     RB_BUG("unknown kind of field");
 }
 
+/* The table has the fields in the schema's order; where it has not, they are looked for. */
+static void find_field(avro_value_t *record, size_t place, const char *name, avro_value_t *ret_value)
+{
+    const char *found;
+
+    if (avro_value_get_by_index(record, place, ret_value, &found) == 0 && strcmp(found, name) == 0)
+        return;
+    if (avro_value_get_by_name(record, name, ret_value, NULL) != 0)
+        RB_BUG("a field that its schema does not have");
+}
+
 static int encode_fields(const struct rb_field *fields, size_t count, const void *values, avro_value_t *record,
                          struct rb_error *err)
 {
     for (size_t i = 0; i < count; i++) {
         avro_value_t value;
 
-        if (avro_value_get_by_name(record, fields[i].name, &value, NULL) != 0)
-            RB_BUG("a field that its schema does not have");
+        find_field(record, i, fields[i].name, &value);
         if (encode_field(&fields[i], values, &value) != 0)
             return rb_fail(err, RB_E_BAD_EVENT, 0, "field '%s' of the event has no value that its schema allows",
                            fields[i].name);
@@ -130,31 +145,23 @@ static int write_record(avro_value_t *record, struct rb_buffer *buffer, struct r
     if (avro_value_sizeof(record, &bytes) != 0 || bytes > RB_AVRO_MAX_BYTES)
         return rb_fail(err, RB_E_BAD_EVENT, 0, "the event is over %d bytes", RB_AVRO_MAX_BYTES);
 
-    RB_AUTO_TEXT *space = rb_xalloc(bytes + 1);
-    avro_writer_t writer = avro_writer_memory(space, (int64_t)bytes);
+    avro_writer_t writer = avro_writer_memory(rb_buffer_room(buffer, bytes), (int64_t)bytes);
     int trouble = avro_value_write(writer, record);
 
     avro_writer_free(writer);
     if (trouble != 0)
         return rb_fail(err, RB_E_BAD_EVENT, trouble, "avro-c cannot write the event: %.150s", avro_strerror());
-    rb_buffer_add(buffer, space, bytes);
+    rb_buffer_grew(buffer, bytes);
     return 0;
 }
 
 int rb_avro_encode(const struct rb_avro_type *type, const struct rb_field *fields, size_t count, const void *values,
                    struct rb_buffer *buffer, struct rb_error *err)
 {
-    avro_value_t record;
+    avro_value_t record = type->record;
 
-    if (avro_generic_value_new(type->class, &record) != 0)
-        RB_BUG("avro-c cannot make a value of a schema that it has taken");
-
-    int result = encode_fields(fields, count, values, &record, err);
-
-    if (result == 0)
-        result = write_record(&record, buffer, err);
-    avro_value_decref(&record);
-    return result;
+    RB_TRY(encode_fields(fields, count, values, &record, err));
+    return write_record(&record, buffer, err);
 }
 
 static int get_number(avro_value_t *value, int64_t *ret_number)

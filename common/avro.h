@@ -66,7 +66,7 @@ const char *rb_avro_type_name(const struct rb_avro_type *type);
  * Takes:  values, the struct that the offsets of fields are about.
  * Gives:  the bytes, added to buffer.
  * Fails:  BAD_EVENT when a required text is missing.
- * Loop:   pure, any thread.
+ * Loop:   any thread, but one at a time for a type.
  */
 RB_MUST_CHECK int rb_avro_encode(const struct rb_avro_type *type, const struct rb_field *fields, size_t count,
                                  const void *values, struct rb_buffer *buffer, struct rb_error *err);

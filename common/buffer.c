@@ -27,6 +27,19 @@ void rb_buffer_add(struct rb_buffer *buffer, const void *bytes, size_t count)
     buffer->bytes[buffer->used] = '\0';
 }
 
+char *rb_buffer_room(struct rb_buffer *buffer, size_t count)
+{
+    buffer_reserve(buffer, count);
+    return buffer->bytes + buffer->used;
+}
+
+void rb_buffer_grew(struct rb_buffer *buffer, size_t count)
+{
+    RB_ASSERT(buffer->used + count < buffer->cap);
+    buffer->used += count;
+    buffer->bytes[buffer->used] = '\0';
+}
+
 void rb_buffer_print(struct rb_buffer *buffer, const char *format, ...)
 {
     va_list args, again;

@@ -21,6 +21,21 @@ struct rb_buffer {
 void rb_buffer_add(struct rb_buffer *buffer, const void *bytes, size_t count);
 
 /*
+ * Make room at the end, for someone else to write to.
+ *
+ * Gives:  room for count bytes, borrowed until the next call; rb_buffer_grew says how many were written.
+ * Loop:   pure, any thread.
+ */
+char *rb_buffer_room(struct rb_buffer *buffer, size_t count);
+
+/*
+ * Bytes were written into the room; at most as many as there was.
+ *
+ * Loop:   pure, any thread.
+ */
+void rb_buffer_grew(struct rb_buffer *buffer, size_t count);
+
+/*
  * Add formatted text at the end.
  *
  * Loop:   pure, any thread.

@@ -52,6 +52,29 @@ static void every_struct_agrees_with_its_schema(void **state)
     }
 }
 
+static void a_record_does_not_remember_the_one_before(void **state)
+{
+    const struct rb_event_info *info = rb_event_info(RB_EVENT_VIDEO_WEBHOOK_RECEIVED);
+    RB_AUTO(rb_avro_type) *used = type_of(info->schema);
+    RB_AUTO(rb_avro_type) *fresh = type_of(info->schema);
+    struct rb_video_webhook_received full = sample(), empty;
+    RB_AUTO_BUFFER of_used = {0}, of_fresh = {0}, of_full = {0}, of_full_again = {0};
+
+    (void)state;
+    rb_event_init(RB_EVENT_VIDEO_WEBHOOK_RECEIVED, &empty);
+    full.user_id = full.webhook_id = full.status;
+    full.expires_at = 1;
+    empty.event_id = empty.video_id = empty.status = empty.scheme = (char *)(uintptr_t) "";
+    assert_works(rb_avro_encode(used, info->fields, info->field_count, &full, &of_full, &err));
+    assert_works(rb_avro_encode(used, info->fields, info->field_count, &empty, &of_used, &err));
+    assert_works(rb_avro_encode(fresh, info->fields, info->field_count, &empty, &of_fresh, &err));
+    assert_works(rb_avro_encode(used, info->fields, info->field_count, &full, &of_full_again, &err));
+    assert_int_equal(of_used.used, of_fresh.used);
+    assert_memory_equal(of_used.bytes, of_fresh.bytes, of_fresh.used);
+    assert_int_equal(of_full.used, of_full_again.used);
+    assert_memory_equal(of_full.bytes, of_full_again.bytes, of_full.used);
+}
+
 static void a_record_comes_back_as_it_went(void **state)
 {
     const struct rb_event_info *info = rb_event_info(RB_EVENT_VIDEO_WEBHOOK_RECEIVED);
@@ -234,8 +257,9 @@ static void no_mutation_of_a_record_does_harm(void **state)
     }
 }
 
-UNIT_MAIN(T(every_struct_agrees_with_its_schema), T(a_record_comes_back_as_it_went),
-          T(a_missing_required_text_is_refused), T(another_version_is_read_by_the_names_of_its_fields),
-          T(an_enum_reads_as_text_and_null_may_stand_last), T(another_type_or_a_missing_required_field_is_refused),
-          T(schemas_that_could_hurt_are_refused), T(bytes_without_the_shape_never_reach_avro_c),
-          T(a_record_over_the_limit_is_refused), T(no_mutation_of_a_record_does_harm))
+UNIT_MAIN(T(every_struct_agrees_with_its_schema), T(a_record_does_not_remember_the_one_before),
+          T(a_record_comes_back_as_it_went), T(a_missing_required_text_is_refused),
+          T(another_version_is_read_by_the_names_of_its_fields), T(an_enum_reads_as_text_and_null_may_stand_last),
+          T(another_type_or_a_missing_required_field_is_refused), T(schemas_that_could_hurt_are_refused),
+          T(bytes_without_the_shape_never_reach_avro_c), T(a_record_over_the_limit_is_refused),
+          T(no_mutation_of_a_record_does_harm))
