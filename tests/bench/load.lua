@@ -27,13 +27,26 @@ local function plain(secret, run)
     end
 end
 
+local function signed(file)
+    local lines = io.lines(file)
+    local head = "POST " .. path .. " HTTP/1.1\r\nHost: " .. wrk.headers["Host"] .. "\r\nContent-Type: application/json\r\n"
+        .. "User-Agent: wrk\r\nwebhook-timestamp: " .. lines() .. "\r\nwebhook-id: "
+    local before = '{"videoId":"'
+    local between = '","videoUrl":"' .. URL_HEAD
+    local after = URL_TAIL .. '","status":"completed"}'
+    local tail = "\r\nContent-Length: " .. (#before + 36 + #between + 36 + #after) .. "\r\n\r\n" .. before
+
+    return function()
+        local line = lines() or error("all signed requests are sent: " .. file .. " has too few")
+        local id = line:sub(1, 36)
+        return head .. line:sub(38, 62) .. "\r\nwebhook-signature: v1," .. line:sub(64) .. tail
+            .. id .. between .. id .. after
+    end
+end
+
 function init(arguments)
     path = wrk.path
-    if arguments[1] == "plain" then
-        next_request = plain(arguments[2], arguments[3])
-    else
-        error("expected plain")
-    end
+    next_request = ({plain = plain, signed = signed})[arguments[1]](arguments[2], arguments[3])
 end
 
 function request()

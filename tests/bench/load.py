@@ -11,8 +11,10 @@ import confluent_kafka
 import fastavro
 
 import servers
+import signed
 
 SETTLE_S = 0.3  # a topic that has not grown for so long has all that was on its way
+FASTEST = 50_000  # signed requests are made for so many a second
 READ_S = 60  # reading back what one run has written must not take longer
 DECODED_PER_RUN = 1000  # so many values are read whole; of the others, the keys
 
@@ -89,17 +91,21 @@ class Tally:
         return len(seen)
 
     def identity(self, record, whole):
-        """What makes a webhook this one: the video's id, for each was sent with another."""
+        """What makes a webhook this one: its webhook-id, or else the video's id, for each was sent with another."""
         if not self.server.avro:
             return record.value()[12:48]
         if whole:
             self.check(record)
+        if self.server.load == "signed":
+            place = record.value().index(b"msg_")
+            return record.value()[place : place + signed.ID_BYTES]
         return record.key()
 
     def check(self, record):
         value = record.value()
         event = fastavro.schemaless_reader(io.BytesIO(value[10:]), servers.SCHEMA)
-        if value[:10] != b"\xc3\x01" + bytes.fromhex(servers.fingerprint()) or event["video_id"].encode() != record.key():
+        good = value[:10] == b"\xc3\x01" + bytes.fromhex(servers.fingerprint()) and event["video_id"].encode() == record.key()
+        if not good or event["checked"] != (self.server.load == "signed") or event["status"] != "completed":
             raise Trouble(f"{self.server.title} has written an event that is not as it should be: {event}")
 
     def close(self):
@@ -114,14 +120,18 @@ class Load:
         self.tally = Tally(server)
         self.runs = 0
 
-    def arguments(self):
+    def arguments(self, seconds):
         self.runs += 1
-        return ["plain", servers.local.WEBHOOK_SECRET, f"{self.runs:08x}"]
+        if self.server.load == "plain":
+            return ["plain", servers.local.WEBHOOK_SECRET, f"{self.runs:08x}"]
+        file = self.server.stack.folder / "signed.txt"
+        signed.write(file, self.runs, self.server.videos, FASTEST * seconds)
+        return ["signed", file]
 
     def wrk(self, connections, seconds):
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s",
                    pathlib.Path(__file__).with_name("load.lua"), f"http://127.0.0.1:{self.server.port}{self.server.path}",
-                   "--", *self.arguments()]  # fmt: skip
+                   "--", *self.arguments(seconds)]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60)
         if done.returncode != 0:
             raise Trouble(f"wrk failed: {done.stdout}{done.stderr}")

@@ -14,6 +14,8 @@ import urllib.request
 import fastavro
 import psycopg
 
+import signed
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "deploy/local"))
 import stack as local
@@ -140,6 +142,28 @@ class Reelbus(Server):
         lines = re.findall(r'^reelbus_webhooks_total\{[^}]*outcome="accepted"[^}]*\} (\d+)$', self.get("/metrics"), re.MULTILINE)
         self.process.stop()
         return sum(int(line) for line in lines)
+
+
+class Signed(Reelbus):
+    """A provider with Standard Webhooks, and videos that the application has."""
+
+    load = "signed"
+    path = "/webhooks/bench"
+    VIDEOS = 20_000
+
+    def start(self):
+        with self.stack.database() as database:
+            rows = database.execute("INSERT INTO video_history (user_id, prompt) SELECT gen_random_uuid(), '' "
+                                    "FROM generate_series(1, %s) RETURNING id::text", [self.VIDEOS])  # fmt: skip
+            self.videos = [row[0] for row in rows]
+            database.execute("ANALYZE video_history")
+        super().start()
+
+    def environment(self):
+        provider = {"name": "bench", "webhook": {"scheme": "standard", "body": "plain", "secret": signed.SECRET}}
+        path = self.stack.folder / "providers.json"
+        path.write_text(json.dumps({"providers": [provider]}))
+        return {**super().environment(), "REELBUS_PROVIDERS": str(path), "REELBUS_CHECK_VIDEOS": "true"}
 
 
 class Stack(local.Stack):
