@@ -47,7 +47,7 @@ class Server:
         self.stack = stack
         self.letter = letter
         self.title = title
-        self.port = local.free_ports()["producer"]
+        self.port = None  # chosen when it starts: nobody else takes it in between
         self.prefix = f"{letter}."
         self.topic = self.prefix + TOPIC
         self.brokers = f"127.0.0.1:{stack.ports['kafka']}"
@@ -55,6 +55,7 @@ class Server:
 
     def start(self):
         self.stack.setup_topics(self.prefix)
+        self.port = local.free_ports()["producer"]
         self.process = self.stack.start(self.title, lambda: self.stack.spawn(self.letter, self.command(), self.environment()),
                                         self.is_ready, 30)  # fmt: skip
 
@@ -171,6 +172,10 @@ class Stack(local.Stack):
 
     def __init__(self, say):
         super().__init__(ROOT / ".run/bench", local.free_ports(), attached=True, say=say)
+
+    def kafka_command(self, main, *arguments):
+        """As in production: the local stack compiles lightly, so that it is up soon."""
+        return [word for word in super().kafka_command(main, *arguments) if word != "-XX:TieredStopAtLevel=1"]
 
     def open(self):
         self.wipe()
