@@ -147,8 +147,9 @@ valgrind: deps-test deps-valgrind
 	$(Q)tests/run --e2e-only --build valgrind $(or $(TESTS),40_consume.py 60_download.py 80_record.py 90_whole_way.py)
 
 # How fast webhooks are received. BENCH="--quick" and the like: tests/bench/README.md.
-bench-receive: deps-bench
-	$(Q)$(MAKE) --no-print-directory -j$(cores) BUILD=release all build/bench/floor
+bench-receive:
+	$(Q)deploy/install-deps bench >&2
+	$(Q)$(MAKE) --no-print-directory -j$(cores) BUILD=release all build/bench/floor >&2
 	$(Q).run/python/bin/python tests/bench/receive $(BENCH)
 
 install: all
