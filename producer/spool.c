@@ -110,6 +110,8 @@ static void look_on_pool(uv_work_t *work)
         look->failed_errno = errno;
 }
 
+static void begin_look(struct rb_spool *spool);
+
 static void on_looked(uv_work_t *work, int status)
 {
     struct rb_spool *spool = RB_CAST(rb_spool, work->data, RB_SPOOL_MAGIC);
@@ -134,6 +136,9 @@ static void on_looked(uv_work_t *work, int status)
         spool->chunk_bytes = (size_t)look->count;
         spool->chunk_ends = look->offset + (uint64_t)look->count >= spool->first->bytes;
     }
+    if (spool->look_again && !spool->look_failed)
+        begin_look(spool);
+    spool->look_again = false;
     spool->on_change(spool->arg);
 }
 
@@ -181,8 +186,10 @@ static void begin_look(struct rb_spool *spool)
 {
     struct look_work *look = &spool->look;
 
-    if (look->out)
+    if (look->out) {
+        spool->look_again = true;
         return;
+    }
     collect_finished(spool);
     look->save = spool->changed;
     look->position = spool->position;

@@ -75,9 +75,10 @@ struct rb_spool {
 
     struct look_work look;
     bool look_failed;
-    bool changed;   /* the position is not on the disk yet */
-    size_t want;    /* bytes that the next read must bring at least */
-    uint8_t *chunk; /* owned; what was read, NULL when it is used up */
+    bool look_again; /* something else was asked for while it was out */
+    bool changed;    /* the position is not on the disk yet */
+    size_t want;     /* bytes that the next read must bring at least */
+    uint8_t *chunk;  /* owned; what was read, NULL when it is used up */
     size_t chunk_bytes;
     size_t chunk_at; /* how far it was taken */
     bool chunk_ends; /* with its segment */
