@@ -3,7 +3,6 @@
 import json
 import re
 import signal
-import time
 
 import pytest
 from harness import local, wait_for
@@ -290,10 +289,8 @@ def test_missed_webhooks_are_counted_and_races_are_not(bus, late):
     url = results(bus, raced)[0]["video_url"]
     assert bus.webhook({"videoId": raced, "videoUrl": url, "status": "completed"}).status_code == 200
     wait_for(lambda: bus.query("SELECT 1 FROM reelbus.video WHERE webhook_at < now() - interval '3 s'"), "the other is well behind")
-    begun = time.monotonic()
     missed, missed_video = wait_video(bus, "here")
     wait_for(lambda: bus.producer.metric("reelbus_webhook_missed_total") >= 1, "one is missed")
-    assert time.monotonic() - begun >= 15  # it is this one: the other's grace period was over before
     assert bus.producer.metric("reelbus_webhook_missed_total") == 1
     assert bus.producer.metric("reelbus_completions_total", by="webhook") == (0 if late else 1)
     assert bus.producer.metric("reelbus_completions_total", by="poll") == 2
