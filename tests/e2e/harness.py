@@ -370,7 +370,13 @@ class Bus:
             consumer.close()
 
     def wait_until_finished(self):
-        wait_for(lambda: len(set(self.committed())) == 1, "all records are finished and committed")
+        def is_finished():
+            try:
+                return len(set(self.committed())) == 1
+            except confluent_kafka.KafkaException:
+                return False  # a Kafka that has just started looks for the coordinator of a group for a while
+
+        wait_for(is_finished, "all records are finished and committed")
 
 
 def raw_http(port, request, wait_s=10):
