@@ -132,12 +132,14 @@ def die_with_parent():
 
 
 class Stack:
-    """Everything below `folder`. `attached`: the processes end with this one, whatever ends it."""
+    """Everything below `folder`. `attached`: the processes end with this one, whatever ends it. `durable`: the database
+    survives a loss of power, not only of its process."""
 
-    def __init__(self, folder, ports, attached=False, say=None):
+    def __init__(self, folder, ports, attached=False, say=None, durable=True):
         self.folder = pathlib.Path(folder)
         self.ports = ports
         self.attached = attached
+        self.durable = durable
         self.say = say or (lambda text: None)
         self.processes = {}
 
@@ -279,7 +281,8 @@ log.cleaner.dedupe.buffer.size=16777216
         return self.spawn(
             "postgres",
             [POSTGRES_BIN / "postgres", "-D", data, "-p", self.ports["postgres"], "-k", data,
-             "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=100", "-c", "shared_buffers=64MB"],
+             "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=100", "-c", "shared_buffers=64MB",
+             "-c", f"fsync={'on' if self.durable else 'off'}"],
             wrapper=wrapper,
         )  # fmt: skip
 

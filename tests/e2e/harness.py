@@ -67,7 +67,7 @@ def fingerprint(schema):
 def test_stack():
     """Kafka, Postgres and the sample provider, on ports of their own, for as long as the tests run."""
     folder = ROOT / ".run/tests" / os.environ.get("PYTEST_XDIST_WORKER", "one")
-    stack = local.Stack(folder, local.free_ports(), attached=True)
+    stack = local.Stack(folder, local.free_ports(), attached=True, durable=False)
     stack.wipe()
     try:
         stack.start_postgres()
