@@ -165,7 +165,9 @@ static void add_page_by_time(struct query *query, const struct wish *wish)
     add_scan_by_time(query, wish, user, time, place);
     rb_buffer_print(&query->sql, " known AS (SELECT v.video_id AS id, v.updated_at AS at FROM reelbus.video v"
                                  " WHERE v.state <> 'waiting'");
-    if (wish->state != NULL)
+    if (wish->state != NULL && strcmp(wish->state, "waiting") == 0)
+        rb_buffer_print(&query->sql, " AND false"); /* the planner does not see it by itself, and may look at all */
+    else if (wish->state != NULL)
         rb_buffer_print(&query->sql, " AND v.state = '%s'", wish->state);
     if (user_text > 0)
         rb_buffer_print(&query->sql, " AND v.user_id = $%d::text", user_text);

@@ -99,6 +99,7 @@ def spool_and_kill(bus, rounds, videos=5):
 def test_webhooks_are_answered_200_while_kafka_is_away_and_all_are_there_afterwards(bus, stopped_kafka):
     stop, start = stopped_kafka
     producer = bus.start_producer(**spool_options(bus))
+    wait_for(lambda: not kafka_is_away(producer), "Kafka is there")  # with a spool it is ready before
     sender = Sender(bus)
     assert set(sender.send_many(2)) == {200} and producer.metric("reelbus_spool_written_total") == 0
     stop()

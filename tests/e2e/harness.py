@@ -90,6 +90,11 @@ class Program:
 
     @property
     def log(self):
+        """What it has said so far. The lines of one turn of its loop are written when the turn ends; it has ended when the
+        next request is answered."""
+        if self.process.alive():
+            with contextlib.suppress(requests.RequestException):
+                requests.get(self.url("/healthz"), timeout=5)
         return pathlib.Path(self.process.log).read_text(errors="replace")
 
     def url(self, path):
