@@ -49,6 +49,19 @@ static const char *const sql_templates[KEY_COUNT] = {
                     " LEFT JOIN {table} h ON h.{id} = v.video_id ORDER BY asked.place",
 };
 
+/* The same, where the application's table tells the provider: a webhook may come before anybody else has looked there. It
+ * is looked at only for what we do not know ourselves; it may have no index for that. */
+static const char by_provider_of_table[] =
+    "SELECT h.{id}::text AS video_id, h.{user_id}::text AS user_id, v.state"
+    " FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS asked (provider, id, place)"
+    " LEFT JOIN LATERAL (SELECT coalesce("
+    "(SELECT k.video_id FROM reelbus.video k WHERE k.provider = asked.provider AND k.provider_video_id = asked.id"
+    " ORDER BY k.updated_at DESC LIMIT 1),"
+    " (SELECT t.{id} FROM {table} t WHERE t.{provider}::text = asked.provider"
+    " AND t.{provider_video_id}::text = asked.id ORDER BY t.{created_at} DESC LIMIT 1)) AS id) AS known ON true"
+    " LEFT JOIN {table} h ON h.{id} = known.id"
+    " LEFT JOIN reelbus.video v ON v.video_id = known.id ORDER BY asked.place";
+
 static void batch_free(struct batch *batch)
 {
     free(batch->questions);
@@ -116,13 +129,19 @@ static void send_batches(void *arg)
         send_batch(lookup, key);
 }
 
+static bool table_tells(const struct rb_common_options *options)
+{
+    return options->column_provider[0] != '\0' && options->column_provider_video_id[0] != '\0';
+}
+
 struct rb_lookup *rb_lookup_new(struct rb_loop *loop, struct rb_pg *pg, const struct rb_common_options *options)
 {
     struct rb_lookup *lookup = rb_xalloc(sizeof(*lookup));
 
     *lookup = (struct rb_lookup){.magic = LOOKUP_MAGIC, .pg = pg};
     for (enum key key = 0; key < KEY_COUNT; key++)
-        lookup->sql[key] = rb_tables_sql(options, sql_templates[key]);
+        lookup->sql[key] = rb_tables_sql(
+            options, key == BY_PROVIDER && table_tells(options) ? by_provider_of_table : sql_templates[key]);
     rb_task_init(&lookup->send, loop, send_batches, lookup);
     return lookup;
 }

@@ -51,7 +51,8 @@ void rb_lookup_free(struct rb_lookup *lookup);
 void rb_lookup_ask(struct rb_lookup *lookup, const char *video_id, rb_lookup_fn fn, void *arg);
 
 /*
- * Ask for one video by its provider's name and id; reelbus.expect_video() has told them.
+ * Ask for one video by its provider's name and id; reelbus.expect_video() has told them, or the application's
+ * table does.
  *
  * Takes:  provider, provider_video_id, borrowed for the call.
  * Fails:  as rb_lookup_ask.

@@ -58,6 +58,26 @@ def test_a_thin_webhook_leads_to_a_stored_video(bus):
     assert received["user_id"] == bus.user and received["checked"] and row["provider_video_id"] == theirs
 
 
+def test_a_webhook_may_come_before_the_row_of_the_application_is_adopted(bus):
+    """The application's table tells the provider, and nobody has looked there yet."""
+    path = provider_file(bus)
+    bus.query("ALTER TABLE video_history ADD engine text, ADD job text")
+    columns = {"REELBUS_COLUMN_PROVIDER": "engine", "REELBUS_COLUMN_PROVIDER_VIDEO_ID": "job"}
+    bus.start_producer(REELBUS_PROVIDERS=path, REELBUS_POLL="off", **columns)
+    theirs = generate(bus, call_back=False)
+    video_id = bus.insert_video()
+    bus.query("UPDATE video_history SET engine = 'elsewhere', job = %s WHERE id = %s", theirs, video_id)
+    assert deliver(bus, theirs).status_code == 404
+    bus.query("UPDATE video_history SET engine = 'sample' WHERE id = %s", video_id)
+    assert deliver(bus, theirs).status_code == 200
+    event = bus.wait_for_event("video.webhook.received", video_id)
+    assert (event["provider_video_id"], event["user_id"], event["checked"]) == (theirs, bus.user, True)
+    told = expect(bus, "job_7")  # what we were told goes before what the table says
+    bus.query("UPDATE video_history SET engine = 'sample', job = 'job_7' WHERE id = %s", bus.insert_video())
+    assert deliver(bus, "job_7", "video.failed", error={"message": "refused"}).status_code == 200
+    assert bus.wait_for_event("video.webhook.received", told)["error_message"] == "refused"
+
+
 def test_a_failure_is_told_with_its_reason(bus):
     path = provider_file(bus)
     bus.start_producer(REELBUS_PROVIDERS=path)
