@@ -5,11 +5,16 @@
  */
 #include "producer/body_answer.h"
 
+static const json_t *unless_null(const json_t *value)
+{
+    return json_is_null(value) ? NULL : value;
+}
+
 static int take_ids(const struct rb_provider_fields *fields, json_t *object, struct rb_notice *notice,
                     struct rb_error *err)
 {
-    const json_t *ours = rb_json_at(object, fields->video_id);
-    const json_t *theirs = rb_json_at(object, fields->id);
+    const json_t *ours = unless_null(rb_json_at(object, fields->video_id));
+    const json_t *theirs = unless_null(rb_json_at(object, fields->id));
 
     if (ours != NULL && !rb_uuid_parse(json_string_value(ours), notice->video_id))
         return rb_fail(err, RB_E_BAD_REQUEST, 0, "%s must be a UUID", fields->video_id);

@@ -42,11 +42,12 @@ bool rb_keyset_add(struct rb_keyset *keyset, const uint8_t key[RB_ED25519_KEY_BY
 bool rb_keyset_same(const struct rb_keyset *one, const struct rb_keyset *other);
 
 /*
- * Read a JSON Web Key Set (RFC 7517): keys of type OKP, curve Ed25519 (RFC 8037) are taken, others passed over.
+ * Read a JSON Web Key Set (RFC 7517): keys of type OKP, curve Ed25519 (RFC 8037) are taken, others and
+ * broken ones passed over.
  *
  * Takes:  text, borrowed for the call.
  * Gives:  ret_keyset with 1 to RB_KEYSET_MAX keys.
- * Fails:  BAD_REQUEST when it is no such set, a key in it is broken, there is none or there are too many.
+ * Fails:  BAD_REQUEST when it is no such set, there is no such key or there are too many.
  * Loop:   pure, any thread.
  */
 RB_MUST_CHECK int rb_keyset_parse(const char *text, size_t bytes, struct rb_keyset *ret_keyset, struct rb_error *err);

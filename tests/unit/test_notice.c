@@ -115,6 +115,8 @@ static void each_format_says_what_it_says(void **state)
          RB_NOTICE_COMPLETED, .theirs = "j1", .url = "https://h/v", .expires_ms = INT64_C(1795372200000)},
         {&generic, "{'job':{'id':'j1','state':'done'},'meta':{'ours':'7F3A0C4E-9b1d-4c2f-8a5e-0123456789ab'}}",
          RB_NOTICE_COMPLETED, .ours = OURS, .theirs = "j1"},
+        {&generic, "{'job':{'id':'j1','state':'gone'},'meta':{'ours':null}}", RB_NOTICE_FAILED, .theirs = "j1",
+         .code = "expired"},
         {&generic, "{'job':{'state':'error'},'meta':{'ours':'" OURS "'},'why':{'code':'x','text':'y'}}",
          RB_NOTICE_FAILED, .ours = OURS, .code = "x", .message = "y"},
         {&generic, "{'job':{'id':'j1','state':'gone'}}", RB_NOTICE_FAILED, .theirs = "j1", .code = "expired"},
