@@ -36,7 +36,7 @@ struct rb_poll_listener {
      *
      * Takes:  err, NULL when the answer was understood; begun_ms, when the question was sent; retry_after_ms, what the
      *         provider asked for, 0 when it said nothing.
-     * Gives:  how long the provider is not to be asked now.
+     * Gives:  how long the provider is not to be asked now, when that is because of this answer; else 0.
      */
     int64_t (*on_answer)(const struct rb_error *err, int64_t begun_ms, int64_t retry_after_ms, void *arg);
     void (*on_end)(void *arg); /* nothing is left to do */

@@ -79,7 +79,7 @@ static const char settle_sql[] =
     " FROM ended JOIN mine USING (video_id) WHERE v.video_id = ended.video_id RETURNING v.video_id, ended.status)"
     " SELECT pg_notify('reelbus_video', video_id::text) FROM written WHERE status IS NOT NULL";
 
-/* $1 providers, $2 age, $3 how many, $4 statuses. */
+/* $1 providers, $2 age, $3 how many, $4 statuses. All producers insert in one order, also rows that were made together. */
 static const char adopt_template[] =
     "WITH adopted AS (INSERT INTO reelbus.video (video_id, user_id, state, provider, provider_video_id)"
     " SELECT h.{id}, h.{user_id}::text, 'waiting', h.{provider}::text, h.{provider_video_id}::text FROM {table} h"
@@ -87,7 +87,7 @@ static const char adopt_template[] =
     " AND h.{created_at} > now() - " MS(
         2) " AND ($4::text[] = '{}' OR h.{status}::text = ANY($4::text[]))"
            " AND NOT EXISTS (SELECT FROM reelbus.video v WHERE v.video_id = h.{id})"
-           " ORDER BY h.{created_at} LIMIT $3::bigint ON CONFLICT DO NOTHING RETURNING video_id)"
+           " ORDER BY h.{created_at}, h.{id} LIMIT $3::bigint ON CONFLICT DO NOTHING RETURNING video_id)"
            " SELECT count(*) AS count, count(pg_notify('reelbus_video', video_id::text)) FROM adopted";
 
 static void on_written(const PGresult *result, const struct rb_error *err, void *arg)

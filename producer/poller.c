@@ -147,7 +147,7 @@ static int64_t on_answer(const struct rb_error *err, int64_t begun_ms, int64_t r
         rb_pace_end(&source->pace); /* it was not asked at all */
     else
         source_is_well(source);
-    return rb_pace_closed_ms(&source->pace, rb_clock_ms());
+    return is_unwell(err) ? rb_pace_closed_ms(&source->pace, rb_clock_ms()) : 0;
 }
 
 static void on_end(void *arg)
@@ -162,7 +162,7 @@ static void on_end(void *arg)
         source_lease(source);
 }
 
-static void source_ask(struct source *source, struct rb_poll_row *row)
+static void source_ask(struct source *source, struct rb_poll_row *row, int64_t lease_until_ms)
 {
     struct question *question = rb_xalloc(sizeof(*question));
     const struct rb_poll_listener listener = {on_answer, on_end, question};
@@ -173,17 +173,17 @@ static void source_ask(struct source *source, struct rb_poll_row *row)
         .providers = rb_providers_ref(source->poller->providers),
     };
     rb_pace_begin(&source->pace);
-    rb_poll_ask(&source->poller->env, source->provider, row, source->leased_ms + lease_ms_of(source), &listener);
+    rb_poll_ask(&source->poller->env, source->provider, row, lease_until_ms, &listener);
 }
 
-/* Leased for nothing: the list of providers has changed, or we stop. */
-static void give_back(struct rb_poller *poller, struct rb_poll_row *row)
+/* Leased for nothing: the list of providers has changed, the provider is not to be asked any more, or we stop. */
+static void give_back(struct rb_poller *poller, struct rb_poll_row *row, int64_t next_ms)
 {
     const struct rb_poll_settlement settlement = {
         .video_id = row->video_id,
         .lease = row->lease,
         .progress = RB_NO_LONG,
-        .next_ms = 1,
+        .next_ms = RB_MAX(next_ms, 1),
     };
 
     rb_poll_lease_settle(poller->env.lease, &settlement);
@@ -204,11 +204,17 @@ static void on_leased(struct rb_poll_row *rows, size_t count, const struct rb_er
     if (poller->paused)
         rb_log(NULL, RB_EV_POLL_RUNS, "providers=%zu", poller->providers->count);
     poller->paused = false;
+
+    /* A question may end at once, and the next lease begin with it: what belongs to this one is kept here. */
+    int64_t lease_until_ms = source->provider != NULL ? source->leased_ms + lease_ms_of(source) : 0;
+
     for (size_t i = 0; i < count; i++) {
-        if (poller->stopped || source->provider == NULL)
-            give_back(poller, &rows[i]);
+        int64_t closed_ms = rb_pace_closed_ms(&source->pace, rb_clock_ms());
+
+        if (poller->stopped || source->provider == NULL || closed_ms > 0)
+            give_back(poller, &rows[i], closed_ms);
         else
-            source_ask(source, &rows[i]);
+            source_ask(source, &rows[i], lease_until_ms);
     }
 }
 

@@ -228,6 +228,22 @@ def test_a_provider_that_is_busy_is_left_alone_and_the_others_are_not(bus):
     assert bus.producer.metric("reelbus_polls_total", kind="openai", result="busy") == 1
 
 
+def test_an_answer_that_comes_while_the_provider_is_left_alone_hastens_nothing(bus):
+    """Two are asked for at once. One is told to wait a minute; the other is well, and has its next turn as always."""
+    configure(bus, here=api(bus, requests_max=2))
+    bus.start_producer(**RARE)
+    wait_video(bus, "here", answers=[{"status": "queued"}])
+    wait_for(lambda: bus.producer.metric("reelbus_polls_total", kind="openai", result="pending") == 1, "the window is open")
+    pair = [bus.insert_video() for _ in range(2)]
+    slow = bus.ask_for_video(pair[0], call_back=False, answers=[{"slow_s": 5, "status": "in_progress"}])
+    busy = bus.ask_for_video(pair[1], call_back=False, answers=[{"http": 429, "retry_after": 60}])
+    bus.query("SELECT reelbus.expect_video(v, 'here', p) FROM unnest(%s::uuid[], %s::text[]) AS u (v, p)", pair, [slow, busy])
+    wait_for(lambda: bus.video_row(pair[0])["provider_status"] == "in_progress", "the slow one has answered")
+    wait_for(lambda: "ev=poll_slowed" in bus.producer.log, "the other is told to wait")
+    rows = bus.query("SELECT provider_video_id AS id, next_poll_at > now() + interval '5 min' AS later FROM reelbus.video")
+    assert {row["id"]: row["later"] for row in rows if row["id"] in (slow, busy)} == {slow: True, busy: False}
+
+
 @pytest.mark.parametrize("trouble, result", [
     ({"http": 429, "retry_after": 1}, "busy"), ({"http": 503}, "busy"), ({"slow_s": 3}, "away"), ({"http": 401}, "denied"),
     ({"http": 429, "retry_after": "Thu, 01 Jan 2099 00:00:00 GMT"}, "busy"),
