@@ -16,7 +16,10 @@ AS $$
         state = CASE v.state WHEN 'failed' THEN 'waiting' ELSE v.state END,
         provider = CASE WHEN v.state IN ('waiting', 'failed') THEN $2 ELSE coalesce(v.provider, $2) END,
         provider_video_id = CASE WHEN v.state IN ('waiting', 'failed') THEN $3 ELSE coalesce(v.provider_video_id, $3) END,
-        error_class = NULL, error_code = NULL, error_message = NULL, failed_at = NULL,
+        error_class = CASE WHEN v.state IN ('waiting', 'failed') THEN NULL ELSE v.error_class END,
+        error_code = CASE WHEN v.state IN ('waiting', 'failed') THEN NULL ELSE v.error_code END,
+        error_message = CASE WHEN v.state IN ('waiting', 'failed') THEN NULL ELSE v.error_message END,
+        failed_at = CASE WHEN v.state IN ('waiting', 'failed') THEN NULL ELSE v.failed_at END,
         updated_at = greatest(clock_timestamp(), v.updated_at + interval '1 microsecond')
     WHERE CASE
         WHEN v.state IN ('waiting', 'failed') THEN (v.provider, v.provider_video_id) IS DISTINCT FROM ($2, $3)

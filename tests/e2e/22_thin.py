@@ -78,6 +78,16 @@ def test_a_webhook_may_come_before_the_row_of_the_application_is_adopted(bus):
     assert bus.wait_for_event("video.webhook.received", told)["error_message"] == "refused"
 
 
+def test_a_video_that_is_further_on_learns_its_ids_and_keeps_the_rest(bus):
+    video_id = bus.insert_video()
+    bus.query("INSERT INTO reelbus.video (video_id, state, tries, error_class, error_code, error_message)"
+              " VALUES (%s, 'processing', 1, 'retryable', 'source_busy', 'the source answered 503')", video_id)  # fmt: skip
+    bus.query("SELECT reelbus.expect_video(%s, 'sample', 'job_1')", video_id)
+    row = bus.video_row(video_id)
+    assert (row["state"], row["provider"], row["provider_video_id"]) == ("processing", "sample", "job_1")
+    assert (row["error_class"], row["error_code"], row["error_message"]) == ("retryable", "source_busy", "the source answered 503")
+
+
 def test_a_failure_is_told_with_its_reason(bus):
     path = provider_file(bus)
     bus.start_producer(REELBUS_PROVIDERS=path)
