@@ -12,6 +12,7 @@ const WAIT_S = 25; // of a long poll
 const ASK_MS = 2_000; // from one question to the next
 const RETRY_MIN_MS = 500;
 const RETRY_MAX_MS = 30_000;
+const RETRY_AFTER_MAX_MS = 300_000; // what a server may ask for; timers overflow after some weeks, and fire at once
 const NO_STREAM_MS = 60_000; // how long to ask instead, when streams do not come through
 
 const HOPELESS = [400, 401, 403]; // waiting does not mend these
@@ -196,8 +197,9 @@ class Channel {
   }
 
   take({ event, data, id }) {
-    const value = JSON.parse(data);
     if (id !== undefined) this.lastId = id;
+    if (data === "") return; // an id alone: all first states are out
+    const value = JSON.parse(data);
     this.failures = 0;
     this.say("live");
     if (event === "status") this.show(value);
@@ -263,14 +265,15 @@ async function readEvents(body, onEvents) {
   }
 }
 
-// The events of a stream as the HTML standard has them. Gives a function from the next piece of text to the events in it.
+// The events of a stream as the HTML standard has them, and blocks that have nothing but an id: with no data. Gives a
+// function from the next piece of text to the events in it.
 export function eventParser() {
   let rest = "";
   let event = { event: "message", lines: [] };
   const readLine = (line, events) => {
     if (line === "") {
       const { lines, ...fields } = event;
-      if (lines.length > 0) events.push({ ...fields, data: lines.join("\n") });
+      if (lines.length > 0 || fields.id !== undefined) events.push({ ...fields, data: lines.join("\n") });
       event = { event: "message", lines: [] };
       return;
     }
@@ -321,7 +324,8 @@ async function problemOf(answer) {
   } catch {
     // not ours: a proxy's page
   }
-  return new ReelbusError(message, answer.status, Number(answer.headers.get("Retry-After")) * 1000 || 0);
+  const retryAfterMs = Number(answer.headers.get("Retry-After")) * 1000 || 0;
+  return new ReelbusError(message, answer.status, Math.min(retryAfterMs, RETRY_AFTER_MAX_MS));
 }
 
 function jitter(ms) {

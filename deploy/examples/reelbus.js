@@ -69,6 +69,10 @@ export function renderVideo(element, baseUrl, videoId, options = {}) {
   element.append(parts.box);
   show();
   options.signal?.addEventListener("abort", stop);
+  if (options.signal?.aborted) {
+    stop();
+    return stop;
+  }
   watchVideo(baseUrl, videoId, onView, { ...options, signal: control.signal, onConnection }).catch((problem) => {
     setText(parts.note, `This video cannot be shown: ${problem.message}`);
   });

@@ -377,6 +377,30 @@ def test_stopping_a_client_leaves_nothing_behind(running, sites, browser):
     assert browser.texts(".reelbus") == [] and browser.errors(network=False) == []
 
 
+def test_a_client_that_is_ended_before_it_begins_shows_nothing(running, sites, browser):
+    site = sites(plain=True)
+    browser.open(site.url("/examples/index.html"))
+    browser.js("import('./reelbus.js').then(({ renderVideo }) => { window.stop = renderVideo(document.body, arguments[0],"
+               " arguments[1], { signal: AbortSignal.abort() }); })", site.url("/"), running.insert_video())  # fmt: skip
+    wait_for(lambda: browser.js("return typeof window.stop === 'function'"), "it has begun")
+    browser.assert_no_timer_is_left()
+    assert browser.texts(".reelbus") == [] and not any("/api/" in path for path in site.asked)
+
+
+def test_a_server_that_asks_for_weeks_of_patience_is_asked_again_in_minutes(running, sites, browser):
+    """Timers of browsers overflow after 24 days, and fire at once."""
+    browser.open(sites().url("/examples/index.html"))
+    browser.js("""
+        window.pauses = [];
+        const setTimer = window.setTimeout;
+        window.setTimeout = (fn, ms) => { window.pauses.push(ms); return setTimer(fn, ms); };
+        window.fetch = async () => new Response("{}", { status: 503, headers: { "Retry-After": "99999999" } });
+        import("/reelbus-watch.js").then(({ watchVideo }) => watchVideo("http://127.0.0.1:1/", arguments[0], () => {}));
+        """, str(running.insert_video()))  # fmt: skip
+    wait_for(lambda: 300_000 in browser.js("return window.pauses"), "it waits")
+    assert max(browser.js("return window.pauses")) == 300_000
+
+
 def test_events_are_read_however_they_are_cut(running, sites, browser):
     browser.open(sites().url("/examples/index.html"))
     found = browser.driver.execute_async_script("""
@@ -392,8 +416,9 @@ def test_events_are_read_however_they_are_cut(running, sites, browser):
           done(results);
         }).catch((problem) => done([String(problem)]));
         """, ": hello\n\nevent: status\nid: 7\ndata: {\ndata:  }\n\r\nid\r\n\r\ndata:a\u2028b\r\n\r\nevent: cut\ndata: off")  # fmt: skip
-    assert {len(json.loads(each)) for each in found} == {2}
-    assert json.loads(found[0]) == [{"event": "status", "id": "7", "data": "{\n }"}, {"event": "message", "data": "a\u2028b"}]
+    assert {len(json.loads(each)) for each in found} == {3}
+    assert json.loads(found[0]) == [{"event": "status", "id": "7", "data": "{\n }"}, {"event": "message", "id": "", "data": ""},
+                                    {"event": "message", "data": "a\u2028b"}]  # fmt: skip
     assert len(set(found)) == 1
 
 
