@@ -14,7 +14,8 @@
 
 #define FEED_MAGIC      0x46454544u
 #define READER_MAGIC    0x52454144u
-#define QUEUED_MAX      (size_t)(256 << 10) /* that wait for one reader; all states of a full stream fit */
+#define QUEUED_MAX      (size_t)(256 << 10) /* that wait for one reader ... */
+#define QUEUED_MAX_EACH (size_t)(24 << 10)  /* ... or so much for each of its videos: all their states fit, with long URLs */
 #define KEEP_ALIVE_MS   15000
 #define LOOK_MS         1000
 #define RETRY_FIRST_MS  1000 /* what a reader is told to wait before it comes back: this, and up to as much again ... */
@@ -109,11 +110,13 @@ static void send_event(struct reader *reader, const char *name, int64_t id, cons
     send_text(reader, text.bytes, text.used);
 }
 
+/* What waits is told again in any case: the application may have written a URL into its row, which has no version. */
 static bool is_news(const struct reader *reader, const struct rb_live_news *news)
 {
     int64_t overlap = reader->count > 1 ? OVERLAP_US : 0;
 
-    return !news->first || news->version == 0 || news->version > reader->seen_id - overlap;
+    return !news->first || news->version > reader->seen_id - overlap ||
+           strcmp(rb_json_text(news->view, "storage"), "none") == 0;
 }
 
 /*
@@ -235,7 +238,8 @@ static void begin(struct reader *reader, struct rb_exchange *exchange)
     char hello[40];
     int bytes = snprintf(hello, sizeof(hello), "retry: %d\n\n", RETRY_FIRST_MS + (int)(rb_random() % RETRY_SPREAD_MS));
 
-    reader->stream = rb_exchange_stream(exchange, &reply, QUEUED_MAX, on_closed, reader);
+    reader->stream =
+        rb_exchange_stream(exchange, &reply, RB_MAX(QUEUED_MAX, reader->count * QUEUED_MAX_EACH), on_closed, reader);
     send_text(reader, hello, (size_t)bytes);
 }
 

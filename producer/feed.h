@@ -34,8 +34,8 @@ void rb_feed_free(struct rb_feed *feed);
  *   event: unknown   {videoId}: the application has no such video
  *   event: end       with until=terminal: none of them is expected to change any more, and the stream ends
  *
- * The id of an event is the time of the change in microseconds. With Last-Event-ID only what is newer is sent at once;
- * of several videos perhaps some that are a little older. A stream to a client that reads too slowly is closed; it comes
+ * The id of an event is the time of the change in microseconds. With Last-Event-ID only what is newer is sent at once, and
+ * what still waits; of several videos perhaps some that are a little older. A stream to a client that reads too slowly is closed; it comes
  * back with its Last-Event-ID.
  *
  * Takes:  arg, a struct rb_feed.

@@ -10,7 +10,7 @@
 #define BATCH_MAGIC 0x4c424154u
 #define READ_MAX    500  /* videos in one query */
 #define READS_MAX   4    /* queries at once */
-#define RETRY_MS    1000 /* after the database did not answer */
+#define RETRY_MS    1000 /* after the database did not answer, a half more or less */
 
 struct batch {
     uint32_t magic;
@@ -157,7 +157,7 @@ static void on_read(const PGresult *result, const struct rb_error *err, void *ar
     batch->query = NULL;
     log_trouble(live, err);
     if (err != NULL) {
-        rb_timer_start(live->retry, RETRY_MS);
+        rb_timer_start(live->retry, RETRY_MS / 2 + (int64_t)(rb_random() % RETRY_MS));
         take_failure(live, batch);
     } else {
         for (int row = 0; row < PQntuples(result); row++)

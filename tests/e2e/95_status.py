@@ -8,7 +8,7 @@ import uuid
 
 import pytest
 import requests
-from harness import wait_for
+from harness import SECRET, local, wait_for
 from sse import Events
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
@@ -117,6 +117,20 @@ def test_an_interrupted_stream_goes_on_where_it_was(bus, reader):
     assert third.states() == [("completed", "stored")]  # and not what the second had seen
     nonsense = reader(bus.producer, video_id, last_event_id="nonsense")
     nonsense.wait_for_state("stored")
+
+
+def test_what_the_application_writes_meanwhile_is_told_to_a_stream_that_goes_on(bus, reader):
+    """Its rows have no version of ours."""
+    bus.start_producer()
+    video_id = bus.insert_video()
+    change(bus, video_id, state="waiting")
+    first = reader(bus.producer, video_id)
+    first.wait("status", lambda view: view["status"] == "waiting")
+    wait_for(lambda: first.last_event_id, "it has an id")
+    first.close()
+    bus.query("UPDATE video_history SET video_url = 'https://videos.example.com/a.mp4' WHERE id = %s", video_id)
+    second = reader(bus.producer, video_id, last_event_id=first.last_event_id)
+    assert second.wait("status")["videoUrl"] == "https://videos.example.com/a.mp4"
 
 
 def test_a_stream_of_many_goes_on_where_it_was(bus, reader):
@@ -348,6 +362,30 @@ def test_a_reader_that_does_not_read_is_closed_and_the_others_are_served(bus, re
         wait_for(lambda: metric(producer, "reelbus_event_streams") == 1, "the slow one is closed")
     change(bus, other, state="stored")
     healthy.wait_for_state("stored")
+
+
+def test_a_full_stream_of_videos_with_long_urls_is_not_cut_off(bus, tmp_path_factory):
+    """All first states come in one turn, and are more than a socket takes."""
+    path = tmp_path_factory.mktemp("s") / "http"
+    port = local.free_ports()["producer"]
+    bus.producer = producer = bus.start("reelbus-producer", port, {
+        "REELBUS_LISTEN": f"127.0.0.1:{port},unix:{path}", "VIDEO_WEBHOOK_SECRET": SECRET,
+    }, True)  # fmt: skip
+    url = "https://videos.example.com/" + "x" * 7000
+    videos = [row["id"] for row in bus.query(
+        "WITH made AS (INSERT INTO video_history (user_id, prompt, video_url) SELECT %s, 'one of many', %s FROM generate_series(1, 100)"
+        " RETURNING id), ours AS (INSERT INTO reelbus.video (video_id, state, source_url) SELECT id, 'processing', %s FROM made)"
+        " SELECT id::text FROM made", bus.user, url, url)]  # fmt: skip
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(120)
+        connection.connect(str(path))
+        connection.sendall(f"GET /api/video/events?videoId={','.join(videos)} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        told = b""
+        while told.count(b"event: status\n") < 100:
+            piece = connection.recv(4096)
+            assert piece, f"it is cut off after {len(told)} bytes"
+            told += piece
+    wait_for(lambda: metric(producer, "reelbus_event_streams") == 0, "it is closed")
 
 
 def test_a_stream_outlives_the_database(bus, postgres, reader):
