@@ -5,8 +5,13 @@
  */
 #include "common/json.h"
 
+struct limits {
+    size_t text_bytes; /* of a string */
+    size_t members;    /* of an object or a list */
+};
+
 /* jansson's own limit is 2,048 levels; ours is checked before anybody walks the tree. */
-static int check_limits(const json_t *value, unsigned depth, size_t max_text_bytes, struct rb_error *err)
+static int check_limits(const json_t *value, unsigned depth, const struct limits *limits, struct rb_error *err)
 {
     const char *key;
     json_t *member;
@@ -14,23 +19,18 @@ static int check_limits(const json_t *value, unsigned depth, size_t max_text_byt
 
     if (depth > RB_JSON_MAX_DEPTH)
         return rb_fail(err, RB_E_BAD_REQUEST, 0, "the JSON is nested more than %d deep", RB_JSON_MAX_DEPTH);
-    if (json_string_length(value) > max_text_bytes)
-        return rb_fail(err, RB_E_BAD_REQUEST, 0, "a string of the JSON is over %zu bytes", max_text_bytes);
-    if (json_object_size(value) > RB_JSON_MAX_KEYS || json_array_size(value) > RB_JSON_MAX_KEYS)
-        return rb_fail(err, RB_E_BAD_REQUEST, 0, "an object or array of the JSON has over %d members",
-                       RB_JSON_MAX_KEYS);
-    json_object_foreach((json_t *)value, key, member) RB_TRY(check_limits(member, depth + 1, max_text_bytes, err));
-    json_array_foreach((json_t *)value, index, member) RB_TRY(check_limits(member, depth + 1, max_text_bytes, err));
+    if (json_string_length(value) > limits->text_bytes)
+        return rb_fail(err, RB_E_BAD_REQUEST, 0, "a string of the JSON is over %zu bytes", limits->text_bytes);
+    if (json_object_size(value) > limits->members || json_array_size(value) > limits->members)
+        return rb_fail(err, RB_E_BAD_REQUEST, 0, "an object or array of the JSON has over %zu members",
+                       limits->members);
+    json_object_foreach((json_t *)value, key, member) RB_TRY(check_limits(member, depth + 1, limits, err));
+    json_array_foreach((json_t *)value, index, member) RB_TRY(check_limits(member, depth + 1, limits, err));
     return 0;
 }
 
-int rb_json_parse(const char *bytes, size_t count, json_t **ret_object, struct rb_error *err)
-{
-    return rb_json_parse_texts(bytes, count, RB_JSON_MAX_TEXT_BYTES, ret_object, err);
-}
-
-int rb_json_parse_texts(const char *bytes, size_t count, size_t max_text_bytes, json_t **ret_object,
-                        struct rb_error *err)
+static int parse(const char *bytes, size_t count, const struct limits *limits, json_t **ret_object,
+                 struct rb_error *err)
 {
     json_error_t trouble;
     RB_AUTO_JSON *object = NULL;
@@ -43,9 +43,19 @@ int rb_json_parse_texts(const char *bytes, size_t count, size_t max_text_bytes, 
                        trouble.position);
     if (!json_is_object(object))
         return rb_fail(err, RB_E_BAD_REQUEST, 0, "this must be a JSON object");
-    RB_TRY(check_limits(object, 1, max_text_bytes, err));
+    RB_TRY(check_limits(object, 1, limits, err));
     *ret_object = RB_STEAL(object);
     return 0;
+}
+
+int rb_json_parse(const char *bytes, size_t count, json_t **ret_object, struct rb_error *err)
+{
+    return parse(bytes, count, &(struct limits){RB_JSON_MAX_TEXT_BYTES, RB_JSON_MAX_KEYS}, ret_object, err);
+}
+
+int rb_json_parse_long(const char *bytes, size_t count, json_t **ret_object, struct rb_error *err)
+{
+    return parse(bytes, count, &(struct limits){count, count}, ret_object, err);
 }
 
 json_t *rb_json_parse_trusted(const char *bytes, size_t count)

@@ -25,14 +25,14 @@
 RB_MUST_CHECK int rb_json_parse(const char *bytes, size_t count, json_t **ret_object, struct rb_error *err);
 
 /*
- * As rb_json_parse, for objects that may have long strings in them which nobody reads, such as a log.
+ * As rb_json_parse, for objects of verified senders: much may be in them that nobody reads, such as a log, a prompt or a
+ * list of frames. So strings, objects and lists may be of any length.
  *
  * Gives:  ret_object, owned by the caller; json_decref it.
  * Fails:  BAD_REQUEST.
  * Loop:   pure, any thread.
  */
-RB_MUST_CHECK int rb_json_parse_texts(const char *bytes, size_t count, size_t max_text_bytes, json_t **ret_object,
-                                      struct rb_error *err);
+RB_MUST_CHECK int rb_json_parse_long(const char *bytes, size_t count, json_t **ret_object, struct rb_error *err);
 
 /*
  * Read JSON from a peer that we asked ourselves: an object, whatever its size.

@@ -8,14 +8,10 @@
 #include "producer/adapter_kinds.h"
 #include "producer/body.h"
 
-/* Some carry the log of the whole job along, which nobody reads: long_texts. */
-static const struct {
-    rb_body_fn read;
-    bool long_texts;
-} bodies[] = {
-    [RB_BODY_PLAIN] = {rb_body_plain, false},           [RB_BODY_OPENAI] = {rb_body_openai, false},
-    [RB_BODY_REPLICATE] = {rb_body_replicate, true},    [RB_BODY_FAL] = {rb_body_fal, true},
-    [RB_BODY_OPENROUTER] = {rb_body_openrouter, false}, [RB_BODY_GENERIC] = {rb_body_generic, true},
+static const rb_body_fn readers[] = {
+    [RB_BODY_PLAIN] = rb_body_plain,         [RB_BODY_OPENAI] = rb_body_openai,
+    [RB_BODY_REPLICATE] = rb_body_replicate, [RB_BODY_OPENROUTER] = rb_body_openrouter,
+    [RB_BODY_FAL] = rb_body_fal,             [RB_BODY_GENERIC] = rb_body_generic,
 };
 
 int rb_notice_parse(const struct rb_provider_webhook *webhook, const char *body, size_t bytes,
@@ -25,9 +21,11 @@ int rb_notice_parse(const struct rb_provider_webhook *webhook, const char *body,
     RB_AUTO_JSON *object = NULL;
 
     RB_ASSERT(webhook->body != RB_BODY_NONE);
-    RB_TRY(rb_json_parse_texts(body, bytes, bodies[webhook->body].long_texts ? bytes : RB_JSON_MAX_TEXT_BYTES, &object,
-                               err));
-    RB_TRY(bodies[webhook->body].read(webhook, object, &notice, err));
+    if (webhook->body == RB_BODY_PLAIN)
+        RB_TRY(rb_json_parse(body, bytes, &object, err));
+    else
+        RB_TRY(rb_json_parse_long(body, bytes, &object, err));
+    RB_TRY(readers[webhook->body](webhook, object, &notice, err));
     *ret_notice = notice;
     notice = (struct rb_notice){0};
     return 0;

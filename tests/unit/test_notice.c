@@ -174,7 +174,7 @@ static void what_a_body_lacks_is_named(void **state)
     }
 }
 
-static void a_log_may_be_long_but_what_is_kept_of_an_error_is_not(void **state)
+static void what_nobody_reads_may_be_long_but_what_is_kept_of_an_error_is_not(void **state)
 {
     char *text = rb_xalloc(20001);
     RB_AUTO_NOTICE notice = {0};
@@ -183,15 +183,25 @@ static void a_log_may_be_long_but_what_is_kept_of_an_error_is_not(void **state)
     memset(text, 'x', 20000);
 
     RB_AUTO_TEXT *body = rb_xprintf("{'id':'p1','status':'failed','error':'%s','logs':'%s'}", text, text);
-    RB_AUTO_TEXT *event = rb_xprintf("{'type':'video.failed','data':{'id':'v'},'more':'%s'}", text);
+    RB_AUTO_TEXT *event = rb_xprintf("{'type':'video.failed','data':{'id':'v','prompt':'%s'}}", text);
+    RB_AUTO_TEXT *own = rb_xprintf("{'videoId':'" OURS "','status':'failed','more':'%s'}", text);
+    RB_AUTO_BUFFER many = {0};
     struct rb_error err = {0};
 
     assert_int_equal(parse(&replicate, body, &notice, &err), 0);
     assert_int_equal(strlen(notice.error_message), 1024);
     rb_notice_done(&notice);
-    assert_int_equal(parse(&openai, event, &notice, &err), -1);
+    assert_int_equal(parse(&openai, event, &notice, &err), 0);
+    rb_notice_done(&notice);
+    assert_int_equal(parse(&plain, own, &notice, &err), -1);
+    rb_buffer_print(&many, "{'id':'p1','status':'succeeded','output':[");
+    for (int i = 0; i < 1000; i++)
+        rb_buffer_print(&many, "%s'https://h/%d.png'", i == 0 ? "" : ",", i);
+    rb_buffer_print(&many, "]}");
+    assert_int_equal(parse(&replicate, many.bytes, &notice, &err), 0);
+    rb_notice_done(&notice);
     free(text);
 }
 
 UNIT_MAIN(T(each_format_says_what_it_says), T(what_a_body_lacks_is_named),
-          T(a_log_may_be_long_but_what_is_kept_of_an_error_is_not))
+          T(what_nobody_reads_may_be_long_but_what_is_kept_of_an_error_is_not))
