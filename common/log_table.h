@@ -38,6 +38,8 @@
     X(POLL_UNWRITTEN, WARNING, "code, error",                                                                          \
       "the database did not take what polls brought; those videos are asked for again")                                \
     X(POLL_ADOPTED, INFO, "videos", "the application's table has videos that wait and that nobody told us of")         \
+    X(POLL_UNADOPTED, WARNING, "code, error",                                                                          \
+      "the application's table cannot be looked at for videos that wait; are the options column_* right?")             \
     X(POLL_SLOWED, WARNING, "provider, code, error, retry_ms", "this provider is not asked for a while; others are")   \
     X(POLL_WELL, INFO, "provider", "a provider that was not well answers again")                                       \
     X(POLL_PAUSED, WARNING, "code, error", "nobody is asked while the database or Kafka is away")                      \

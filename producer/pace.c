@@ -41,11 +41,14 @@ void rb_pace_end(struct rb_pace *pace)
     pace->in_flight--;
 }
 
-void rb_pace_good(struct rb_pace *pace)
+bool rb_pace_good(struct rb_pace *pace, int64_t begun_ms)
 {
     rb_pace_end(pace);
+    if (begun_ms < pace->slowed_ms)
+        return false;
     rb_backoff_reset(&pace->backoff);
     pace->window = RB_MIN(pace->window + 1, pace->window_max);
+    return true;
 }
 
 /* What the provider asks for is kept to, and a little more, so that several of us do not come back together. */

@@ -57,11 +57,13 @@ void rb_pace_begin(struct rb_pace *pace);
 void rb_pace_end(struct rb_pace *pace);
 
 /*
- * A request has ended, and the provider is well.
+ * A request has ended, and the provider is well. That says nothing when it was begun before the last trouble was noticed.
  *
+ * Takes:  begun_ms, when the request began.
+ * Gives:  true when it says something.
  * Loop:   pure, any thread.
  */
-void rb_pace_good(struct rb_pace *pace);
+bool rb_pace_good(struct rb_pace *pace, int64_t begun_ms);
 
 /*
  * A request has ended, and the provider is not well: wait, longer each time. Requests that were begun before the last

@@ -1,7 +1,7 @@
 /*
  * poll_ask.c — one question about one video.
  *
- * Way:  poll_lease -> poller -> [poll_ask] -> adapter -> poll_plan -> publish
+ * Way:  poll_sources -> poll_lease -> [poll_ask] -> adapter -> poll_plan -> publish
  */
 #include "producer/poll_ask.h"
 

@@ -1,7 +1,7 @@
 /*
  * poll_ask.h — one question about one video: from the request to the provider to what is left behind in the row.
  *
- * Way:  poll_lease -> poller -> [poll_ask] -> adapter -> poll_plan -> publish
+ * Way:  poll_sources -> poll_lease -> [poll_ask] -> adapter -> poll_plan -> publish
  *
  * The row learns of an answer only after Kafka has the event: what is lost in between is asked for again.
  */

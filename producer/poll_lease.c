@@ -1,7 +1,7 @@
 /*
  * poll_lease.c — which videos are due.
  *
- * Way:  [poll_lease] -> poll -> adapter -> poll_plan -> publish
+ * Way:  poll_sources -> [poll_lease] -> poll_ask -> adapter -> poll_plan -> publish
  */
 #include "producer/poll_lease.h"
 

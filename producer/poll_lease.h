@@ -1,7 +1,7 @@
 /*
  * poll_lease.h — which videos are due, shared with the other producers through the database.
  *
- * Way:  [poll_lease] -> poll -> adapter -> poll_plan -> publish
+ * Way:  poll_sources -> [poll_lease] -> poll_ask -> adapter -> poll_plan -> publish
  *
  * A lease is one statement that skips what others hold: it takes videos that are due, moves their next poll one interval
  * on, and keeps others away until this poll has ended or its time is over. So however many producers there are, each

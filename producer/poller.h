@@ -1,9 +1,7 @@
 /*
  * poller.h — asks providers about videos that wait, so that none is lost when a webhook is.
  *
- * Way:  [poller] -> poll_lease -> poll_ask -> adapter -> poll_plan -> publish -> Kafka
- *
- * Nobody is asked while the database or Kafka is away: an answer could go nowhere.
+ * Way:  [poller] -> poll_sources -> poll_lease -> poll_ask -> adapter -> poll_plan -> publish -> Kafka
  */
 #pragma once
 

@@ -137,6 +137,17 @@ def test_rows_of_the_application_are_adopted_when_it_tells_the_provider(bus):
     assert without not in provider_videos
 
 
+def test_a_column_that_is_not_there_is_told_once_and_stops_nothing(bus):
+    configure(bus, here=api(bus, "replicate"))
+    bus.start_producer(**FAST, REELBUS_COLUMN_PROVIDER="engine", REELBUS_COLUMN_PROVIDER_VIDEO_ID="job")
+    bus.start_consumer()
+    wait_for(lambda: "ev=poll_unadopted" in bus.producer.log, "it is told")
+    _, control = wait_video(bus, "here", answers=[{"status": "starting"}])
+    wait_for(lambda: polls(bus, control) >= 8, "others are asked for")
+    assert bus.producer.log.count("ev=poll_unadopted") == bus.producer.log.count("ev=poll_runs") == 1
+    assert "ev=poll_paused" not in bus.producer.log
+
+
 def test_an_end_that_no_consumer_takes_is_published_again_with_a_fresh_url(bus):
     configure(bus, here=api(bus, "replicate"))
     bus.start_producer(**FAST, REELBUS_POLL_ANNOUNCE_MS="1s")
@@ -242,6 +253,7 @@ def test_an_answer_that_comes_while_the_provider_is_left_alone_hastens_nothing(b
     wait_for(lambda: "ev=poll_slowed" in bus.producer.log, "the other is told to wait")
     rows = bus.query("SELECT provider_video_id AS id, next_poll_at > now() + interval '5 min' AS later FROM reelbus.video")
     assert {row["id"]: row["later"] for row in rows if row["id"] in (slow, busy)} == {slow: True, busy: False}
+    assert "ev=poll_well" not in bus.producer.log and bus.producer.metric("reelbus_poll_slowed_providers") == 1
 
 
 @pytest.mark.parametrize("trouble, result", [

@@ -171,7 +171,7 @@ static void a_window_opens_with_good_answers(void **state)
         assert_int_equal(rb_pace_room(&pace, 0), wanted);
         rb_pace_begin(&pace);
         assert_int_equal(rb_pace_room(&pace, 0), wanted - 1);
-        rb_pace_good(&pace);
+        assert_true(rb_pace_good(&pace, 0));
     }
     assert_int_equal(rb_pace_room(&pace, 0), 3);
     rb_pace_begin(&pace);
@@ -187,12 +187,16 @@ static void trouble_closes_it_once_for_all_that_were_under_way(void **state)
     rb_pace_init(&pace, 8);
     for (int i = 0; i < 8; i++) {
         rb_pace_begin(&pace);
-        rb_pace_good(&pace);
+        assert_true(rb_pace_good(&pace, 0));
     }
     for (int i = 0; i < 8; i++)
         rb_pace_begin(&pace);
     assert_true(rb_pace_bad(&pace, 100, 200, 0, UINT64_MAX));
     assert_int_equal(pace.backoff.tries, 1);
+    rb_pace_begin(&pace);
+    assert_false(rb_pace_good(&pace, 199)); /* it was well before that */
+    assert_int_equal(pace.backoff.tries, 1);
+    assert_int_equal(pace.window, 1);
     for (int i = 0; i < 7; i++)
         assert_false(rb_pace_bad(&pace, 100, 200 + i, 0, UINT64_MAX));
     assert_int_equal(pace.backoff.tries, 1);
@@ -219,7 +223,7 @@ static void pauses_grow_until_a_good_answer(void **state)
     }
     assert_true(longest > 10000);
     rb_pace_begin(&pace);
-    rb_pace_good(&pace);
+    assert_true(rb_pace_good(&pace, now));
     rb_pace_begin(&pace);
     assert_true(rb_pace_bad(&pace, now, now, 0, 77));
     assert_in_range(rb_pace_closed_ms(&pace, now), 500, 1000);
