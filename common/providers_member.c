@@ -87,8 +87,7 @@ static int set_pattern(const struct providers_object *object, const struct provi
             return 0;
         }
     }
-    return rb_providers_fail(object->reader, member->name,
-                             "expected a URL with {id} once in its path or query");
+    return rb_providers_fail(object->reader, member->name, "expected a URL with {id} once in its path or query");
 }
 
 static int set_pointer(const struct providers_object *object, const struct providers_member *member, const char *text)

@@ -140,8 +140,8 @@ struct rb_lookup *rb_lookup_new(struct rb_loop *loop, struct rb_pg *pg, const st
 
     *lookup = (struct rb_lookup){.magic = LOOKUP_MAGIC, .pg = pg};
     for (enum key key = 0; key < KEY_COUNT; key++)
-        lookup->sql[key] = rb_tables_sql(
-            options, key == BY_PROVIDER && table_tells(options) ? by_provider_of_table : sql_templates[key]);
+        lookup->sql[key] = rb_tables_sql(options, key == BY_PROVIDER && table_tells(options) ? by_provider_of_table
+                                                                                             : sql_templates[key]);
     rb_task_init(&lookup->send, loop, send_batches, lookup);
     return lookup;
 }

@@ -9,9 +9,12 @@
 #include "producer/body.h"
 
 static const rb_body_fn readers[] = {
-    [RB_BODY_PLAIN] = rb_body_plain,         [RB_BODY_OPENAI] = rb_body_openai,
-    [RB_BODY_REPLICATE] = rb_body_replicate, [RB_BODY_OPENROUTER] = rb_body_openrouter,
-    [RB_BODY_FAL] = rb_body_fal,             [RB_BODY_GENERIC] = rb_body_generic,
+    [RB_BODY_PLAIN] = rb_body_plain,
+    [RB_BODY_OPENAI] = rb_body_openai,
+    [RB_BODY_REPLICATE] = rb_body_replicate,
+    [RB_BODY_OPENROUTER] = rb_body_openrouter,
+    [RB_BODY_FAL] = rb_body_fal,
+    [RB_BODY_GENERIC] = rb_body_generic,
 };
 
 int rb_notice_parse(const struct rb_provider_webhook *webhook, const char *body, size_t bytes,

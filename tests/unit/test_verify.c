@@ -460,8 +460,8 @@ static void a_set_of_keys_is_read_strictly(void **state)
         assert_fails(parse_keys(wrong[i], &keys, &err), BAD_REQUEST);
     assert_works(parse_keys("{\"keys\":[" KEY(PUBLIC_X) "," KEY(PUBLIC_X) "]}", &keys, &err));
     assert_int_equal(keys.count, 1);
-    assert_works(parse_keys("{\"keys\":[" KEY("AAAA") ",{\"kty\":\"OKP\",\"crv\":\"Ed25519\"}," KEY(PUBLIC_X) "]}", &keys,
-                            &err)); /* a broken one does not take the others with it */
+    assert_works(parse_keys("{\"keys\":[" KEY("AAAA") ",{\"kty\":\"OKP\",\"crv\":\"Ed25519\"}," KEY(PUBLIC_X) "]}",
+                            &keys, &err)); /* a broken one does not take the others with it */
     assert_int_equal(keys.count, 1);
     for (size_t i = 0; i < RB_KEYSET_MAX + 1; i++) {
         char *more = rb_xprintf(
