@@ -12,11 +12,10 @@
 #include "producer/metrics_table.h"
 #include "producer/view.h"
 
-#define FEED_MAGIC   0x46454544u
-#define READER_MAGIC 0x52454144u
-#define QUEUED_MAX   (size_t)(256 << 10) /* that wait for one reader ... */
-#define QUEUED_MAX_EACH                                                                                                \
-    (size_t)(24 << 10) /* ... or so much for each of its videos: all their states fit, with long URLs */
+#define FEED_MAGIC      0x46454544u
+#define READER_MAGIC    0x52454144u
+#define QUEUED_MAX      (size_t)(256 << 10) /* that wait for one reader ... */
+#define QUEUED_MAX_EACH (size_t)(24 << 10)  /* ... or this for each of its videos: their states fit, with long URLs */
 #define KEEP_ALIVE_MS   15000
 #define LOOK_MS         1000
 #define RETRY_FIRST_MS  1000 /* what a reader is told to wait before it comes back: this, and up to as much again ... */

@@ -9,14 +9,16 @@
 
 #define FIRST_BUCKETS 64
 
-/* FNV-1a. */
+/* Ids come from whoever asks: with FNV-1a alone many can be found that share a bucket, so it begins with a seed, and its
+ * high bits, which all bits of the state go into, say which. */
 static size_t bucket_of(const struct rb_live_table *table, const char *id)
 {
-    uint32_t hash = 2166136261u;
+    uint64_t hash = table->seed;
 
     for (; *id != '\0'; id++)
-        hash = (hash ^ (uint8_t)*id) * 16777619u;
-    return hash & (table->bucket_count - 1);
+        hash = (hash ^ (uint8_t)*id) * UINT64_C(1099511628211);
+    hash = (hash ^ hash >> 32) * UINT64_C(0x9e3779b97f4a7c15);
+    return (hash >> 32) & (table->bucket_count - 1);
 }
 
 static void grow(struct rb_live_table *table)
@@ -24,6 +26,7 @@ static void grow(struct rb_live_table *table)
     struct rb_live_table larger = {
         .bucket_count = table->bucket_count == 0 ? FIRST_BUCKETS : table->bucket_count * 2,
         .count = table->count,
+        .seed = table->bucket_count == 0 ? rb_random() : table->seed,
     };
 
     larger.buckets = rb_xalloc(larger.bucket_count * sizeof(struct rb_live_video *));

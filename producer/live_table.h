@@ -29,6 +29,7 @@ struct rb_live_table {
     struct rb_live_video **buckets; /* owned; NULL while empty */
     size_t bucket_count;            /* a power of two */
     size_t count;
+    uint64_t seed; /* of this table alone */
 };
 
 /*
@@ -43,7 +44,7 @@ struct rb_live_video *rb_live_table_find(const struct rb_live_table *table, cons
  * Find a video or put it in.
  *
  * Gives:  borrowed from the table.
- * Loop:   pure, any thread.
+ * Loop:   any thread.
  */
 struct rb_live_video *rb_live_table_put(struct rb_live_table *table, const char *id);
 

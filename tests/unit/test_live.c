@@ -233,6 +233,39 @@ static void a_table_keeps_what_is_put_in_while_it_grows(void **state)
     assert_int_equal(table.count, 0);
 }
 
+/* As a stranger would look for ids that make a table slow. */
+static uint32_t fnv_of(const char *id)
+{
+    uint32_t hash = 2166136261u;
+
+    for (; *id != '\0'; id++)
+        hash = (hash ^ (uint8_t)*id) * 16777619u;
+    return hash;
+}
+
+static void ids_that_somebody_has_chosen_do_not_share_a_bucket(void **state)
+{
+    struct rb_live_table table = {0};
+    char id[RB_UUID_TEXT_BYTES];
+    size_t longest = 0;
+
+    (void)state;
+    for (unsigned i = 0; table.count < 256; i++) {
+        snprintf(id, sizeof(id), "00000000-0000-4000-8000-%012x", i);
+        if (fnv_of(id) % 1024 == 0)
+            rb_live_table_put(&table, id);
+    }
+    for (size_t i = 0; i < table.bucket_count; i++) {
+        size_t count = 0;
+
+        for (const struct rb_live_video *video = table.buckets[i]; video != NULL; video = video->next)
+            count++;
+        longest = RB_MAX(longest, count);
+    }
+    assert_in_range(longest, 1, 16);
+    rb_live_table_done(&table);
+}
+
 static void numbers_are_shown_of_a_video_that_is_being_stored_alone(void **state)
 {
     struct rb_view processing = {.state = "processing", .video_url = "u"}, stored = {.state = "stored", .bytes = "7"};
@@ -276,9 +309,10 @@ static void a_view_says_whether_it_is_the_end(void **state)
     }
 }
 
-UNIT_MAIN(T(one_id_and_several_are_read), T(ids_that_are_none_are_refused), T(a_hundred_ids_are_enough),
-          T(an_etag_is_quoted_and_of_the_bytes), T(if_none_match_is_a_list), T(an_event_is_framed_as_the_standard_says),
-          T(a_last_event_id_is_ours_or_none), T(percents_are_rounded_down_and_never_above_a_hundred),
-          T(a_notification_is_read_as_it_was_written), T(foreign_notifications_are_passed_over),
-          T(progress_is_news_by_a_percent_a_mebibyte_or_after_a_while), T(a_table_keeps_what_is_put_in_while_it_grows),
-          T(numbers_are_shown_of_a_video_that_is_being_stored_alone), T(a_view_says_whether_it_is_the_end))
+UNIT_MAIN(T(ids_that_somebody_has_chosen_do_not_share_a_bucket), T(one_id_and_several_are_read),
+          T(ids_that_are_none_are_refused), T(a_hundred_ids_are_enough), T(an_etag_is_quoted_and_of_the_bytes),
+          T(if_none_match_is_a_list), T(an_event_is_framed_as_the_standard_says), T(a_last_event_id_is_ours_or_none),
+          T(percents_are_rounded_down_and_never_above_a_hundred), T(a_notification_is_read_as_it_was_written),
+          T(foreign_notifications_are_passed_over), T(progress_is_news_by_a_percent_a_mebibyte_or_after_a_while),
+          T(a_table_keeps_what_is_put_in_while_it_grows), T(numbers_are_shown_of_a_video_that_is_being_stored_alone),
+          T(a_view_says_whether_it_is_the_end))
