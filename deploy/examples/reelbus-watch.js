@@ -156,10 +156,11 @@ class Channel {
     }
   }
 
-  rest(atLeastMs = 0) {
+  async rest(atLeastMs = 0) {
+    if (this.watchers.size === 0) return; // the last one has left when it was told that the connection is lost
     const ms = jitter(Math.min(RETRY_MIN_MS * 2 ** this.failures++, RETRY_MAX_MS));
     if (this.turn.signal.aborted) this.turn = new AbortController();
-    return pause(Math.max(atLeastMs, ms), this.turn.signal);
+    await pause(Math.max(atLeastMs, ms), this.turn.signal);
   }
 
   fetch(path, headers) {
