@@ -27,6 +27,7 @@ struct rb_poll_source {
     bool leasing; /* a lease is on its way */
     bool more;    /* the last one brought as many videos as it could */
     bool unwell;
+    size_t questions;       /* that have not ended: some are answered, and Kafka is about to have them */
     int64_t asked_count;    /* of the lease on its way, as is the next */
     int64_t lease_until_ms; /* nobody else has its videos until then */
     struct rb_poll_source *next;
@@ -111,6 +112,7 @@ static void on_end(void *arg)
     struct question *question = RB_CAST(question, arg, QUESTION_MAGIC);
     struct rb_poll_source *source = question->source;
 
+    source->questions--;
     rb_providers_unref(question->providers);
     question->magic = 0;
     free(question);
@@ -128,6 +130,7 @@ static void source_ask(struct rb_poll_source *source, struct rb_poll_row *row, i
         .source = source,
         .providers = rb_providers_ref(source->sources->providers),
     };
+    source->questions++;
     rb_pace_begin(&source->pace);
     rb_poll_ask(source->sources->env, source->provider, row, lease_until_ms, &listener);
 }
@@ -227,7 +230,7 @@ static void drop_sources(struct rb_poll_sources *sources, bool all)
     while (*place != NULL) {
         struct rb_poll_source *source = *place;
 
-        if (!all && (source->provider != NULL || source->leasing || source->pace.in_flight > 0)) {
+        if (!all && (source->provider != NULL || source->leasing || source->questions > 0)) {
             place = &source->next;
             continue;
         }

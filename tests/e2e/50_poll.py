@@ -415,6 +415,23 @@ def test_providers_come_and_go_while_it_runs(bus):
     assert polls(bus, first) == before
 
 
+def test_a_provider_may_go_while_kafka_is_about_to_have_its_answer(bus, stopped_kafka):
+    stop, start = stopped_kafka
+    configure(bus, here=api(bus))
+    bus.start_producer(**FAST)
+    video_id, provider_video = wait_video(bus, "here", answers=[{"status": "queued"}, {"slow_s": 3, "status": "in_progress"}])
+    wait_for(lambda: polls(bus, provider_video) == 2, "it is asked for again")
+    stop(signal.SIGSTOP)
+    wait_for(lambda: bus.producer.metric("reelbus_polls_total", kind="openai", result="pending") >= 2, "the answer is there")
+    configure(bus, other=api(bus))
+    bus.producer.process.send(signal.SIGHUP)
+    wait_for(lambda: bus.producer.log.count("ev=providers_read") == 2, "the provider is gone")
+    start()
+    wait_for(lambda: bus.producer.metric("reelbus_polls_in_flight") == 0, "the question has ended")
+    _, other = wait_video(bus, "other", answers=[{"status": "queued"}])
+    wait_for(lambda: polls(bus, other) >= 2, "others are asked")
+
+
 @pytest.mark.parametrize("options, words", [
     ({"REELBUS_POLL": "some"}, "expected auto, off or only"),
     ({"REELBUS_POLL": "only"}, "no provider with an API"),
