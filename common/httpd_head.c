@@ -167,9 +167,9 @@ static bool is_host(const char *value)
     return true;
 }
 
-/* What the lines mean for where the request ends; each may be there once. */
+/* What the lines mean for where the request and the connection end; each of the first three may be there once. */
 struct seen {
-    unsigned hosts, lengths, codings;
+    unsigned hosts, lengths, codings, closes, keeps;
 };
 
 static unsigned parse_meaning(struct rb_head *head, size_t i, struct seen *seen)
@@ -188,10 +188,8 @@ static unsigned parse_meaning(struct rb_head *head, size_t i, struct seen *seen)
         return strcasecmp(value, "chunked") == 0 ? 0 : 501;
     }
     if (strcasecmp(name, "Connection") == 0) {
-        if (has_token(value, "close"))
-            head->keep_alive = false;
-        else if (head->http_1_0 && has_token(value, "keep-alive"))
-            head->keep_alive = true;
+        seen->closes += has_token(value, "close");
+        seen->keeps += has_token(value, "keep-alive");
     } else if (strcasecmp(name, "Expect") == 0) {
         head->expects_continue = !head->http_1_0;
         return strcasecmp(value, "100-continue") == 0 ? 0 : 417;
@@ -203,13 +201,13 @@ static unsigned parse_meanings(struct rb_head *head)
 {
     struct seen seen = {0};
 
-    head->keep_alive = !head->http_1_0;
     for (size_t i = 0; i < head->count; i++) {
         unsigned status = parse_meaning(head, i, &seen);
 
         if (status != 0)
             return status;
     }
+    head->keep_alive = seen.closes == 0 && (!head->http_1_0 || seen.keeps > 0);
     if ((seen.hosts == 0 && !head->http_1_0) || (seen.lengths > 0 && seen.codings > 0))
         return 400;
     return 0;

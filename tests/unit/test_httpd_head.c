@@ -74,6 +74,8 @@ static void a_connection_is_kept_as_its_client_asks(void **state)
         {HOST "Connection: closed\r\n\r\n", true},
         {"GET / HTTP/1.0\r\n\r\n", false},
         {"GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", true},
+        {"GET / HTTP/1.0\r\nConnection: close\r\nConnection: keep-alive\r\n\r\n", false},
+        {HOST "Connection: close\r\nConnection: keep-alive\r\n\r\n", false},
     };
 
     (void)state;
