@@ -14,6 +14,7 @@
 
 #define EVENT_BATCH                256
 #define ACCEPT_BATCH               64
+#define ACCEPT_PAUSE_MS            100
 #define OTHER_DESCRIPTORS          256 /* for Kafka, Postgres, files */
 
 #define DEFAULT_HEAD_TIMEOUT_MS    10000
@@ -54,22 +55,41 @@ void rb_httpd_accept_again(struct rb_httpd *httpd)
     watch_listeners(httpd, EPOLLIN);
 }
 
+static void stop_accepting(struct rb_httpd *httpd)
+{
+    httpd->full = true;
+    watch_listeners(httpd, 0);
+}
+
 /* With no room left, whoever has kept us waiting longest makes some. When nobody has, new ones wait in the kernel. */
 static bool may_accept(struct rb_httpd *httpd)
 {
     if ((int64_t)httpd->conn_count < httpd->config.max_connections || httpd->waiting != NULL)
         return true;
-    httpd->full = true;
-    watch_listeners(httpd, 0);
+    stop_accepting(httpd);
     return false;
 }
 
-static void make_room(struct rb_httpd *httpd)
+static void evict_longest(struct rb_httpd *httpd)
 {
-    if ((int64_t)httpd->conn_count < httpd->config.max_connections || httpd->waiting == NULL)
+    if (httpd->waiting == NULL)
         return;
     httpd->counts.evicted++;
     rb_conn_kill(RB_LINKED(httpd->waiting, rb_conn, wait));
+}
+
+/*
+ * The system gives no descriptor or no memory. Asking at once would be asking for ever; and others than connections may
+ * have taken them, so that waiting for one of ours to go is not enough.
+ */
+static void accept_later(struct rb_httpd *httpd)
+{
+    if (!httpd->starved)
+        rb_log(NULL, RB_EV_ACCEPT_FAILS, "connections=%zu error=%d", httpd->conn_count, errno);
+    httpd->starved = true;
+    evict_longest(httpd);
+    stop_accepting(httpd);
+    rb_timer_start(httpd->accept, ACCEPT_PAUSE_MS);
 }
 
 static void accept_some(struct rb_listener *listener)
@@ -82,19 +102,24 @@ static void accept_some(struct rb_listener *listener)
         int fd = accept4(listener->fd, (struct sockaddr *)&peer, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
         if (fd >= 0) {
-            make_room(httpd);
+            httpd->starved = false;
+            if ((int64_t)httpd->conn_count >= httpd->config.max_connections)
+                evict_longest(httpd);
             if (size < sizeof(struct sockaddr_in))
                 peer.sin6_family = AF_UNIX;
             rb_conn_open(listener, fd, &peer);
-        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            httpd->full = httpd->conn_count > 0;
-            if (httpd->full)
-                watch_listeners(httpd, 0);
+        } else if (errno == EAGAIN) {
             return;
         } else if (errno != ECONNABORTED && errno != EINTR) {
+            accept_later(httpd);
             return;
         }
     }
+}
+
+static void on_accept(void *arg)
+{
+    rb_httpd_accept_again(RB_CAST(rb_httpd, arg, RB_HTTPD_MAGIC));
 }
 
 static void on_event(const struct epoll_event *event)
@@ -185,6 +210,7 @@ static struct rb_httpd *httpd_make(struct rb_loop *loop, const struct rb_httpd_c
     if (httpd->epoll_fd < 0)
         RB_BUG("no epoll");
     httpd->tick = rb_timer_new(loop, rb_httpd_tick, httpd);
+    httpd->accept = rb_timer_new(loop, on_accept, httpd);
     rb_task_init(&httpd->run, loop, run_queue, httpd);
     httpd->watch = rb_watch_new(loop, httpd->epoll_fd, on_ready, httpd);
     rb_watch_events(httpd->watch, UV_READABLE);
@@ -218,7 +244,7 @@ unsigned rb_httpd_port(const struct rb_httpd *httpd)
     socklen_t size = sizeof(address);
 
     if (httpd->listeners == NULL || getsockname(httpd->listeners->fd, (struct sockaddr *)&address, &size) < 0 ||
-        size < sizeof(struct sockaddr_in))
+        (address.sin6_family != AF_INET && address.sin6_family != AF_INET6))
         return 0;
     return ntohs(address.sin6_port); /* at the same place for IPv4 */
 }
@@ -266,6 +292,7 @@ void rb_httpd_free(struct rb_httpd *httpd)
     }
     rb_watch_free(httpd->watch);
     rb_timer_free(httpd->tick);
+    rb_timer_free(httpd->accept);
     rb_task_done(&httpd->run);
     close(httpd->epoll_fd);
     SSL_CTX_free(httpd->tls);

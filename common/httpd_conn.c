@@ -16,6 +16,7 @@ static void enter_waiting(struct rb_conn *conn, enum rb_conn_state state)
     conn->state = state;
     if (conn->wait.at == NULL)
         rb_link_append(&conn->httpd->waiting_end, &conn->wait);
+    rb_httpd_accept_again(conn->httpd);
 }
 
 static void enter(struct rb_conn *conn, enum rb_conn_state state)
@@ -329,6 +330,8 @@ static bool read_some(struct rb_conn *conn)
 
 static bool shake_hands(struct rb_conn *conn)
 {
+    ERR_clear_error();
+
     int result = SSL_do_handshake(conn->tls);
 
     if (result == 1) {

@@ -72,8 +72,9 @@ struct rb_httpd {
     struct rb_listener *listeners;
     int epoll_fd;
     struct rb_watch *watch;
-    struct rb_timer *tick; /* runs while any connection has a deadline */
-    struct rb_task run;    /* serves what is queued */
+    struct rb_timer *tick;   /* runs while any connection has a deadline */
+    struct rb_timer *accept; /* until accepting is tried again */
+    struct rb_task run;      /* serves what is queued */
     struct rb_link *conns;
     size_t conn_count;
     struct rb_link *waiting, **waiting_end; /* connections in HANDSHAKE, HEAD or BODY, the longest first */
@@ -89,6 +90,7 @@ struct rb_httpd {
     int64_t date_s;        /* the second that date is of */
     char date[40];
     bool full;     /* does not accept at the moment */
+    bool starved;  /* the system gave no descriptor when one was asked for last */
     bool quiet;    /* accepts no more connections */
     bool stopping; /* and no more requests */
     char scratch[RB_HTTPD_SCRATCH];
@@ -207,7 +209,7 @@ static inline void rb_link_leave(struct rb_link ***end, struct rb_link *link)
 /* ---- httpd.c */
 
 /*
- * A connection has gone: if there was no room for more, there is now.
+ * A connection has gone, or could go: if there was no room for more, there is now.
  *
  * Loop:   loop thread.
  */

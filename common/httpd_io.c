@@ -15,7 +15,10 @@
 #define FILE_BLOCK_BYTES 16384     /* one record of TLS */
 #define FILE_TURN_BYTES  (1 << 20) /* what one connection may send of a file before others have their turn */
 
-/* TLS cannot go on: note what it waits for. Gives -1 for later, 0 for the end. */
+/*
+ * TLS cannot go on: note what it waits for. Gives -1 for later, 0 for the end. OpenSSL looks for the reason in the
+ * thread's list of errors, where whoever uses OpenSSL may have left something: it must be empty before each call.
+ */
 static ssize_t tls_trouble(struct rb_conn *conn, int result)
 {
     int why = SSL_get_error(conn->tls, result);
@@ -36,6 +39,8 @@ static ssize_t tls_trouble(struct rb_conn *conn, int result)
 ssize_t rb_conn_receive(struct rb_conn *conn, char *room, size_t max_bytes)
 {
     if (conn->tls != NULL) {
+        ERR_clear_error();
+
         int result = SSL_read(conn->tls, room, (int)max_bytes);
 
         return result > 0 ? result : tls_trouble(conn, result);
@@ -58,6 +63,8 @@ ssize_t rb_conn_receive(struct rb_conn *conn, char *room, size_t max_bytes)
 static ssize_t send_bytes(struct rb_conn *conn, const char *bytes, size_t count)
 {
     if (conn->tls != NULL) {
+        ERR_clear_error();
+
         int result = SSL_write(conn->tls, bytes, (int)RB_MIN(count, (size_t)1 << 20));
 
         return result > 0 ? result : tls_trouble(conn, result);

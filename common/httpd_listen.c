@@ -260,9 +260,9 @@ void rb_listeners_close(struct rb_httpd *httpd)
         struct rb_listener *listener = httpd->listeners;
 
         httpd->listeners = listener->next;
-        close(listener->fd);
         if (listener->unix_path != NULL)
-            unlink(listener->unix_path);
+            unlink(listener->unix_path); /* while nobody else can have taken the name */
+        close(listener->fd);
         free(listener->unix_path);
         free(listener->name);
         listener->magic = 0;

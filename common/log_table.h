@@ -13,6 +13,8 @@
     X(STOPPED, INFO, "left", "the end; left counts what was not finished and will come again")                         \
     X(FATAL, CRIT, "code, error", "cannot go on and exits with 1; the supervisor should start it again")               \
     X(LISTENING, INFO, "address, tls", "the HTTP server accepts connections")                                          \
+    X(ACCEPT_FAILS, WARNING, "connections, error",                                                                     \
+      "the system has no descriptor or no memory for one more connection; trying again, error is its errno")           \
     X(TLS_LOADED, NOTICE, "cert", "the certificate was read again; new connections get it")                            \
     X(TLS_KEPT, WARNING, "code, error", "the new certificate cannot be used; the one before stays; ignoring")          \
     X(WEBHOOK_ACCEPTED, INFO, "video, status, topic, partition, offset, took_ms, trace",                               \

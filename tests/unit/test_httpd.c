@@ -6,6 +6,11 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "common/buffer.h"
@@ -533,6 +538,136 @@ static void when_all_are_busy_new_ones_wait(void **state)
     RUN_UNTIL(closed_count == MAX_CONNECTIONS);
 }
 
+/* A connection that is kept alive and idle is room for a new one, also when there was none as that one came. */
+static void when_all_were_busy_and_are_idle_again_new_ones_need_not_wait(void **state)
+{
+    struct rb_exchange *exchanges[MAX_CONNECTIONS];
+    const struct rb_reply reply = {.status = 204};
+    int fds[MAX_CONNECTIONS + 1];
+    RB_AUTO_BUFFER got = {0};
+
+    (void)state;
+    for (size_t i = 0; i < MAX_CONNECTIONS; i++) {
+        kept = NULL;
+        fds[i] = ask("GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
+        RUN_UNTIL(kept != NULL);
+        exchanges[i] = kept;
+    }
+    fds[MAX_CONNECTIONS] = ask("GET /query/ HTTP/1.1\r\nHost: x\r\n\r\n");
+    for (int i = 0; i < 100; i++)
+        uv_run(rb_loop_uv(loop), UV_RUN_NOWAIT);
+    kept = NULL;
+    for (size_t i = 0; i < MAX_CONNECTIONS; i++)
+        rb_exchange_reply(exchanges[i], &reply);
+    RUN_UNTIL(has_come(fds[MAX_CONNECTIONS], &got, "200 OK"));
+    assert_int_equal(rb_httpd_counts(httpd)->timeouts, 0);
+    assert_int_equal(rb_httpd_counts(httpd)->evicted, 1);
+    for (size_t i = 0; i < RB_COUNT(fds); i++)
+        close(fds[i]);
+}
+
+/* Others than connections take descriptors, too: none of ours has to go before one more can come. */
+static void without_descriptors_it_neither_spins_nor_stops_accepting(void **state)
+{
+    int streaming = ask("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n"), next = socket(AF_INET, SOCK_STREAM, 0), turns = 0;
+    struct rlimit before, none;
+    RB_AUTO_BUFFER got = {0};
+
+    (void)state;
+    RUN_UNTIL(has_come(streaming, &got, "\r\n\r\n"));
+    close(next);
+    next = connect_to_server();
+    send_text(next, "GET /query/ HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){0, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    while (uv_run(rb_loop_uv(loop), UV_RUN_NOWAIT) != 0 && uv_backend_timeout(rb_loop_uv(loop)) == 0)
+        assert_true(turns++ < 1000);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    got.used = 0;
+    RUN_UNTIL(has_come(next, &got, "200 OK"));
+    assert_int_equal(closed_count, 0);
+    close(next);
+    close(streaming);
+    RUN_UNTIL(closed_count == 1);
+}
+
+static void write_pem(const char *path, X509 *certificate, EVP_PKEY *key)
+{
+    FILE *file = fopen(path, "w");
+
+    assert_non_null(file);
+    assert_int_equal(PEM_write_X509(file, certificate), 1);
+    assert_int_equal(PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL), 1);
+    fclose(file);
+}
+
+/* A certificate that nobody believes, with its key, in one file. */
+static void make_certificate(const char *path)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *certificate = X509_new();
+
+    X509_gmtime_adj(X509_getm_notBefore(certificate), 0);
+    X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
+    X509_set_pubkey(certificate, key);
+    assert_true(X509_sign(certificate, key, EVP_sha256()) > 0);
+    write_pem(path, certificate, key);
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+}
+
+/* One turn of the server, before which somebody else has left an error of OpenSSL behind. */
+static void run_with_an_error_left(void)
+{
+    ERR_raise(ERR_LIB_USER, 1);
+    uv_run(rb_loop_uv(loop), UV_RUN_NOWAIT);
+    ERR_clear_error();
+}
+
+static int set_up_tls(void **state)
+{
+    static char path[] = "/tmp/reelbus-tls-XXXXXX";
+    const struct rb_httpd_config config = {
+        .listen = "127.0.0.1:0", .routes = routes, .route_count = RB_COUNT(routes), .tls_cert = path, .tls_key = path};
+
+    (void)state;
+    close(mkstemp(path));
+    make_certificate(path);
+    loop = rb_loop_new();
+    assert_works(rb_httpd_new(loop, &config, &httpd, &err));
+    unlink(path);
+    return 0;
+}
+
+static void errors_that_others_leave_in_openssl_close_no_connection(void **state)
+{
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    SSL *client = SSL_new(context);
+    int fd = connect_to_server(), count = -1;
+    char got[4096];
+
+    (void)state;
+    SSL_set_fd(client, fd);
+    for (int result = 0; result != 1; run_with_an_error_left()) {
+        result = SSL_connect(client);
+        assert_true(result == 1 || SSL_get_error(client, result) == SSL_ERROR_WANT_READ);
+    }
+    assert_int_equal(SSL_write(client, "GET /query/ HTTP/1.1\r\n", 22), 22);
+    for (int i = 0; i < 100; i++)
+        run_with_an_error_left();
+    assert_int_equal(SSL_write(client, "Host: x\r\n\r\n", 11), 11);
+    while (count < 0) {
+        run_with_an_error_left();
+        count = SSL_read(client, got, sizeof(got));
+        assert_true(count > 0 || SSL_get_error(client, count) == SSL_ERROR_WANT_READ);
+    }
+    assert_memory_equal(got, "HTTP/1.1 200 ", 13);
+    SSL_free(client);
+    SSL_CTX_free(context);
+    close(fd);
+}
+
 static void a_request_that_waits_at_the_end_is_answered(void **state)
 {
     int fd = ask("GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -587,6 +722,9 @@ int main(void)
         WITH_SERVER(one_address_has_so_many_connections),
         WITH_SERVER(the_longest_idle_one_makes_room_and_streams_do_not),
         WITH_SERVER(when_all_are_busy_new_ones_wait),
+        WITH_SERVER(when_all_were_busy_and_are_idle_again_new_ones_need_not_wait),
+        WITH_SERVER(without_descriptors_it_neither_spins_nor_stops_accepting),
+        cmocka_unit_test_setup_teardown(errors_that_others_leave_in_openssl_close_no_connection, set_up_tls, tear_down),
         WITH_SERVER(a_request_that_waits_at_the_end_is_answered),
         WITH_SERVER(each_hangup_is_told),
     };
