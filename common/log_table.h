@@ -55,6 +55,9 @@
     X(SPOOL_FAILS, WARNING, "code, error", "the spool's disk fails; webhooks are answered 503 while Kafka is away")    \
     X(SPOOL_WORKS, INFO, "records", "the spool can be written again")                                                  \
     X(SPOOL_FILLS, WARNING, "code, error", "Kafka does not take webhooks; they go to the spool, and senders get 200")  \
+    X(SPOOL_WAITS, WARNING, "code, error", "Kafka is there and did not take records of the spool; trying again")       \
+    X(SPOOL_ASIDE, WARNING, "code, error, topic, key, bytes",                                                          \
+      "Kafka refuses this record of the spool for good; it is kept in the spool's file 'refused'")                     \
     X(SPOOL_EMPTY, INFO, "drained, took_ms",                                                                           \
       "all that was in the spool is on Kafka; webhooks go there directly again")                                       \
     X(KAFKA_UP, INFO, "brokers", "at least one broker is connected")                                                   \

@@ -85,6 +85,8 @@
     X(SPOOL_DRAINED, COUNTER, "reelbus_spool_drained_total", "", "Records that went from the spool to Kafka")          \
     X(SPOOL_REFUSED, COUNTER, "reelbus_spool_refused_total", "",                                                       \
       "Webhooks answered 503 because the spool was full or its disk failed")                                           \
+    X(SPOOL_ASIDE, COUNTER, "reelbus_spool_set_aside_total", "",                                                       \
+      "Records of the spool that Kafka refuses for good, kept in its file 'refused'")                                  \
     X(SPOOL_DAMAGED, COUNTER, "reelbus_spool_damaged_total", "", "Places of the spool whose bytes were changed")       \
     X(KAFKA_UP, GAUGE, "reelbus_kafka_up", "", "1 when a broker is connected")                                         \
     X(LISTENING, GAUGE, "reelbus_listening", "", "1 when Postgres tells of changes of videos; 0: they are asked for")  \

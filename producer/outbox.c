@@ -3,21 +3,16 @@
  *
  * Way:  publish -> [outbox] -> spool -> Kafka
  */
-#include "producer/outbox.h"
-
-#include <inttypes.h>
-
-#include "common/backoff.h"
 #include "common/clock.h"
 #include "common/log.h"
-#include "common/random.h"
 #include "producer/metrics_table.h"
+#include "producer/outbox_inside.h"
 
-#define OUTBOX_MAGIC       0x4f555442u
 #define PARCEL_MAGIC       0x50524345u
 #define RETRY_FIRST_MS     100
 #define RETRY_MAX_MS       1000
 #define HELD_MAX           4096
+#define HELD_MAX_BYTES     ((size_t)8 << 20)
 #define ROOM_FOR_A_WEBHOOK (64 << 10)
 
 /* A record on its way, and who wants to know. */
@@ -29,39 +24,6 @@ struct parcel {
     struct rb_buffer bytes; /* the record, as the spool has it */
     struct parcel *next;    /* held behind this one */
 };
-
-struct rb_outbox {
-    uint32_t magic;
-    struct rb_producer *producer; /* borrowed; NULL after rb_outbox_stop */
-    struct rb_metrics *metrics;   /* borrowed */
-    struct rb_spool *spool;       /* NULL when there is none */
-    struct rb_timer *retry;
-    struct rb_backoff backoff;
-
-    size_t flying; /* records of the chunk that Kafka has not answered */
-    size_t sent;   /* records of the chunk that were handed to the producer */
-    bool *arrived; /* owned; for each of them */
-    size_t arrived_cap;
-    bool failed; /* one of them did not arrive */
-    bool has_chunk;
-
-    struct parcel *held; /* wait until the spool is empty, in their order */
-    struct parcel **held_end;
-    size_t held_count;
-
-    bool filling; /* something went to the spool since it was empty */
-    int64_t filling_since_ms;
-    uint64_t drained;
-};
-
-/* One record of the chunk, by its place in it. */
-struct flight {
-    uint32_t magic;
-    struct rb_outbox *outbox; /* borrowed */
-    size_t place;
-};
-
-#define FLIGHT_MAGIC 0x464c4954u
 
 static void parcel_free(struct parcel *parcel)
 {
@@ -100,7 +62,7 @@ static int pack(const struct rb_record *record, struct rb_buffer *bytes, struct 
     return rb_spool_format_add(bytes, &spooled, err);
 }
 
-static struct rb_record unpack(const struct rb_spool_record *spooled)
+struct rb_record rb_outbox_unpack(const struct rb_spool_record *spooled)
 {
     struct rb_record record = {
         .topic = spooled->topic,
@@ -195,7 +157,7 @@ static int send_directly(struct parcel *parcel, struct rb_error *err)
     struct rb_record record;
 
     parcel_record(parcel, &spooled);
-    record = unpack(&spooled);
+    record = rb_outbox_unpack(&spooled);
     return rb_producer_send(parcel->outbox->producer, &record, on_direct, parcel, err);
 }
 
@@ -206,6 +168,7 @@ static void hold(struct parcel *parcel)
     *outbox->held_end = parcel;
     outbox->held_end = &parcel->next;
     outbox->held_count++;
+    outbox->held_bytes += parcel->bytes.used;
 }
 
 /* All that is held, out of the outbox: whoever is answered may send again at once. */
@@ -215,25 +178,36 @@ static struct parcel *take_held(struct rb_outbox *outbox)
 
     outbox->held = NULL;
     outbox->held_end = &outbox->held;
-    outbox->held_count = 0;
+    outbox->held_count = outbox->held_bytes = 0;
     return held;
 }
 
-static void release_held(struct rb_outbox *outbox)
+static void send_or_spool(struct parcel *parcel)
 {
     struct rb_error err = {0};
+
+    if (send_directly(parcel, &err) == 0)
+        return;
+    if (may_spool(parcel->outbox, &err))
+        to_spool_or_fail(parcel, &err);
+    else
+        answer(parcel, NULL, &err);
+}
+
+void rb_outbox_release(struct rb_outbox *outbox)
+{
     struct parcel *next;
 
     for (struct parcel *parcel = take_held(outbox); parcel != NULL; parcel = next) {
         next = parcel->next;
-        if (!rb_spool_is_empty(outbox->spool))
+        if (rb_spool_is_empty(outbox->spool))
+            send_or_spool(parcel);
+        else
             to_spool_or_fail(parcel, NULL); /* one before it went there */
-        else if (send_directly(parcel, &err) < 0)
-            to_spool_or_fail(parcel, &err);
     }
 }
 
-static void spool_held(struct rb_outbox *outbox)
+void rb_outbox_spool_held(struct rb_outbox *outbox)
 {
     struct parcel *next;
 
@@ -247,7 +221,7 @@ static void spool_held(struct rb_outbox *outbox)
 static bool may_hold(const struct rb_outbox *outbox)
 {
     return outbox->has_chunk && !outbox->failed && outbox->backoff.tries == 0 && rb_spool_is_taken(outbox->spool) &&
-           outbox->held_count < HELD_MAX;
+           outbox->held_count < HELD_MAX && outbox->held_bytes < HELD_MAX_BYTES;
 }
 
 static int send_parcel(struct parcel *parcel, struct rb_error *err)
@@ -268,7 +242,7 @@ static int send_parcel(struct parcel *parcel, struct rb_error *err)
         return 0;
     }
     if (outbox->held != NULL)
-        spool_held(outbox);
+        rb_outbox_spool_held(outbox);
     return to_spool(parcel, NULL, err);
 }
 
@@ -295,127 +269,11 @@ int rb_outbox_send(struct rb_outbox *outbox, const struct rb_record *record, rb_
     return result;
 }
 
-/* -- out of the spool --------------------------------------------------------------------------------------------------- */
-
-static void try_later(struct rb_outbox *outbox)
-{
-    if (!rb_timer_is_started(outbox->retry))
-        rb_timer_start(outbox->retry, rb_backoff_next_ms(&outbox->backoff, rb_random()));
-}
-
-/* How many records at the front of the chunk are on Kafka. */
-static size_t count_arrived(const struct rb_outbox *outbox)
-{
-    size_t count = 0;
-
-    while (count < outbox->sent && outbox->arrived[count])
-        count++;
-    return count;
-}
-
-static void finish_chunk(struct rb_outbox *outbox)
-{
-    size_t count = count_arrived(outbox);
-
-    outbox->has_chunk = false;
-    if (outbox->producer == NULL)
-        return; /* what is left stays for the next process */
-    outbox->drained += count;
-    rb_metrics_add(outbox->metrics, METRIC_SPOOL_DRAINED, (int64_t)count);
-    rb_spool_done(outbox->spool, count);
-    if (outbox->failed) {
-        spool_held(outbox);
-        try_later(outbox);
-        return;
-    }
-    rb_backoff_reset(&outbox->backoff);
-    if (rb_spool_is_empty(outbox->spool)) {
-        rb_log(NULL, RB_EV_SPOOL_EMPTY, "drained=%" PRIu64 " took_ms=%" PRId64, outbox->drained,
-               rb_clock_ms() - outbox->filling_since_ms);
-        outbox->filling = false;
-    }
-    release_held(outbox);
-}
-
-static void on_drained(const struct rb_delivery *delivery, const struct rb_error *err, void *arg)
-{
-    struct flight *flight = RB_CAST(flight, arg, FLIGHT_MAGIC);
-    struct rb_outbox *outbox = flight->outbox;
-
-    (void)delivery;
-    outbox->arrived[flight->place] = err == NULL;
-    outbox->failed |= err != NULL;
-    outbox->flying--;
-    flight->magic = 0;
-    free(flight);
-    if (outbox->flying == 0)
-        finish_chunk(outbox);
-}
-
-static int send_flight(struct rb_outbox *outbox, const struct rb_spool_record *spooled)
-{
-    struct rb_record record = unpack(spooled);
-    struct flight *flight = rb_xalloc(sizeof(*flight));
-    struct rb_error err = {0};
-
-    if (outbox->sent == outbox->arrived_cap) {
-        outbox->arrived_cap = RB_MAX(outbox->arrived_cap * 2, 256);
-        outbox->arrived = rb_xrealloc(outbox->arrived, outbox->arrived_cap * sizeof(*outbox->arrived));
-    }
-    *flight = (struct flight){.magic = FLIGHT_MAGIC, .outbox = outbox, .place = outbox->sent};
-    outbox->arrived[outbox->sent++] = false;
-    if (rb_producer_send(outbox->producer, &record, on_drained, flight, &err) < 0) {
-        flight->magic = 0;
-        free(flight);
-        return -1;
-    }
-    outbox->flying++;
-    return 0;
-}
-
-/* Send what was read, all of it or as far as it goes. */
-static void send_chunk(struct rb_outbox *outbox)
-{
-    struct rb_spool_record record;
-
-    outbox->sent = 0;
-    outbox->failed = false;
-    outbox->has_chunk = true;
-    while (!outbox->failed && rb_spool_take(outbox->spool, &record))
-        outbox->failed = send_flight(outbox, &record) < 0;
-    if (outbox->flying == 0)
-        finish_chunk(outbox);
-}
-
-static void outbox_go_on(void *arg)
-{
-    struct rb_outbox *outbox = RB_CAST(rb_outbox, arg, OUTBOX_MAGIC);
-
-    if (outbox->producer == NULL || outbox->has_chunk || rb_spool_stats(outbox->spool).records == 0)
-        return;
-    if (!rb_producer_is_up(outbox->producer))
-        try_later(outbox);
-    else if (rb_spool_has_read(outbox->spool))
-        send_chunk(outbox);
-    else
-        rb_spool_read(outbox->spool);
-}
-
-static void on_spool_change(void *arg)
-{
-    struct rb_outbox *outbox = RB_CAST(rb_outbox, arg, OUTBOX_MAGIC);
-
-    if (rb_spool_has_failed(outbox->spool))
-        try_later(outbox);
-    else
-        outbox_go_on(outbox);
-}
-
 /* -- the outbox itself --------------------------------------------------------------------------------------------------- */
 
 static void print_gauges(struct rb_buffer *buffer, void *arg)
 {
-    const struct rb_outbox *outbox = RB_CAST(rb_outbox, arg, OUTBOX_MAGIC);
+    const struct rb_outbox *outbox = RB_CAST(rb_outbox, arg, RB_OUTBOX_MAGIC);
     struct rb_spool_stats stats;
     int64_t age_ms;
 
@@ -434,10 +292,10 @@ int rb_outbox_new(struct rb_loop *loop, const struct rb_outbox_config *config, s
                   struct rb_error *err)
 {
     struct rb_outbox *outbox = rb_xalloc(sizeof(*outbox));
-    const struct rb_spool_config spool = {config->spool, config->spool_max_bytes, on_spool_change, outbox};
+    const struct rb_spool_config spool = {config->spool, config->spool_max_bytes, rb_outbox_on_spool, outbox};
 
     *outbox = (struct rb_outbox){
-        .magic = OUTBOX_MAGIC,
+        .magic = RB_OUTBOX_MAGIC,
         .producer = config->producer,
         .metrics = config->metrics,
         .backoff = {.first_ms = RETRY_FIRST_MS, .max_ms = RETRY_MAX_MS},
@@ -448,7 +306,7 @@ int rb_outbox_new(struct rb_loop *loop, const struct rb_outbox_config *config, s
             rb_outbox_free(outbox);
             return -1;
         }
-        outbox->retry = rb_timer_new(loop, outbox_go_on, outbox);
+        outbox->retry = rb_timer_new(loop, rb_outbox_drain, outbox);
         outbox->filling = !rb_spool_is_empty(outbox->spool);
         outbox->filling_since_ms = rb_clock_ms();
         rb_timer_start(outbox->retry, 0);
@@ -478,7 +336,7 @@ void rb_outbox_free(struct rb_outbox *outbox)
     if (outbox == NULL)
         return;
     rb_outbox_stop(outbox);
-    free(outbox->arrived);
+    free(outbox->settled);
     outbox->magic = 0;
     free(outbox);
 }

@@ -3,8 +3,8 @@
  *
  * Way:  publish -> outbox -> [spool] -> spool_format
  *
- * Two pieces of work may be out on the pool, one of each kind: a write, of all that was put since the last one, and a
- * look, which saves the position, removes what is done and reads on. They touch nothing of the spool but what was handed
+ * Two pieces of work may be out on the pool, one of each kind: a write (spool_write.c), of all that was put since the last
+ * one, and a look (spool_look.c), which saves the position, removes what is done and reads on. They touch nothing of the spool but what was handed
  * to them; all else happens on the loop.
  */
 #include <errno.h>
@@ -15,7 +15,6 @@
 
 #define SEGMENT_MAX_BYTES (4 << 20)
 #define SEGMENTS_AT_LEAST 4 /* a small spool has small ones, or its end could never be given back */
-#define CHUNK_BYTES       (256 << 10)
 
 int rb_spool_fail(const struct rb_spool *spool, const char *doing, int number, struct rb_error *err)
 {
@@ -42,13 +41,6 @@ void rb_spool_answer(struct batch *batch, const struct rb_error *err)
     batch_done(&mine);
 }
 
-static void drop_chunk(struct rb_spool *spool)
-{
-    free(spool->chunk);
-    spool->chunk = NULL;
-    spool->chunk_bytes = spool->chunk_at = spool->ends_count = 0;
-}
-
 void rb_spool_free(struct rb_spool *spool)
 {
     if (spool->write.out || spool->look.out)
@@ -59,9 +51,10 @@ void rb_spool_free(struct rb_spool *spool)
     }
     batch_done(&spool->waiting);
     batch_done(&spool->write.batch);
-    drop_chunk(spool);
-    free(spool->ends);
-    free(spool->times);
+    free(spool->chunk);
+    free(spool->taken);
+    rb_buffer_done(&spool->aside);
+    rb_buffer_done(&spool->look.aside);
     free(spool->look.bytes);
     free(spool->look.remove);
     rb_spool_dir_close(&spool->dir);
@@ -87,199 +80,6 @@ void rb_spool_note_damage(struct rb_spool *spool, uint64_t segment, uint64_t off
 {
     spool->stats.damaged++;
     rb_log(NULL, RB_EV_SPOOL_DAMAGED, "segment=%016" PRIx64 " offset=%" PRIu64, segment, offset);
-}
-
-static void look_on_pool(uv_work_t *work)
-{
-    struct rb_spool *spool = RB_CAST(rb_spool, work->data, RB_SPOOL_MAGIC);
-    struct look_work *look = &spool->look;
-
-    look->failed_errno = 0;
-    look->count = 0;
-    if (look->save && rb_spool_dir_save(&spool->dir, &look->position) < 0) {
-        look->failed_errno = errno; /* nothing goes whose end is not on the disk */
-        return;
-    }
-    for (size_t i = 0; i < look->remove_count; i++)
-        if (rb_spool_dir_remove(&spool->dir, look->remove[i]) < 0 && errno != ENOENT)
-            look->failed_errno = errno;
-    if (look->segment == 0)
-        return;
-    look->count = rb_spool_dir_read(&spool->dir, look->segment, look->offset, look->bytes, look->room);
-    if (look->count < 0)
-        look->failed_errno = errno;
-}
-
-static void begin_look(struct rb_spool *spool);
-
-static void on_looked(uv_work_t *work, int status)
-{
-    struct rb_spool *spool = RB_CAST(rb_spool, work->data, RB_SPOOL_MAGIC);
-    struct look_work *look = &spool->look;
-    struct rb_error err = {0};
-
-    look->out = false;
-    if (spool->closing) {
-        rb_spool_free(spool);
-        return;
-    }
-    spool->look_failed = status < 0 || look->failed_errno != 0;
-    if (spool->look_failed) {
-        rb_spool_fail(spool, "go on in", look->failed_errno != 0 ? look->failed_errno : EIO, &err);
-        rb_log_error(NULL, RB_EV_SPOOL_FAILS, &err, "");
-        spool->changed |= look->save;
-    }
-    if (look->count > 0 && look->segment == spool->position.segment && look->offset == spool->position.offset) {
-        drop_chunk(spool);
-        spool->want = 0;
-        spool->chunk = RB_STEAL(look->bytes);
-        spool->chunk_bytes = (size_t)look->count;
-        spool->chunk_ends = look->offset + (uint64_t)look->count >= spool->first->bytes;
-    }
-    if (spool->look_again && !spool->look_failed)
-        begin_look(spool);
-    spool->look_again = false;
-    spool->on_change(spool->arg);
-}
-
-/* May this segment go? Everything in it is done, and no write is out to it. */
-static bool is_finished(const struct rb_spool *spool, const struct segment *segment)
-{
-    if (spool->position.segment == segment->number && spool->position.offset < segment->bytes)
-        return false;
-    if (spool->position.segment < segment->number)
-        return false;
-    return !(spool->write.out && spool->write.segment == segment->number);
-}
-
-static void collect_finished(struct rb_spool *spool)
-{
-    struct look_work *look = &spool->look;
-
-    look->remove_count = 0;
-    while (spool->first != NULL && is_finished(spool, spool->first)) {
-        struct segment *segment = spool->first;
-
-        look->remove = rb_xrealloc(look->remove, (look->remove_count + 1) * sizeof(*look->remove));
-        look->remove[look->remove_count++] = segment->number;
-        spool->stats.bytes -= segment->bytes;
-        spool->first = segment->next;
-        if (spool->first == NULL)
-            spool->last = NULL;
-        free(segment);
-    }
-    if (spool->first != NULL && spool->position.segment < spool->first->number) {
-        spool->position.segment = spool->first->number;
-        spool->position.offset = RB_SPOOL_HEAD_BYTES;
-    }
-}
-
-/* What there is to be read at the position. */
-static uint64_t unread_bytes(const struct rb_spool *spool)
-{
-    return spool->first != NULL && spool->first->number == spool->position.segment
-               ? spool->first->bytes - RB_MIN(spool->first->bytes, spool->position.offset)
-               : 0;
-}
-
-static void begin_look(struct rb_spool *spool)
-{
-    struct look_work *look = &spool->look;
-
-    if (look->out) {
-        spool->look_again = true;
-        return;
-    }
-    collect_finished(spool);
-    look->save = spool->changed;
-    look->position = spool->position;
-    look->segment = 0;
-    if (unread_bytes(spool) > 0 && spool->chunk == NULL) {
-        look->segment = spool->position.segment;
-        look->offset = spool->position.offset;
-        look->room = (size_t)RB_MIN(unread_bytes(spool), RB_MAX(spool->want, CHUNK_BYTES));
-        free(look->bytes);
-        look->bytes = rb_xalloc(look->room);
-    }
-    if (!look->save && look->remove_count == 0 && look->segment == 0)
-        return;
-    spool->changed = false;
-    look->out = true;
-    look->work.data = spool;
-    if (uv_queue_work(rb_loop_uv(spool->loop), &look->work, look_on_pool, on_looked) < 0)
-        RB_BUG("libuv takes no work");
-}
-
-void rb_spool_read(struct rb_spool *spool)
-{
-    if (spool->chunk == NULL)
-        begin_look(spool);
-}
-
-bool rb_spool_has_read(const struct rb_spool *spool)
-{
-    return spool->chunk != NULL;
-}
-
-bool rb_spool_has_failed(const struct rb_spool *spool)
-{
-    return spool->look_failed;
-}
-
-static void note_end(struct rb_spool *spool, int64_t unix_ms)
-{
-    if (spool->ends_count == spool->ends_cap) {
-        spool->ends_cap = RB_MAX(spool->ends_cap * 2, 256);
-        spool->ends = rb_xrealloc(spool->ends, spool->ends_cap * sizeof(*spool->ends));
-        spool->times = rb_xrealloc(spool->times, spool->ends_cap * sizeof(*spool->times));
-    }
-    spool->ends[spool->ends_count] = spool->chunk_at;
-    spool->times[spool->ends_count++] = unix_ms;
-}
-
-bool rb_spool_take(struct rb_spool *spool, struct rb_spool_record *ret_record)
-{
-    size_t bytes;
-
-    while (spool->chunk != NULL && spool->chunk_at < spool->chunk_bytes) {
-        enum rb_spool_found found =
-            rb_spool_format_parse(spool->chunk + spool->chunk_at, spool->chunk_bytes - spool->chunk_at,
-                                  spool->chunk_ends, ret_record, &bytes);
-
-        if (found == RB_SPOOL_SHORT) {
-            spool->want = bytes;
-            return false;
-        }
-        if (found == RB_SPOOL_DAMAGED)
-            rb_spool_note_damage(spool, spool->position.segment, spool->position.offset + spool->chunk_at);
-        spool->chunk_at += bytes;
-        if (found == RB_SPOOL_GOOD) {
-            note_end(spool, ret_record->spooled_unix_ms);
-            return true;
-        }
-    }
-    return false;
-}
-
-void rb_spool_done(struct rb_spool *spool, size_t count)
-{
-    RB_ASSERT(count <= spool->ends_count);
-
-    /* Behind the last record of the chunk there may be what was none. */
-    uint64_t bytes = count == spool->ends_count ? spool->chunk_at : count > 0 ? spool->ends[count - 1] : 0;
-
-    if (bytes > 0) {
-        spool->position.offset += bytes;
-        spool->position.sequence++;
-        spool->changed = true;
-    }
-    if (count > 0)
-        spool->stats.oldest_unix_ms = spool->times[count - 1]; /* the next one is not older */
-    spool->stats.records -= RB_MIN(count, spool->stats.records);
-    drop_chunk(spool);
-    if (unread_bytes(spool) == 0 && (spool->first == NULL || spool->first->next == NULL))
-        spool->stats.records = 0; /* also what was damaged after it was counted */
-    begin_look(spool);
 }
 
 bool rb_spool_is_empty(const struct rb_spool *spool)

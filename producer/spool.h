@@ -6,7 +6,7 @@
  *
  * What is put in one turn of the loop is written and synced together, on libuv's pool. Records lie in segments; one that
  * is done is removed. A kill at any point loses nothing that fn was called for: a torn end is cut, a record that was
- * taken and not done comes again.
+ * taken and not done comes again, one that Kafka refuses is set aside.
  */
 #pragma once
 
@@ -112,6 +112,15 @@ bool rb_spool_has_failed(const struct rb_spool *spool);
  * Loop:   loop thread.
  */
 bool rb_spool_take(struct rb_spool *spool, struct rb_spool_record *ret_record);
+
+/*
+ * Kafka refuses this one of the records that were taken, for good: when it is done it is kept apart, in the folder's file
+ * "refused", and told in the log. It stands in the way of others no more.
+ *
+ * Takes:  index, counted from the first one that was taken since the chunk was read.
+ * Loop:   loop thread.
+ */
+void rb_spool_refuse(struct rb_spool *spool, size_t index, const struct rb_error *err);
 
 /*
  * So many of the records that were taken are done, counted from the first one; the others will be read again. The

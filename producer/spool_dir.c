@@ -16,6 +16,7 @@
 
 #define LOCK_NAME     "lock"
 #define POSITION_NAME "position"
+#define REFUSED_NAME  "refused"
 #define SUFFIX        ".spool"
 #define NAME_DIGITS   16
 #define NAME_BYTES    (NAME_DIGITS + sizeof(SUFFIX))
@@ -80,13 +81,36 @@ static int open_position(struct rb_spool_dir *dir, struct rb_error *err)
     return 0;
 }
 
-static int open_parts(struct rb_spool_dir *dir, struct rb_error *err)
+/* A folder that was just made is on the disk when the one above it is. */
+static int sync_parent(int dir_fd)
 {
-    if (mkdir(dir->path, 0700) < 0 && errno != EEXIST)
+    int fd = openat(dir_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int result = fd < 0 ? -1 : fsync(fd);
+
+    if (fd >= 0)
+        close(fd);
+    return result;
+}
+
+static int open_folder(struct rb_spool_dir *dir, struct rb_error *err)
+{
+    bool made = mkdir(dir->path, 0700) == 0;
+    struct stat refused;
+
+    if (!made && errno != EEXIST)
         return refuse(dir->path, "make", err);
     dir->fd = open(dir->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir->fd < 0)
         return refuse(dir->path, "open", err);
+    if (made && sync_parent(dir->fd) < 0)
+        return refuse(dir->path, "make", err);
+    dir->refused_bytes = fstatat(dir->fd, REFUSED_NAME, &refused, 0) == 0 ? (uint64_t)refused.st_size : 0;
+    return 0;
+}
+
+static int open_parts(struct rb_spool_dir *dir, struct rb_error *err)
+{
+    RB_TRY(open_folder(dir, err));
     dir->lock_fd = openat(dir->fd, LOCK_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (dir->lock_fd < 0)
         return refuse(dir->path, "write to", err);
@@ -239,6 +263,20 @@ int rb_spool_dir_remove(const struct rb_spool_dir *dir, uint64_t segment)
     char name[NAME_BYTES];
 
     return unlinkat(dir->fd, name_of(segment, name), 0);
+}
+
+int rb_spool_dir_set_aside(struct rb_spool_dir *dir, const void *bytes, size_t count)
+{
+    int fd = openat(dir->fd, REFUSED_NAME, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int result = fd < 0 ? -1 : append_to(dir, fd, dir->refused_bytes, bytes, count);
+    int saved = errno;
+
+    if (fd >= 0)
+        close(fd);
+    errno = saved;
+    if (result == 0)
+        dir->refused_bytes += count;
+    return result;
 }
 
 int rb_spool_dir_save(const struct rb_spool_dir *dir, const struct rb_spool_position *position)

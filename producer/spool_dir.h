@@ -14,6 +14,7 @@ struct rb_spool_dir {
     int fd;
     int lock_fd;
     int position_fd;
+    uint64_t refused_bytes; /* of the file with what Kafka refuses */
 };
 
 /*
@@ -84,6 +85,14 @@ RB_MUST_CHECK int rb_spool_dir_cut(const struct rb_spool_dir *dir, uint64_t segm
  * Loop:   any thread; blocks.
  */
 RB_MUST_CHECK int rb_spool_dir_remove(const struct rb_spool_dir *dir, uint64_t segment);
+
+/*
+ * Add records to those that Kafka refuses for good, and see them to the disk. Nothing reads them but people.
+ *
+ * Gives:  0, or -1 with errno; then the same bytes may be added again.
+ * Loop:   any thread, one at a time; blocks.
+ */
+RB_MUST_CHECK int rb_spool_dir_set_aside(struct rb_spool_dir *dir, const void *bytes, size_t count);
 
 /*
  * Write the position and see it to the disk. It takes turns between two places, so that one of them is always whole.

@@ -39,9 +39,17 @@ struct write_work {
     int failed_errno;
 };
 
+/* A record of the chunk that was taken, by its place in it. */
+struct taken {
+    size_t begin, end;
+    int64_t unix_ms; /* when it was put */
+    bool refused;    /* for good */
+};
+
 struct look_work {
     uv_work_t work;
     bool out;
+    struct rb_buffer aside; /* what is to be set aside before the position is saved */
     bool save;
     struct rb_spool_position position;
     uint64_t *remove; /* owned; segments */
@@ -80,12 +88,12 @@ struct rb_spool {
     size_t want;     /* bytes that the next read must bring at least */
     uint8_t *chunk;  /* owned; what was read, NULL when it is used up */
     size_t chunk_bytes;
-    size_t chunk_at; /* how far it was taken */
-    bool chunk_ends; /* with its segment */
-    uint64_t *ends;  /* owned; in the chunk, behind each record that was taken */
-    int64_t *times;  /* owned; when each of them was put */
-    size_t ends_count;
-    size_t ends_cap;
+    size_t chunk_at;     /* how far it was taken */
+    bool chunk_ends;     /* with its segment */
+    struct taken *taken; /* owned */
+    size_t taken_count;
+    size_t taken_cap;
+    struct rb_buffer aside; /* refused records, for the next look */
     bool closing;
 };
 

@@ -2,10 +2,13 @@
 
 import collections
 import concurrent.futures
+import random
+import string
 import subprocess
 import threading
 
 import pytest
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 from harness import SECRET, wait_for
 
 TOPIC = "video.webhook.received"
@@ -240,6 +243,40 @@ def test_a_changed_byte_costs_one_record_and_is_told(bus):
             names.remove("wh_8")
     sender.assert_all_arrived()
     assert producer.metric("reelbus_spool_damaged_total") == 1 and "ev=spool_damaged" in producer.log
+
+
+def refuse_large_records(bus, topic):
+    admin = AdminClient({"bootstrap.servers": bus.common["REELBUS_KAFKA_BROKERS"]})
+    limit = ConfigEntry("max.message.bytes", "3000", incremental_operation=AlterConfigOpType.SET)
+    for done in admin.incremental_alter_configs([ConfigResource("topic", topic, incremental_configs=[limit])]).values():
+        done.result()
+
+
+@pytest.mark.parametrize("by", ["client", "broker"])
+def test_a_record_that_kafka_refuses_for_good_keeps_no_other_waiting(bus, by):
+    """A broker refuses the whole batch that such a record is in, so one refusal says nothing of one record."""
+    bus.start_producer(**spool_options(bus), **NOWHERE)
+    sender, outsized = Sender(bus), Sender(bus, 2)
+    assert set(sender.send_many(5)) == {200}
+    for video in outsized.videos:
+        url = "https://example.com/" + "".join(random.choices(string.ascii_letters, k=5000))
+        assert bus.webhook({"videoId": video, "status": "completed", "videoUrl": url}).status_code == 200
+        assert set(sender.send_many(5)) == {200}
+    bus.producer.stop()
+    options = spool_options(bus)
+    if by == "client":
+        options["REELBUS_KAFKA"] = bus.common["REELBUS_KAFKA"] + "\nmessage.max.bytes=3000"
+    else:
+        refuse_large_records(bus, bus.prefix + TOPIC)
+    producer = bus.start_producer(**options)
+    wait_until_drained(producer)
+    assert set(sender.send_many()) == {200}
+    sender.assert_all_arrived()
+    assert producer.metric("reelbus_spool_set_aside_total") == 2 and producer.log.count("ev=spool_aside") == 2
+    assert all(f'key="{video}"' in producer.log for video in outsized.videos)
+    wait_for(lambda: not segments(bus), "its files are gone")
+    refused = (bus.folder / "spool" / "refused").read_bytes()
+    assert refused.count(b"RBr1") == 2 and all(video.encode() in refused for video in outsized.videos)
 
 
 def test_two_processes_do_not_share_a_spool(bus):
