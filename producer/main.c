@@ -58,9 +58,13 @@ static void on_signal(void *arg)
     rb_timer_start(app->drain, 0);
 }
 
+/* While it drains nothing is begun any more. */
 static void on_hangup(void *arg)
 {
-    rb_app_reload(RB_CAST(rb_app, arg, RB_APP_MAGIC));
+    struct rb_app *app = RB_CAST(rb_app, arg, RB_APP_MAGIC);
+
+    if (app->drain_until_ms == 0)
+        rb_app_reload(app);
 }
 
 static int start(struct rb_app *app, struct rb_error *err)
@@ -101,6 +105,7 @@ int main(int argc, char **argv)
     if (status >= 0)
         return status;
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of its write */
     curl_global_init(CURL_GLOBAL_DEFAULT);
     status = run(&options);
     curl_global_cleanup();

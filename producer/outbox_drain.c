@@ -137,7 +137,9 @@ void rb_outbox_drain(void *arg)
 {
     struct rb_outbox *outbox = RB_CAST(rb_outbox, arg, RB_OUTBOX_MAGIC);
 
-    if (outbox->producer == NULL || outbox->has_chunk || rb_spool_stats(outbox->spool).records == 0)
+    if (outbox->producer == NULL || outbox->has_chunk)
+        return;
+    if (rb_spool_stats(outbox->spool).records == 0 && !rb_spool_has_failed(outbox->spool))
         return;
     if (!rb_producer_is_up(outbox->producer)) {
         try_later(outbox);

@@ -76,6 +76,8 @@ static void on_looked(uv_work_t *work, int status)
         rb_spool_fail(spool, "go on in", look->failed_errno != 0 ? look->failed_errno : EIO, &err);
         rb_log_error(NULL, RB_EV_SPOOL_FAILS, &err, "");
         spool->changed |= look->save;
+    } else {
+        look->remove_count = 0;
     }
     if (look->count > 0 && look->segment == spool->position.segment && look->offset == spool->position.offset) {
         drop_chunk(spool);
@@ -100,11 +102,11 @@ static bool is_finished(const struct rb_spool *spool, const struct segment *segm
     return !(spool->write.out && spool->write.segment == segment->number);
 }
 
+/* They are added to those that the last look could not remove. */
 static void collect_finished(struct rb_spool *spool)
 {
     struct look_work *look = &spool->look;
 
-    look->remove_count = 0;
     while (spool->first != NULL && is_finished(spool, spool->first)) {
         struct segment *segment = spool->first;
 

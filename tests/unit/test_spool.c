@@ -2,6 +2,9 @@
 #include "tests/unit/unit.h"
 
 #include <ftw.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "common/log.h"
 #include "producer/spool.h"
@@ -206,6 +209,87 @@ static void whoever_waits_when_it_closes_is_told_so(void **state)
     assert_int_equal(refused, 5);
 }
 
+static int64_t size_in_folder(const struct fixture *fixture, const char *name)
+{
+    char path[128];
+    struct stat now;
+
+    snprintf(path, sizeof(path), "%s/%s", fixture->path, name);
+    return stat(path, &now) == 0 ? (int64_t)now.st_size : -1;
+}
+
+static unsigned take_next_chunk(struct fixture *fixture)
+{
+    rb_spool_read(fixture->spool);
+    while (!rb_spool_has_read(fixture->spool))
+        rb_loop_run(fixture->loop);
+    return take_chunk(fixture);
+}
+
+static const struct rb_error too_large = {.code = RB_E_KAFKA_REFUSED, .class = RB_PERMANENT, .message = "too large"};
+
+static void what_is_refused_is_kept_apart_and_comes_no_more(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t size;
+
+    open_spool(fixture, MAX_BYTES);
+    put_all(fixture, 10, 1000);
+    assert_int_equal(take_next_chunk(fixture), 10);
+    rb_spool_refuse(fixture->spool, 3, &too_large);
+    rb_spool_refuse(fixture->spool, 8, &too_large);
+    rb_spool_done(fixture->spool, 5); /* the other one is not done yet */
+    rb_loop_run(fixture->loop);
+    size = size_in_folder(fixture, "refused");
+    assert_in_range(size, 1000, 1999);
+    close_spool(fixture);
+
+    open_spool(fixture, MAX_BYTES);
+    assert_int_equal(rb_spool_stats(fixture->spool).records, 5);
+    fixture->taken = 5;
+    assert_int_equal(take_next_chunk(fixture), 5);
+    rb_spool_refuse(fixture->spool, 3, &too_large);
+    rb_spool_done(fixture->spool, 5);
+    rb_loop_run(fixture->loop);
+    assert_int_equal(size_in_folder(fixture, "0000000000000001.spool"), -1);
+    assert_int_equal(size_in_folder(fixture, "refused"), 2 * size);
+    close_spool(fixture);
+}
+
+/* Files may not grow beyond this size: writing them fails. */
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit limit;
+
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = RB_MIN(bytes, limit.rlim_max);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void what_could_not_be_finished_on_the_disk_is_finished_later(void **state)
+{
+    struct fixture *fixture = *state;
+
+    open_spool(fixture, MAX_BYTES);
+    put_all(fixture, 10, 1000);
+    assert_int_equal(take_next_chunk(fixture), 10);
+    limit_files(0);
+    rb_spool_refuse(fixture->spool, 0, &too_large);
+    rb_spool_done(fixture->spool, 10);
+    rb_loop_run(fixture->loop);
+    limit_files(RLIM_INFINITY);
+    assert_true(rb_spool_has_failed(fixture->spool));
+    assert_true(size_in_folder(fixture, "refused") <= 0);
+    assert_true(size_in_folder(fixture, "0000000000000001.spool") > 0);
+    rb_spool_read(fixture->spool);
+    rb_loop_run(fixture->loop);
+    assert_false(rb_spool_has_failed(fixture->spool));
+    assert_in_range(size_in_folder(fixture, "refused"), 1000, 1999);
+    assert_int_equal(size_in_folder(fixture, "0000000000000001.spool"), -1);
+    close_spool(fixture);
+}
+
 static void only_one_has_the_folder(void **state)
 {
     struct fixture *fixture = *state;
@@ -224,4 +308,6 @@ static void only_one_has_the_folder(void **state)
 UNIT_MAIN(IN_FOLDER(small_and_large_records_come_out_in_their_order),
           IN_FOLDER(what_is_not_done_comes_again_in_the_next_process),
           IN_FOLDER(it_is_full_at_its_size_and_has_room_when_it_was_drained),
-          IN_FOLDER(whoever_waits_when_it_closes_is_told_so), IN_FOLDER(only_one_has_the_folder))
+          IN_FOLDER(whoever_waits_when_it_closes_is_told_so),
+          IN_FOLDER(what_is_refused_is_kept_apart_and_comes_no_more),
+          IN_FOLDER(what_could_not_be_finished_on_the_disk_is_finished_later), IN_FOLDER(only_one_has_the_folder))
