@@ -1,5 +1,5 @@
 /*
- * httpd_conn.c — one connection: reads requests one after the other, hands them to routes, sends what they answer.
+ * httpd_conn.c — one connection: does what its state asks for, from accept to close.
  *
  * Way:  common
  */
@@ -19,7 +19,7 @@ static void enter_waiting(struct rb_conn *conn, enum rb_conn_state state)
     rb_httpd_accept_again(conn->httpd);
 }
 
-static void enter(struct rb_conn *conn, enum rb_conn_state state)
+void rb_conn_enter(struct rb_conn *conn, enum rb_conn_state state)
 {
     conn->state = state;
     rb_link_leave(&conn->httpd->waiting_end, &conn->wait);
@@ -115,7 +115,7 @@ static void conn_free(struct rb_conn *conn)
 
 static void linger(struct rb_conn *conn)
 {
-    enter(conn, CONN_LINGERING);
+    rb_conn_enter(conn, CONN_LINGERING);
     if (conn->tls != NULL) {
         SSL_shutdown(conn->tls);
         ERR_clear_error();
@@ -144,7 +144,7 @@ void rb_conn_answered(struct rb_conn *conn, enum rb_poll sent)
 
     conn->exchange = NULL;
     rb_exchange_free(exchange);
-    enter(conn, CONN_SENDING);
+    rb_conn_enter(conn, CONN_SENDING);
     if (sent == RB_POLL_DONE)
         rb_conn_next(conn);
     else if (sent == RB_POLL_WAIT)
@@ -162,170 +162,8 @@ void rb_conn_streams(struct rb_conn *conn, struct rb_stream *stream)
     conn->exchange = NULL;
     rb_exchange_free(exchange);
     conn->stream = stream;
-    enter(conn, CONN_STREAMING);
+    rb_conn_enter(conn, CONN_STREAMING);
     rb_conn_deadline(conn, 0);
-}
-
-static void serve(struct rb_conn *conn)
-{
-    struct rb_httpd *httpd = conn->httpd;
-    struct rb_exchange *exchange = conn->exchange;
-
-    if (exchange->dropped_bytes > 0) {
-        rb_exchange_refuse_size(exchange);
-        return;
-    }
-    enter(conn, CONN_SERVING);
-    rb_conn_deadline(conn, 0);
-    rb_link_add(&httpd->pending, &exchange->pending);
-    httpd->pending_count++;
-    exchange->route->fn(exchange, exchange->route->arg);
-}
-
-/* The head of a request is whole: its bytes are at `bytes`. */
-static void take_head(struct rb_conn *conn, const char *bytes, size_t count)
-{
-    unsigned status = rb_exchange_new(conn, bytes, count);
-
-    if (status != 0) {
-        rb_conn_refuse(conn, status);
-        return;
-    }
-    conn->requests++;
-    conn->state = CONN_BODY; /* and it still is among those that keep us waiting */
-    rb_exchange_check_head(conn->exchange);
-    if (conn->state != CONN_BODY)
-        return;
-
-    struct rb_exchange *exchange = conn->exchange;
-
-    if (!exchange->head.chunked && exchange->body_left == 0) {
-        serve(conn);
-        return;
-    }
-    rb_conn_deadline(conn, conn->began_ms + conn->httpd->config.request_timeout_ms);
-    if (exchange->head.expects_continue)
-        rb_conn_send(conn, &(struct rb_buffer){.bytes = (char[]){"HTTP/1.1 100 Continue\r\n\r\n"}, .used = 25}, "", 0,
-                     true);
-}
-
-static size_t consume_head(struct rb_conn *conn, const char *bytes, size_t count)
-{
-    unsigned status = 400;
-    size_t length = 0;
-
-    if (!conn->begun) {
-        conn->begun = true;
-        conn->began_ms = rb_clock_ms();
-        rb_conn_deadline(conn, conn->began_ms + conn->httpd->config.head_timeout_ms);
-    }
-    switch (rb_head_find(bytes, count, &conn->search, &length, &status)) {
-    case RB_POLL_WAIT:
-        return 0;
-    case RB_POLL_DONE:
-        take_head(conn, bytes, length);
-        return length;
-    default:
-        rb_conn_refuse(conn, status);
-        return count;
-    }
-}
-
-/* A chunked body tells its size only by coming. One that is too large is dropped, up to a bound. */
-static void take_data(struct rb_conn *conn, const char *bytes, size_t count)
-{
-    struct rb_exchange *exchange = conn->exchange;
-
-    if (count > exchange->route->max_body_bytes - exchange->body.used || exchange->dropped_bytes > 0)
-        exchange->dropped_bytes += count;
-    else
-        rb_buffer_add(&exchange->body, bytes, count);
-    if (exchange->dropped_bytes > RB_HTTPD_UNREAD_MAX)
-        conn->dead = true;
-}
-
-static size_t consume_body(struct rb_conn *conn, const char *bytes, size_t count)
-{
-    struct rb_exchange *exchange = conn->exchange;
-    const char *data = bytes;
-    size_t used = 0, data_count = 0;
-    enum rb_poll done;
-
-    if (exchange->head.chunked) {
-        done = rb_chunks_next(&exchange->chunks, bytes, count, &used, &data, &data_count);
-    } else {
-        used = data_count = RB_MIN(count, exchange->body_left);
-        exchange->body_left -= used;
-        done = exchange->body_left == 0 ? RB_POLL_DONE : RB_POLL_WAIT;
-    }
-    if (done == RB_POLL_FAILED) {
-        rb_conn_refuse(conn, 400);
-        return count;
-    }
-    if (data_count > 0)
-        take_data(conn, data, data_count);
-    if (done == RB_POLL_DONE && !conn->dead)
-        serve(conn);
-    return used;
-}
-
-static bool wants_input(const struct rb_conn *conn)
-{
-    return !conn->dead && (conn->state == CONN_HEAD || conn->state == CONN_BODY);
-}
-
-/* Gives how many of the bytes were used. Those that are left wait for more, or for the end of an answer. */
-static size_t consume(struct rb_conn *conn, const char *bytes, size_t count)
-{
-    size_t used = 0;
-
-    while (used < count && wants_input(conn)) {
-        size_t step = conn->state == CONN_HEAD ? consume_head(conn, bytes + used, count - used)
-                                               : consume_body(conn, bytes + used, count - used);
-
-        if (step == 0)
-            break;
-        used += step;
-    }
-    return used;
-}
-
-static void consume_kept(struct rb_conn *conn)
-{
-    size_t used = consume(conn, conn->in.bytes, conn->in.used);
-
-    if (used == conn->in.used) {
-        rb_buffer_done(&conn->in);
-    } else {
-        memmove(conn->in.bytes, conn->in.bytes + used, conn->in.used - used);
-        conn->in.used -= used;
-    }
-}
-
-/* Read once. Gives true when something came, be it the end. */
-static bool read_some(struct rb_conn *conn)
-{
-    char *scratch = conn->httpd->scratch;
-    ssize_t count = rb_conn_receive(conn, scratch, RB_HTTPD_SCRATCH);
-
-    if (count <= 0)
-        return conn->eof;
-    if (conn->state == CONN_LINGERING) {
-        conn->lingered_bytes += (size_t)count;
-        conn->dead = conn->lingered_bytes > RB_HTTPD_UNREAD_MAX;
-        return true;
-    }
-    if (conn->in.used > 0) {
-        rb_buffer_add(&conn->in, scratch, (size_t)count);
-        consume_kept(conn);
-        return true;
-    }
-
-    size_t used = consume(conn, scratch, (size_t)count);
-
-    if (used < (size_t)count)
-        rb_buffer_add(&conn->in, scratch + used, (size_t)count - used);
-    return true;
 }
 
 static bool shake_hands(struct rb_conn *conn)
@@ -379,7 +217,7 @@ static bool step(struct rb_conn *conn)
     case CONN_BODY:
         if (conn->eof)
             conn->dead = true; /* half a request, or none */
-        return !conn->dead && conn->readable && read_some(conn);
+        return !conn->dead && conn->readable && rb_conn_read(conn);
     case CONN_SENDING:
         return conn->writable && send_more(conn);
     case CONN_STREAMING:
@@ -388,7 +226,7 @@ static bool step(struct rb_conn *conn)
     case CONN_LINGERING:
         if (conn->eof)
             conn->dead = true;
-        return !conn->dead && conn->readable && read_some(conn);
+        return !conn->dead && conn->readable && rb_conn_read(conn);
     case CONN_SERVING:
         break;
     }
@@ -408,8 +246,8 @@ void rb_conn_run(struct rb_conn *conn)
             rb_conn_queue(conn);
             break;
         }
-        if (kept > 0 && wants_input(conn)) {
-            consume_kept(conn);
+        if (kept > 0 && rb_conn_wants_input(conn)) {
+            rb_conn_read_kept(conn);
             if (conn->in.used != kept || conn->state != state)
                 continue;
         }

@@ -357,6 +357,37 @@ void rb_conn_streams(struct rb_conn *conn, struct rb_stream *stream);
  */
 void rb_conn_next(struct rb_conn *conn);
 
+/*
+ * Go on to a state in which no request is waited for.
+ *
+ * Loop:   loop thread.
+ */
+void rb_conn_enter(struct rb_conn *conn, enum rb_conn_state state);
+
+/* ---- httpd_read.c */
+
+/*
+ * Does it wait for a request, or for more of one?
+ *
+ * Loop:   loop thread.
+ */
+bool rb_conn_wants_input(const struct rb_conn *conn);
+
+/*
+ * Use what came with the last request and is a new one, or a part of it.
+ *
+ * Loop:   loop thread; routes may be called.
+ */
+void rb_conn_read_kept(struct rb_conn *conn);
+
+/*
+ * Read once and use what came.
+ *
+ * Gives:  true when something came, be it the end.
+ * Loop:   loop thread; routes may be called.
+ */
+bool rb_conn_read(struct rb_conn *conn);
+
 /* ---- httpd_exchange.c */
 
 /*

@@ -38,47 +38,6 @@ static void answer(struct parcel *parcel, const struct rb_delivery *delivery, co
     parcel_free(parcel);
 }
 
-/* -- records to bytes and back ---------------------------------------------------------------------------------------- */
-
-static int pack(const struct rb_record *record, struct rb_buffer *bytes, struct rb_error *err)
-{
-    struct rb_spool_record spooled = {
-        .spooled_unix_ms = rb_clock_unix_ms(),
-        .topic = record->topic,
-        .key = record->key,
-        .key_bytes = record->key_bytes,
-        .value = record->value,
-        .value_bytes = record->value_bytes,
-    };
-
-    for (size_t i = 0; record->headers != NULL && i < RB_SPOOL_HEADERS_MAX; i++) {
-        struct rb_spool_header *header = &spooled.headers[i];
-
-        if (rd_kafka_header_get_all(record->headers, i, &header->name, &header->value, &header->value_bytes) !=
-            RD_KAFKA_RESP_ERR_NO_ERROR)
-            break;
-        spooled.header_count++;
-    }
-    return rb_spool_format_add(bytes, &spooled, err);
-}
-
-struct rb_record rb_outbox_unpack(const struct rb_spool_record *spooled)
-{
-    struct rb_record record = {
-        .topic = spooled->topic,
-        .key = spooled->key,
-        .key_bytes = spooled->key_bytes,
-        .value = spooled->value,
-        .value_bytes = spooled->value_bytes,
-        .headers = rd_kafka_headers_new(spooled->header_count),
-    };
-
-    for (size_t i = 0; i < spooled->header_count; i++)
-        rd_kafka_header_add(record.headers, spooled->headers[i].name, -1, spooled->headers[i].value,
-                            (ssize_t)spooled->headers[i].value_bytes);
-    return record;
-}
-
 static void destroy_headers(const struct rb_record *record)
 {
     if (record->headers != NULL)
@@ -260,7 +219,7 @@ int rb_outbox_send(struct rb_outbox *outbox, const struct rb_record *record, rb_
     }
     parcel = rb_xalloc(sizeof(*parcel));
     *parcel = (struct parcel){.magic = PARCEL_MAGIC, .outbox = outbox, .fn = fn, .arg = arg};
-    result = pack(record, &parcel->bytes, err);
+    result = rb_outbox_pack(record, &parcel->bytes, err);
     destroy_headers(record);
     if (result == 0)
         result = send_parcel(parcel, err);

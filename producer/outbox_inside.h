@@ -41,7 +41,16 @@ struct rb_outbox {
     uint64_t drained;
 };
 
-/* ---- outbox.c */
+/* ---- outbox_record.c */
+
+/*
+ * A record for Kafka as the bytes that the spool keeps of it.
+ *
+ * Takes:  record, borrowed for the call; bytes, to which it is added.
+ * Fails:  BAD_EVENT when it is too large for the spool.
+ * Loop:   loop thread.
+ */
+RB_MUST_CHECK int rb_outbox_pack(const struct rb_record *record, struct rb_buffer *bytes, struct rb_error *err);
 
 /*
  * A record of the spool as one for Kafka.
@@ -50,6 +59,8 @@ struct rb_outbox {
  * Loop:   loop thread.
  */
 struct rb_record rb_outbox_unpack(const struct rb_spool_record *spooled);
+
+/* ---- outbox.c */
 
 /*
  * What waited for the spool to be empty need not wait any more: it goes to Kafka.
