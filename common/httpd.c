@@ -255,6 +255,14 @@ const struct rb_httpd_counts *rb_httpd_counts(struct rb_httpd *httpd)
     return &httpd->counts;
 }
 
+/* What came while the answer before it was on its way, or since we last looked, is a request all the same. */
+static bool has_unread_bytes(const struct rb_conn *conn)
+{
+    char byte;
+
+    return conn->in.used > 0 || recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 /* Connections that wait for a request have had all their answers. */
 void rb_httpd_quiesce(struct rb_httpd *httpd)
 {
@@ -265,14 +273,43 @@ void rb_httpd_quiesce(struct rb_httpd *httpd)
         struct rb_conn *conn = RB_LINKED(link, rb_conn, wait);
 
         link = link->next;
-        if (!conn->begun)
+        if (conn->begun)
+            continue;
+        if (has_unread_bytes(conn)) {
+            conn->readable = true;
+            rb_conn_queue(conn);
+        } else {
             rb_conn_kill(conn);
+        }
     }
 }
 
 size_t rb_httpd_pending(const struct rb_httpd *httpd)
 {
     return httpd->pending_count;
+}
+
+static bool is_unfinished(const struct rb_conn *conn)
+{
+    switch (conn->state) {
+    case CONN_HEAD:
+        return conn->in.used > 0 || conn->readable;
+    case CONN_BODY:
+    case CONN_SERVING:
+    case CONN_SENDING:
+        return !conn->dead;
+    default:
+        return false;
+    }
+}
+
+size_t rb_httpd_unfinished(const struct rb_httpd *httpd)
+{
+    size_t count = 0;
+
+    for (const struct rb_link *link = httpd->conns; link != NULL; link = link->next)
+        count += is_unfinished(RB_LINKED(link, rb_conn, all));
+    return count;
 }
 
 void rb_httpd_free(struct rb_httpd *httpd)

@@ -142,6 +142,14 @@ void rb_httpd_quiesce(struct rb_httpd *httpd);
 size_t rb_httpd_pending(const struct rb_httpd *httpd);
 
 /*
+ * How many requests have begun to come, or their answers to go, and are not at their end. The server's deadlines hold for
+ * all but those that a route has. For a drain: a sender that never tries again has only this one time.
+ *
+ * Loop:   loop thread.
+ */
+size_t rb_httpd_unfinished(const struct rb_httpd *httpd);
+
+/*
  * Close everything. Exchanges that wait are answered 503 and must not be used afterwards. NULL is fine.
  *
  * Loop:   loop thread, not from a route.

@@ -31,12 +31,12 @@ static const struct rb_option_spec option_spec = {
                 "    reelbus-producer --kafka-brokers kafka-1:9092 --listen '*:8080'\n",
 };
 
-/* Accept nothing new, answer what was taken, then leave; at the latest when the time is up. */
+/* Accept nothing new, answer what has begun to come, then leave; at the latest when the time is up. */
 static void drain_step(void *arg)
 {
     struct rb_app *app = RB_CAST(rb_app, arg, RB_APP_MAGIC);
 
-    if (rb_httpd_pending(app->httpd) + rb_poller_pending(app->poller) == 0 || rb_clock_ms() >= app->drain_until_ms)
+    if (rb_httpd_unfinished(app->httpd) + rb_poller_pending(app->poller) == 0 || rb_clock_ms() >= app->drain_until_ms)
         rb_loop_stop(app->loop);
     else
         rb_timer_start(app->drain, DRAIN_STEP_MS);
@@ -55,7 +55,7 @@ static void on_signal(void *arg)
     rb_httpd_quiesce(app->httpd);
     rb_state_drain(app->state);
     rb_poller_stop(app->poller);
-    rb_timer_start(app->drain, 0);
+    rb_timer_start(app->drain, DRAIN_STEP_MS); /* what is in the sockets is read before */
 }
 
 /* While it drains nothing is begun any more. */

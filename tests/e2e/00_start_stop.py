@@ -114,6 +114,26 @@ def test_the_producer_answers_what_it_has_taken_before_it_stops(running):
     assert len(running.events("video.webhook.received", video_id)) == 1
 
 
+def test_a_webhook_that_is_half_there_when_the_producer_is_stopped_is_taken(bus):
+    """Its sender may be one that never tries again."""
+    producer = bus.start_producer(REELBUS_REQUEST_TIMEOUT_MS="120s", REELBUS_SHUTDOWN_MS="120s")
+    video_id = bus.insert_video()
+    body = f'{{"videoId":"{video_id}","status":"failed"}}'.encode()
+    head = (f"POST /api/webhook/video-complete HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            f"x-webhook-secret: {SECRET}\r\nContent-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n")  # fmt: skip
+    with socket.create_connection(("127.0.0.1", producer.port), timeout=60) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(4096).startswith(b"HTTP/1.1 100 ")
+        connection.sendall(body[:10])
+        producer.process.send(signal.SIGTERM)
+        wait_for(lambda: "ev=stop " in producer.log, "it was asked to stop")
+        connection.sendall(body[10:])
+        answer = connection.recv(4096)
+        assert answer.startswith(b"HTTP/1.1 200 ") and b"Connection: close" in answer
+    wait_for(lambda: not producer.process.alive(), "it stops")
+    assert producer.process.status == 0 and len(bus.events("video.webhook.received", video_id)) == 1
+
+
 def test_killed_in_the_middle_of_a_download_and_started_again_it_stores_once(running):
     video_id, provider_video = running.store_video(bytes_per_s=300_000, bytes=900_000)
     wait_for(lambda: any(name.startswith(".partial/") for name in running.objects()), "a part of the file is there")

@@ -683,6 +683,33 @@ static void a_request_that_waits_at_the_end_is_answered(void **state)
     set_up(state);
 }
 
+/* A kept connection whose request has arrived and was not read, and one whose body is half there. */
+static void a_drain_lets_what_has_begun_come_to_its_end(void **state)
+{
+    int idle = ask("GET /query/ HTTP/1.1\r\nHost: x\r\n\r\n"), asking = ask("GET /query/ HTTP/1.1\r\nHost: x\r\n\r\n");
+    int sending = ask("POST /echo/ HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nab");
+    RB_AUTO_BUFFER got = {0}, more = {0}, last = {0};
+
+    (void)state;
+    RUN_UNTIL(has_come(idle, &got, "200 OK") && has_come(asking, &more, "200 OK") && rb_httpd_unfinished(httpd) == 1);
+    more.used = 0;
+    send_text(asking, "GET /query/ HTTP/1.1\r\nHost: x\r\n\r\n");
+    rb_httpd_quiesce(httpd);
+    assert_int_equal(rb_httpd_unfinished(httpd), 2);
+    RUN_UNTIL(receive(idle, &got));
+    RUN_UNTIL(receive(asking, &more));
+    assert_non_null(strstr(more.bytes, "200 OK"));
+    assert_non_null(strstr(more.bytes, "Connection: close"));
+    assert_int_equal(rb_httpd_unfinished(httpd), 1);
+    send_text(sending, "cd");
+    RUN_UNTIL(receive(sending, &last));
+    assert_non_null(strstr(last.bytes, "abcd"));
+    assert_int_equal(rb_httpd_unfinished(httpd), 0);
+    close(idle);
+    close(asking);
+    close(sending);
+}
+
 static void on_hangup(void *arg)
 {
     (void)arg;
@@ -726,6 +753,7 @@ int main(void)
         WITH_SERVER(without_descriptors_it_neither_spins_nor_stops_accepting),
         cmocka_unit_test_setup_teardown(errors_that_others_leave_in_openssl_close_no_connection, set_up_tls, tear_down),
         WITH_SERVER(a_request_that_waits_at_the_end_is_answered),
+        WITH_SERVER(a_drain_lets_what_has_begun_come_to_its_end),
         WITH_SERVER(each_hangup_is_told),
     };
 
