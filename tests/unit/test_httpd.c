@@ -710,6 +710,57 @@ static void a_drain_lets_what_has_begun_come_to_its_end(void **state)
     close(sending);
 }
 
+static uint32_t next_random(uint32_t *random)
+{
+    *random = *random * 1664525 + 1013904223;
+    return *random >> 8;
+}
+
+/* Send bytes in pieces as they may come, with turns of the loop in between. */
+static void send_in_pieces(int fd, const char *bytes, size_t count, uint32_t *random)
+{
+    while (count > 0) {
+        size_t piece = 1 + next_random(random) % 60;
+
+        piece = RB_MIN(piece, count);
+        if (send(fd, bytes, piece, MSG_NOSIGNAL) < 0)
+            return; /* it has been refused and closed */
+        bytes += piece;
+        count -= piece;
+        uv_run(rb_loop_uv(loop), UV_RUN_NOWAIT);
+    }
+}
+
+/* Whatever clients send, however it comes: each gets its end, and the server goes on (the sanitizers look). */
+static void mutated_conversations_are_survived(void **state)
+{
+    static const char seed[] = "POST /echo/1 HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"
+                               "GET /query/?a=1&b+b=%41 HTTP/1.1\r\nHost: x\r\nX-List: 1\r\nx-list: 2\r\n\r\n"
+                               "POST /echo/2 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+                               "Expect: 100-continue\r\n\r\n3\r\nabc\r\nA;b=c\r\n0123456789\r\n0\r\n\r\n"
+                               "HEAD /stream HTTP/1.1\r\nHost: x\r\n\r\nOPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n";
+    static const char bytes[] = "\r\n\0 :\t/?%,\x80x15A;";
+    uint32_t random = 1;
+
+    (void)state;
+    for (int round = 0; round < 500; round++) {
+        char copy[sizeof(seed)];
+        int fd = connect_to_server();
+        RB_AUTO_BUFFER got = {0};
+
+        memcpy(copy, seed, sizeof(seed));
+        for (int i = round % 4; i > 0; i--)
+            copy[next_random(&random) % (sizeof(seed) - 1)] = bytes[next_random(&random) % (sizeof(bytes) - 1)];
+        send_in_pieces(fd, copy, sizeof(seed) - 1 - next_random(&random) % 40 * (size_t)(round % 2), &random);
+        shutdown(fd, SHUT_WR);
+        RUN_UNTIL(receive(fd, &got));
+        assert_true(round % 4 > 0 || strstr(got.bytes, "hello") != NULL);
+        close(fd);
+    }
+    RUN_UNTIL(rb_httpd_counts(httpd)->connections == 0);
+    assert_int_equal(rb_httpd_pending(httpd), 0);
+}
+
 static void on_hangup(void *arg)
 {
     (void)arg;
@@ -754,6 +805,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(errors_that_others_leave_in_openssl_close_no_connection, set_up_tls, tear_down),
         WITH_SERVER(a_request_that_waits_at_the_end_is_answered),
         WITH_SERVER(a_drain_lets_what_has_begun_come_to_its_end),
+        WITH_SERVER(mutated_conversations_are_survived),
         WITH_SERVER(each_hangup_is_told),
     };
 
