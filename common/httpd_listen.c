@@ -67,11 +67,12 @@ static int listen_on_addresses(struct rb_httpd *httpd, const char *name, bool an
 
     for (const struct addrinfo *at = found; at != NULL; at = at->ai_next) {
         int fd = bind_address(at, any);
+        bool absent = fd < 0 && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL);
 
-        if (fd < 0 && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL) && at->ai_next != NULL)
-            continue;
+        if (absent && (count > 0 || at->ai_next != NULL))
+            continue; /* "localhost" is ::1, too, also where there is no IPv6 */
         if (fd < 0)
-            return count > 0 && errno == EAFNOSUPPORT ? 0 : refuse(err, name);
+            return refuse(err, name);
         add_listener(httpd, name, fd, tls);
         count++;
         if (any)

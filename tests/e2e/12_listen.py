@@ -74,6 +74,24 @@ def test_any_address_is_both_ipv4_and_ipv6(bus):
     assert "client=127.0.0.1" in bus.producer.log  # not ::ffff:127.0.0.1
 
 
+WITHOUT_IPV6 = """
+printf '127.0.0.1 both\\n::1 both\\n' > "$1" && mount --bind "$1" /etc/hosts || exit 77
+ip link set lo up && echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6 || exit 77
+exec "$2" --listen both:8080
+"""
+
+
+def test_a_name_with_an_address_that_the_machine_lacks_is_listened_to_at_the_others(bus):
+    """As localhost is in a container without IPv6."""
+    command = ["unshare", "-nm", "sh", "-c", WITHOUT_IPV6, "sh", bus.folder / "hosts", bus.programs / "reelbus-producer"]
+    producer = Program(bus, f"bus/{bus.folder.name}/without-ipv6", command, {**bus.common, "VIDEO_WEBHOOK_SECRET": SECRET}, 1)
+    bus.started.append(producer)
+    wait_for(lambda: "ev=ready" in producer.log or not producer.process.alive(), "it listens, or does not")
+    if not producer.process.alive() and producer.process.status != 2 and "ev=start" not in producer.log:
+        pytest.skip("this machine gives nobody a network of his own")
+    assert "ev=listening address=both:8080" in producer.log
+
+
 def test_the_socket_file_of_a_killed_server_is_replaced_and_nothing_else_is(bus, short):
     path = short / "http"
     bus.start_producer(REELBUS_LISTEN=f"unix:{path}", wait=False)
