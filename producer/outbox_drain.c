@@ -3,8 +3,9 @@
  *
  * Way:  publish -> [outbox] -> spool -> Kafka
  *
- * A chunk goes as a whole, in batches that librdkafka makes. A broker that refuses one record refuses the batch that it is
- * in. So after a refusal the records go one by one until the chunk is over, and a record that is refused by itself is set
+ * A chunk goes as a whole, in batches that librdkafka makes; but of one key only one record is on its way at a time: were
+ * it to fail, the next one would be on Kafka before it. A broker that refuses one record refuses the batch that it is in.
+ * So after a refusal the records go one by one until the chunk is over, and a record that is refused by itself is set
  * aside: sending it again would keep all others waiting for ever.
  */
 #include <inttypes.h>
@@ -121,14 +122,46 @@ static void send_flight(struct rb_outbox *outbox, const struct rb_spool_record *
     outbox->flying++;
 }
 
+/* FNV-1a. Two keys with one bit wait for each other, which costs a moment. */
+static size_t bit_of_key(const struct rb_spool_record *record)
+{
+    uint32_t hash = 2166136261u;
+
+    for (size_t i = 0; i < record->key_bytes; i++)
+        hash = (hash ^ ((const uint8_t *)record->key)[i]) * 16777619u;
+    return (hash ^ hash >> 16) % RB_OUTBOX_KEY_BITS;
+}
+
+/* Must it wait for those on their way? Were one of its key to fail, it would be on Kafka before that one. */
+static bool must_wait(const struct rb_outbox *outbox, const struct rb_spool_record *record)
+{
+    size_t bit = bit_of_key(record);
+
+    return outbox->flying > 0 && (outbox->alone || (outbox->keys[bit / 64] >> bit % 64 & 1) != 0);
+}
+
+static void note_key(struct rb_outbox *outbox, const struct rb_spool_record *record)
+{
+    size_t bit = bit_of_key(record);
+
+    if (outbox->flying == 0)
+        memset(outbox->keys, 0, sizeof(outbox->keys));
+    outbox->keys[bit / 64] |= UINT64_C(1) << bit % 64;
+}
+
 /* Send what was read, all of it or as far as it goes. */
 static void send_some(struct rb_outbox *outbox)
 {
-    struct rb_spool_record record;
-
-    while (!outbox->failed && outbox->producer != NULL && !(outbox->alone && outbox->flying > 0) &&
-           rb_spool_take(outbox->spool, &record))
-        send_flight(outbox, &record);
+    while (!outbox->failed && outbox->producer != NULL) {
+        outbox->has_next = outbox->has_next || rb_spool_take(outbox->spool, &outbox->next);
+        if (!outbox->has_next)
+            break;
+        if (must_wait(outbox, &outbox->next))
+            return; /* on_drained goes on */
+        outbox->has_next = false;
+        note_key(outbox, &outbox->next);
+        send_flight(outbox, &outbox->next);
+    }
     if (outbox->flying == 0)
         finish_chunk(outbox);
 }
@@ -145,7 +178,7 @@ void rb_outbox_drain(void *arg)
         try_later(outbox);
     } else if (rb_spool_has_read(outbox->spool)) {
         outbox->sent = outbox->refused = 0;
-        outbox->failed = false;
+        outbox->failed = outbox->has_next = false;
         outbox->alone = outbox->suspect;
         outbox->has_chunk = true;
         send_some(outbox);

@@ -8,7 +8,8 @@
 #include "common/backoff.h"
 #include "producer/outbox.h"
 
-#define RB_OUTBOX_MAGIC 0x4f555442u
+#define RB_OUTBOX_MAGIC    0x4f555442u
+#define RB_OUTBOX_KEY_BITS 65536
 
 struct parcel;
 
@@ -24,11 +25,14 @@ struct rb_outbox {
     size_t sent;   /* records of the chunk that were handed to the producer */
     bool *settled; /* owned; for each of them: it is on Kafka, or refused */
     size_t settled_cap;
-    struct rb_error trouble; /* why one of them is not settled, if any is */
-    bool failed;             /* one of them is not */
-    bool suspect;            /* Kafka refused a batch: the next chunk goes one by one */
-    bool alone;              /* this chunk does */
-    size_t refused;          /* records of the chunk */
+    struct rb_spool_record next; /* taken, and to be sent when has_next */
+    bool has_next;
+    uint64_t keys[RB_OUTBOX_KEY_BITS / 64]; /* a bit for each key on its way, by a hash */
+    struct rb_error trouble;                /* why one of them is not settled, if any is */
+    bool failed;                            /* one of them is not */
+    bool suspect;                           /* Kafka refused a batch: the next chunk goes one by one */
+    bool alone;                             /* this chunk does */
+    size_t refused;                         /* records of the chunk */
     bool has_chunk;
 
     struct parcel *held; /* wait until the spool is empty, in their order */
