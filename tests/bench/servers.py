@@ -112,7 +112,9 @@ class Reelbus(Server):
             **self.stack.common_options(),
             "REELBUS_LISTEN": f"127.0.0.1:{self.port}",
             "REELBUS_TOPIC_PREFIX": self.prefix,
+            "REELBUS_PROVIDERS": "",
             "REELBUS_CHECK_VIDEOS": "false",
+            "REELBUS_MAX_CONNECTIONS_PER_ADDRESS": "0",  # wrk has but one address
             "VIDEO_WEBHOOK_SECRET": local.WEBHOOK_SECRET,
         }
 
@@ -162,7 +164,7 @@ class Signed(Reelbus):
 
     def environment(self):
         provider = {"name": "bench", "webhook": {"scheme": "standard", "body": "plain", "secret": signed.SECRET}}
-        path = self.stack.folder / "providers.json"
+        path = self.stack.folder / "bench.json"  # providers.json has the sample provider
         path.write_text(json.dumps({"providers": [provider]}))
         return {**super().environment(), "REELBUS_PROVIDERS": str(path), "REELBUS_CHECK_VIDEOS": "true"}
 
