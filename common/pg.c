@@ -400,10 +400,13 @@ void rb_pg_cancel(struct rb_pg_query *query)
 
 const char *rb_pg_text(const PGresult *result, int row, const char *column)
 {
-    int index = PQfnumber(result, column);
+    return rb_pg_text_at(result, row, PQfnumber(result, column));
+}
 
-    RB_ASSERT(index >= 0 && row < PQntuples(result));
-    return PQgetisnull(result, row, index) ? NULL : PQgetvalue(result, row, index);
+const char *rb_pg_text_at(const PGresult *result, int row, int column)
+{
+    RB_ASSERT(column >= 0 && column < PQnfields(result) && row < PQntuples(result));
+    return PQgetisnull(result, row, column) ? NULL : PQgetvalue(result, row, column);
 }
 
 int64_t rb_pg_number(const PGresult *result, int row, const char *column, int64_t fallback)

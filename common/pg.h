@@ -97,6 +97,14 @@ void rb_pg_cancel(struct rb_pg_query *query);
 const char *rb_pg_text(const PGresult *result, int row, const char *column);
 
 /*
+ * The same by the column's place, for many rows: libpq finds a name by comparing all of them.
+ *
+ * Gives:  borrowed from the result.
+ * Loop:   loop thread.
+ */
+const char *rb_pg_text_at(const PGresult *result, int row, int column);
+
+/*
  * A numeric field of a result, or fallback when it is SQL's NULL.
  *
  * Loop:   loop thread.

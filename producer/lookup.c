@@ -22,6 +22,7 @@ struct question {
 /* The questions of one turn with one kind of key, and of one query. */
 struct batch {
     uint32_t magic;
+    struct rb_lookup *lookup;   /* borrowed; NULL when it is gone before the answer */
     struct question *questions; /* owned */
     size_t count;
     size_t cap;
@@ -34,9 +35,11 @@ struct rb_lookup {
     char *sql[KEY_COUNT];
     struct rb_task send;
     struct batch *batches[KEY_COUNT]; /* owned; being collected */
+    struct batch *asked[KEY_COUNT];   /* borrowed; at the database */
 };
 
 /* Answers come in the order of the arrays, with NULLs where there is no row. */
+enum column { VIDEO_ID, USER_ID, STATE };
 static const char *const sql_templates[KEY_COUNT] = {
     [BY_ID] = "SELECT h.{id}::text AS video_id, h.{user_id}::text AS user_id, v.state"
               " FROM unnest($1::uuid[]) WITH ORDINALITY AS asked (id, place)"
@@ -71,12 +74,12 @@ static void batch_free(struct batch *batch)
     free(batch);
 }
 
-static void answer_one(const struct question *question, const PGresult *result, size_t row)
+static void answer_one(const struct question *question, const PGresult *result, int row)
 {
-    const char *state = rb_pg_text(result, (int)row, "state");
+    const char *state = rb_pg_text_at(result, row, STATE);
     struct rb_lookup_answer answer = {
-        .video_id = rb_pg_text(result, (int)row, "video_id"),
-        .user_id = rb_pg_text(result, (int)row, "user_id"),
+        .video_id = rb_pg_text_at(result, row, VIDEO_ID),
+        .user_id = rb_pg_text_at(result, row, USER_ID),
         .stored = state != NULL && strcmp(state, "stored") == 0,
     };
 
@@ -97,28 +100,45 @@ static void answer_all(struct batch *batch, const PGresult *result, const struct
         if (err != NULL)
             batch->questions[i].fn(NULL, err, batch->questions[i].arg);
         else
-            answer_one(&batch->questions[i], result, i);
+            answer_one(&batch->questions[i], result, (int)i);
     }
     batch_free(batch);
 }
 
+/* What came meanwhile can go now. */
 static void on_answer(const PGresult *result, const struct rb_error *err, void *arg)
 {
-    answer_all(RB_CAST(batch, arg, BATCH_MAGIC), result, err);
+    struct batch *batch = RB_CAST(batch, arg, BATCH_MAGIC);
+    struct rb_lookup *lookup = batch->lookup;
+
+    for (enum key key = 0; lookup != NULL && key < KEY_COUNT; key++) {
+        if (lookup->asked[key] == batch)
+            lookup->asked[key] = NULL;
+        if (lookup->batches[key] != NULL)
+            rb_task_queue(&lookup->send);
+    }
+    answer_all(batch, result, err);
 }
 
+/*
+ * One query at a time of each kind. The database answers a connection's queries one after the other anyway, and a query
+ * costs it more than a video does: while it is at one, what comes gathers for the next.
+ */
 static void send_batch(struct rb_lookup *lookup, enum key key)
 {
-    struct batch *batch = RB_STEAL(lookup->batches[key]);
+    struct batch *batch = lookup->batches[key];
     struct rb_error err = {0};
 
-    if (batch == NULL)
+    if (batch == NULL || lookup->asked[key] != NULL)
         return;
+    lookup->batches[key] = NULL;
     for (size_t i = 0; i < RB_COUNT(batch->keys); i++)
         rb_buffer_add(&batch->keys[i], "}", 1);
     if (rb_pg_send(lookup->pg, lookup->sql[key], key == BY_ID ? 1 : 2,
                    (const char *const[]){batch->keys[0].bytes, batch->keys[1].bytes}, on_answer, batch, NULL, &err) < 0)
         answer_all(batch, NULL, &err);
+    else
+        lookup->asked[key] = batch;
 }
 
 static void send_batches(void *arg)
@@ -157,6 +177,8 @@ void rb_lookup_free(struct rb_lookup *lookup)
     for (enum key key = 0; key < KEY_COUNT; key++) {
         if (lookup->batches[key] != NULL)
             answer_all(lookup->batches[key], NULL, &err);
+        if (lookup->asked[key] != NULL)
+            lookup->asked[key]->lookup = NULL;
         free(lookup->sql[key]);
     }
     lookup->magic = 0;
@@ -183,6 +205,7 @@ static struct batch *add_question(struct rb_lookup *lookup, enum key key, rb_loo
     if (batch == NULL) {
         batch = lookup->batches[key] = rb_xalloc(sizeof(*batch));
         batch->magic = BATCH_MAGIC;
+        batch->lookup = lookup;
     }
     if (batch->count == batch->cap) {
         batch->cap = RB_MAX(batch->cap * 2, 16);

@@ -1,5 +1,5 @@
 /*
- * lookup.h — does the application have this video, and whose is it? One round trip per turn of the loop for all who ask.
+ * lookup.h — does the application have this video, and whose is it? One query at a time, for all who ask meanwhile.
  *
  * Way:  receive -> verify -> notice -> [lookup] -> resolve -> publish
  */

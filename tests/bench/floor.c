@@ -4,12 +4,14 @@
  * Way:  tests
  *
  * What reelbus-producer is measured against: the cost of libmicrohttpd and librdkafka alone, with the same settings. Nothing
- * here is checked, limited, logged or counted but the 200s. Usage: floor PORT BROKERS TOPIC
+ * here is checked, limited, logged or counted but the 200s. With "keyed" the video's id is the key of the record, as it is
+ * reelbus-producer's: what that costs is Kafka's. Usage: floor PORT BROKERS TOPIC [keyed]
  */
 #include <arpa/inet.h>
 #include <librdkafka/rdkafka.h>
 #include <microhttpd.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +34,10 @@ static rd_kafka_topic_t *topic;
 static struct MHD_Response *answer;
 static volatile sig_atomic_t stopping;
 static unsigned long delivered_count;
+static bool keyed;
+
+/* Bodies are {"videoId":"...", always with a UUID: see load.lua. */
+enum { ID_AT = 12, ID_BYTES = 36 };
 
 static void on_signal(int number)
 {
@@ -65,8 +71,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
         return MHD_queue_response(connection, request->status, answer);
     } else {
         MHD_suspend_connection(connection);
-        if (rd_kafka_produce(topic, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY, request->body, request->used, NULL, 0,
-                             request) != 0) {
+        if (rd_kafka_produce(topic, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY, request->body, request->used,
+                             keyed ? request->body + ID_AT : NULL, keyed ? ID_BYTES : 0, request) != 0) {
             request->status = 503;
             MHD_resume_connection(connection);
         }
@@ -85,14 +91,15 @@ int main(int argc, char **argv)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    char trouble[200] = "usage: floor PORT BROKERS TOPIC";
+    char trouble[200] = "usage: floor PORT BROKERS TOPIC [keyed]";
 
-    for (size_t i = 0; argc == 4 && i < sizeof(settings) / sizeof(*settings); i++)
+    for (size_t i = 0; argc >= 4 && i < sizeof(settings) / sizeof(*settings); i++)
         rd_kafka_conf_set(conf, settings[i][0], settings[i][1], NULL, 0);
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivered);
-    if (argc != 4 || rd_kafka_conf_set(conf, "bootstrap.servers", argv[2], trouble, sizeof(trouble)) != 0 ||
+    if (argc < 4 || rd_kafka_conf_set(conf, "bootstrap.servers", argv[2], trouble, sizeof(trouble)) != 0 ||
         (kafka = rd_kafka_new(RD_KAFKA_PRODUCER, conf, trouble, sizeof(trouble))) == NULL)
         return fprintf(stderr, "floor: %s\n", trouble), 1;
+    keyed = argc > 4 && strcmp(argv[4], "keyed") == 0;
     topic = rd_kafka_topic_new(kafka, argv[3], NULL);
     answer = MHD_create_response_from_buffer(16, "{\"success\":true}", MHD_RESPMEM_PERSISTENT);
     address.sin_port = htons((uint16_t)strtoul(argv[1], NULL, 10));
