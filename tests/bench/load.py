@@ -4,6 +4,7 @@ import dataclasses
 import io
 import json
 import pathlib
+import resource
 import subprocess
 import time
 
@@ -28,7 +29,9 @@ class Run:
     p99_ms: float
     max_ms: float
     cpu_us: float  # of the server, for one request
-    kafka_cpu_us: float  # of Kafka, for one request
+    kafka_cpu_us: float  # of Kafka, for one request, as the next two
+    postgres_cpu_us: float
+    wrk_cpu_us: float
     rss_before_mib: float
     rss_after_mib: float
 
@@ -128,10 +131,16 @@ class Load:
         signed.write(file, self.runs, self.server.videos, FASTEST * seconds)
         return ["signed", file]
 
-    def wrk(self, connections, seconds):
+    def used_s(self):
+        """What the server, Kafka, Postgres and wrk have used of the processors. wrk is the only child that ends meanwhile."""
+        stack, ended = self.server.stack, resource.getrusage(resource.RUSAGE_CHILDREN)
+        return (servers.cpu_s(self.server.process), servers.cpu_s(stack.processes["kafka"]),
+                servers.children_cpu_s(stack.processes["postgres"]), ended.ru_utime + ended.ru_stime)  # fmt: skip
+
+    def wrk(self, connections, seconds, arguments):
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s",
                    pathlib.Path(__file__).with_name("load.lua"), f"http://127.0.0.1:{self.server.port}{self.server.path}",
-                   "--", *self.arguments(seconds)]  # fmt: skip
+                   "--", *arguments]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60)
         if done.returncode != 0:
             raise Trouble(f"wrk failed: {done.stdout}{done.stderr}")
@@ -139,10 +148,10 @@ class Load:
 
     def run(self, connections, seconds):
         server = self.server
-        watched = (server.process, server.stack.processes["kafka"])
-        cpu_s, rss_mib = [servers.cpu_s(process) for process in watched], server.memory_mib()
-        found = self.wrk(connections, seconds)
-        cpu_us = [(servers.cpu_s(process) - before) * 1e6 / max(found["answered"], 1) for process, before in zip(watched, cpu_s)]
+        arguments = self.arguments(seconds)
+        used_s, rss_mib = self.used_s(), server.memory_mib()
+        found = self.wrk(connections, seconds, arguments)
+        cpu_us = [(now - before) * 1e6 / max(found["answered"], 1) for now, before in zip(self.used_s(), used_s)]
         rss_after_mib = server.memory_mib()
         answered, distinct = found["answered"], self.tally.count()
 
@@ -160,6 +169,8 @@ class Load:
             max_ms=found["max_us"] / 1000,
             cpu_us=cpu_us[0],
             kafka_cpu_us=cpu_us[1],
+            postgres_cpu_us=cpu_us[2],
+            wrk_cpu_us=cpu_us[3],
             rss_before_mib=rss_mib,
             rss_after_mib=rss_after_mib,
         )

@@ -96,13 +96,14 @@ def table(rows):
 
 def print_results(titles, results):
     for connections in sorted({count for cells in results.values() for count in cells}):
-        rows = [("", "requests/s", "of (a)", "p50 ms", "p99 ms", "CPU us", "Kafka's", "memory MiB", "answered 200")]
+        rows = [("", "requests/s", "of (a)", "p50 ms", "p99 ms", "CPU us", "Kafka's", "Postgres'", "wrk's", "memory MiB", "answered 200")]
         floor = results.get("a", {}).get(connections)
         for letter, cells in results.items():
             cell = cells[connections]
             ratio = f"{cell['requests_per_s'] / floor['requests_per_s']:.2f}" if floor else ""
             rows.append((f"({letter}) {titles[letter]}", f"{cell['requests_per_s']:,.0f}", ratio, f"{cell['p50_ms']:.2f}",
                          f"{cell['p99_ms']:.2f}", f"{cell['cpu_us']:.1f}", f"{cell['kafka_cpu_us']:.1f}",
+                         f"{cell['postgres_cpu_us']:.1f}", f"{cell['wrk_cpu_us']:.1f}",
                          f"{cell['rss_before_mib']:.1f} > {cell['rss_after_mib']:.1f}", f"{cell['answered']:,}"))  # fmt: skip
         print(f"\n{connections} connection{'s' if connections != 1 else ''}\n{table(rows)}")
 

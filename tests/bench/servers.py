@@ -36,6 +36,16 @@ def cpu_s(process):
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 
 
+def children_cpu_s(process):
+    """What the processes that it has started have used, without itself: Postgres has one for each connection."""
+    total = 0
+    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it may end just now
+            fields = path.read_text().rsplit(")", 1)[1].split()
+            total += int(fields[11]) + int(fields[12]) if int(fields[1]) == process.pid else 0
+    return total / TICKS_PER_S
+
+
 class Server:
     """One that is measured. `letter` names it in tables, `load` says what it is sent."""
 
@@ -80,9 +90,14 @@ class Server:
 
 class Floor(Server):
     avro = False
+    extra = ()
 
     def command(self):
-        return [ROOT / "build/bench/floor", self.port, self.brokers, self.topic]
+        return [ROOT / "build/bench/floor", self.port, self.brokers, self.topic, *self.extra]
+
+
+class KeyedFloor(Floor):
+    extra = ("keyed",)
 
 
 class Node(Server):
