@@ -96,7 +96,8 @@ def table(rows):
 
 def print_results(titles, results):
     for connections in sorted({count for cells in results.values() for count in cells}):
-        rows = [("", "requests/s", "of (a)", "p50 ms", "p99 ms", "CPU us", "Kafka's", "Postgres'", "wrk's", "memory MiB", "answered 200")]
+        rows = [("", "requests/s", "of (a)", "p50 ms", "p99 ms", "CPU us", "Kafka's", "Postgres'", "wrk's", "memory MiB",
+                 "answered 200", "and under way")]  # fmt: skip
         floor = results.get("a", {}).get(connections)
         for letter, cells in results.items():
             cell = cells[connections]
@@ -104,8 +105,16 @@ def print_results(titles, results):
             rows.append((f"({letter}) {titles[letter]}", f"{cell['requests_per_s']:,.0f}", ratio, f"{cell['p50_ms']:.2f}",
                          f"{cell['p99_ms']:.2f}", f"{cell['cpu_us']:.1f}", f"{cell['kafka_cpu_us']:.1f}",
                          f"{cell['postgres_cpu_us']:.1f}", f"{cell['wrk_cpu_us']:.1f}",
-                         f"{cell['rss_before_mib']:.1f} > {cell['rss_after_mib']:.1f}", f"{cell['answered']:,}"))  # fmt: skip
+                         f"{cell['rss_before_mib']:.1f} > {cell['rss_after_mib']:.1f}",
+                         f"{cell['answered']:,}", f"{cell['distinct'] - cell['answered']}"))  # fmt: skip
         print(f"\n{connections} connection{'s' if connections != 1 else ''}\n{table(rows)}")
+
+
+def print_sent(sent):
+    """Were they not equal, load.Load.finish would have ended the bench."""
+    rows = [("over all runs", "answered 200", "distinct on Kafka", "")]
+    rows += [(f"({letter})", *(f"{count:,}" for count in counts.values()), "equal") for letter, counts in sent.items()]
+    print(f"\n{table(rows)}")
 
 
 def print_goals(found):
