@@ -77,7 +77,7 @@ static int producer_open(struct rb_producer *producer, struct rb_error *err)
         "linger.ms",
         "1", /* what comes together leaves together */
         "max.in.flight.requests.per.connection",
-        "1", /* and so does what comes meanwhile: a broker answers a connection's requests one after the other anyway */
+        "2", /* a broker answers one after the other: one that it is at, one at hand. More make smaller batches */
         "retry.backoff.ms",
         "50",
         "compression.codec",

@@ -26,7 +26,7 @@ struct request {
 static const char *const settings[][2] = {{"acks", "all"},
                                           {"enable.idempotence", "true"},
                                           {"linger.ms", "1"},
-                                          {"max.in.flight.requests.per.connection", "1"},
+                                          {"max.in.flight.requests.per.connection", "2"},
                                           {"compression.codec", "lz4"},
                                           {"socket.nagle.disable", "true"}};
 static rd_kafka_t *kafka;
