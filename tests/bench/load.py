@@ -49,6 +49,7 @@ class Tally:
         self.consumer = confluent_kafka.Consumer({
             "bootstrap.servers": server.brokers, "group.id": "bench", "enable.auto.commit": False,
             "isolation.level": "read_committed", "auto.offset.reset": "earliest", "queued.max.messages.kbytes": 65536, "log_level": 0,
+            "fetch.wait.max.ms": 10,  # while a fetch waits, the broker answers nothing else, such as where a partition ends
         })  # fmt: skip
         self.places = {number: 0 for number in self.partitions()}
 
@@ -89,6 +90,7 @@ class Tally:
                 decoded += 1
                 if record.offset() + 1 >= ends[record.partition()]:
                     left.discard(record.partition())
+        self.consumer.unassign()
         self.places = ends
         self.total += len(seen)
         return len(seen)
