@@ -28,6 +28,8 @@
       "the provider's API was asked about a webhook and did not help; the webhook alone counts")                       \
     X(PROVIDERS_READ, NOTICE, "providers, webhooks", "the providers and their secrets are those of the files now")     \
     X(PROVIDERS_REFUSED, WARNING, "code, error", "a file has a mistake; what was valid before stays")                  \
+    X(STATUS_KEYS_KEPT, WARNING, "code, error",                                                                        \
+      "the new keys of the status API cannot be used; those before stay valid")                                        \
     X(KEYS_READ, INFO, "url, keys", "a sender's public keys have changed")                                             \
     X(KEYS_TROUBLE, WARNING, "url, keys, code, error, retry_ms",                                                       \
       "public keys cannot be fetched or kept; those that are known stay valid")                                        \

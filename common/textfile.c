@@ -36,6 +36,10 @@ int rb_textfile_read_secret(const char *path, char **ret_text, struct rb_error *
     RB_TRY(rb_textfile_read(path, RB_TEXTFILE_SECRET_BYTES, &text, err));
     for (size_t used = strlen(text); used > 0 && (text[used - 1] == '\n' || text[used - 1] == '\r'); used--)
         text[used - 1] = '\0';
+    if (text[0] == '\0') {
+        free(text);
+        return rb_fail(err, RB_E_BAD_OPTION, 0, "there is no secret in the file '%s'", path);
+    }
     *ret_text = text;
     return 0;
 }

@@ -22,7 +22,7 @@ RB_MUST_CHECK int rb_textfile_read(const char *path, size_t max_bytes, char **re
  * Read a file that holds a secret. It usually ends with the line feed that an editor put there, which is not part of it.
  *
  * Gives:  ret_text, owned by the caller; wipe and free() it.
- * Fails:  as rb_textfile_read; the message never holds what is in the file.
+ * Fails:  as rb_textfile_read, and when there is nothing in it; the message never holds what is in the file.
  * Loop:   as rb_textfile_read.
  */
 RB_MUST_CHECK int rb_textfile_read_secret(const char *path, char **ret_text, struct rb_error *err);

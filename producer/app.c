@@ -5,6 +5,7 @@
  */
 #include "producer/app.h"
 
+#include <openssl/crypto.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -164,9 +165,31 @@ static void reload_roster(struct rb_app *app)
         rb_log_error(NULL, RB_EV_PROVIDERS_REFUSED, &err, "");
 }
 
+static int read_keys(struct rb_app *app, struct rb_error *err)
+{
+    char *text = NULL;
+
+    RB_TRY(rb_options_read_secret(app->all_options, "status_api_keys", &text, err));
+
+    int result = rb_gate_set_keys(app->gate, text, err);
+
+    OPENSSL_cleanse(text, strlen(text));
+    free(text);
+    return result;
+}
+
+static void reload_keys(struct rb_app *app)
+{
+    struct rb_error err = {0};
+
+    if (read_keys(app, &err) < 0)
+        rb_log_error(NULL, RB_EV_STATUS_KEYS_KEPT, &err, "");
+}
+
 void rb_app_reload(struct rb_app *app)
 {
     reload_tls(app);
+    reload_keys(app);
     reload_roster(app);
 }
 

@@ -57,16 +57,20 @@ static int open_limit(const char *option, const char *text, size_t slots, struct
     return 0;
 }
 
-static int open_keys(const char *text, struct rb_secrets *ret_keys, struct rb_error *err)
+/* An empty list is no list where keys are needed: a mistake shall not open the status API to everybody. */
+int rb_gate_set_keys(struct rb_gate *gate, const char *text, struct rb_error *err)
 {
     uint8_t key[RB_SECRETS_KEY_BYTES];
+    struct rb_secrets keys = {0};
 
-    if (text[0] == '\0')
+    if (text[0] == '\0' && gate->keys.count == 0)
         return 0;
     rb_random_fill(key, sizeof(key));
-    if (rb_secrets_init(text, key, ret_keys, err) < 0)
+    if (rb_secrets_init(text, key, &keys, err) < 0)
         return rb_fail(err, RB_E_BAD_OPTION, 0, "option 'status_api_keys': expected 1 to %d keys, parted by commas",
                        RB_SECRETS_MAX);
+    rb_secrets_done(&gate->keys);
+    gate->keys = keys;
     return 0;
 }
 
@@ -81,7 +85,7 @@ static int gate_open(struct rb_gate *gate, const struct rb_gate_config *config, 
     RB_TRY(open_limit("rate_limit_address", config->rate_limit_address, ADDRESS_SLOTS, &gate->address, err));
     RB_TRY(open_limit("rate_limit_scheme", config->rate_limit_scheme, SCHEME_SLOTS, &gate->scheme, err));
     RB_TRY(open_limit("rate_limit_status", config->rate_limit_status, ADDRESS_SLOTS, &gate->status, err));
-    return open_keys(config->status_api_keys, &gate->keys, err);
+    return rb_gate_set_keys(gate, config->status_api_keys, err);
 }
 
 int rb_gate_new(const struct rb_gate_config *config, struct rb_gate **ret_gate, struct rb_error *err)

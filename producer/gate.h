@@ -42,6 +42,15 @@ RB_MUST_CHECK int rb_gate_new(const struct rb_gate_config *config, struct rb_gat
 void rb_gate_free(struct rb_gate *gate);
 
 /*
+ * Take other keys for the status API than before; a request that comes from now on needs one of these.
+ *
+ * Takes:  text, as that of the option, borrowed for the call.
+ * Fails:  BAD_OPTION; the keys are those of before then. Keys can change but not go away.
+ * Loop:   loop thread.
+ */
+RB_MUST_CHECK int rb_gate_set_keys(struct rb_gate *gate, const char *text, struct rb_error *err);
+
+/*
  * The HTTP server's `before`. Tells the exchange who its client is, then answers 429 with Retry-After, RateLimit and
  * RateLimit-Policy to one who asks too often, and of the status API 401 to one without a key, and preflights.
  *

@@ -1,7 +1,11 @@
 """How often one may ask, who that one is behind proxies, and what needs a key."""
 
+import collections
+import concurrent.futures
 import re
+import signal
 import socket
+import threading
 import uuid
 
 import pytest
@@ -154,6 +158,89 @@ def test_the_status_api_asks_for_a_key_when_there_is_one(bus):
         assert get(path).status_code == 200
     assert bus.webhook(WEBHOOK).status_code == 404
     assert bus.producer.metric("reelbus_status_denied_total") == 13
+
+
+def hang_up(bus, event):
+    before = bus.producer.log.count(event)
+    bus.producer.process.send(signal.SIGHUP)
+    wait_for(lambda: bus.producer.log.count(event) > before, "the files are read again")
+
+
+class Asking:
+    """A client of the status API with a connection of its own. Its key is changed from outside."""
+
+    def __init__(self, bus, key):
+        self.url = bus.producer.url(f"/api/video/status?videoId={bus.insert_video()}")
+        self.key = key
+        self.answers = collections.Counter()
+
+    def run(self, stop):
+        with requests.Session() as session:
+            while not stop.is_set():
+                self.answers[session.get(self.url, headers={"X-Api-Key": self.key}, timeout=60).status_code] += 1
+
+    def wait_for_more(self):
+        before = self.answers.total()
+        wait_for(lambda: self.answers.total() > before + 20, "it has asked some more times")
+
+
+def test_keys_in_a_file_change_and_refuse_nobody_who_has_a_valid_one(bus):
+    path = bus.folder / "keys"
+    path.write_text(f"{KEY}-old\n")
+    bus.start_producer(REELBUS_STATUS_API_KEYS_FILE=path)
+    video = f"/api/video/status?videoId={bus.insert_video()}"
+
+    def accepted():
+        return [bus.producer.get(video, headers={"X-Api-Key": f"{KEY}-{which}"}).status_code for which in ("old", "new")]
+
+    asking, stop = Asking(bus, f"{KEY}-old"), threading.Event()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        future = pool.submit(asking.run, stop)
+        try:
+            asking.wait_for_more()
+            path.write_text(f"{KEY}-old,{KEY}-new")
+            assert accepted() == [200, 401]  # nothing happens before it is asked for
+            hang_up(bus, "ev=providers_read")
+            assert accepted() == [200, 200]
+            asking.wait_for_more()
+            asking.key = f"{KEY}-new"
+            asking.wait_for_more()
+            path.write_text(f"{KEY}-new\n")
+            hang_up(bus, "ev=providers_read")
+            assert accepted() == [401, 200]
+            asking.wait_for_more()
+        finally:
+            stop.set()
+        future.result()
+    assert set(asking.answers) == {200}
+
+
+def test_a_mistake_in_the_file_of_keys_keeps_those_that_were_valid(bus):
+    path = bus.folder / "keys"
+    path.write_text(KEY)
+    bus.start_producer(REELBUS_STATUS_API_KEYS_FILE=path)
+
+    def is_as_before():
+        get = bus.producer.get
+        return get("/api/videos", headers={"X-Api-Key": KEY}).status_code == 200 and get("/api/videos").status_code == 401
+
+    for text in ("", "\n", " , ", ",".join(f"{KEY}{n}" for n in range(9)), KEY * 500):
+        path.write_text(text)
+        hang_up(bus, "ev=status_keys_kept")
+        assert is_as_before(), text
+    path.unlink()
+    hang_up(bus, "ev=status_keys_kept")
+    assert is_as_before()
+    path.write_text("another")
+    hang_up(bus, "ev=providers_read")
+    assert not is_as_before() and bus.producer.get("/api/videos", headers={"X-Api-Key": "another"}).status_code == 200
+
+
+def test_an_empty_file_of_keys_is_no_open_door(bus):
+    path = bus.folder / "keys"
+    path.write_text("\n")
+    done = bus.run("reelbus-producer", env={"REELBUS_STATUS_API_KEYS_FILE": str(path), "VIDEO_WEBHOOK_SECRET": SECRET})
+    assert done.returncode == 2 and "there is no secret in the file" in done.stderr
 
 
 def preflight(bus, origin, path="/api/video/status"):
