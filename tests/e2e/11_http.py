@@ -107,6 +107,7 @@ class SlowClients:
         self.selector = selectors.DefaultSelector()
         self.open = {}
         self.answers = []
+        self.leaving = False
         for number in range(count):
             connection = socket.socket()
             connection.bind((addresses[number % len(addresses)], 0))
@@ -122,9 +123,14 @@ class SlowClients:
         del self.open[connection]
         connection.close()
 
+    def leave(self):
+        """Close those that are still open."""
+        self.leaving = True
+        self.thread.join()
+
     def run(self):
         next_byte = time.monotonic()
-        while self.open:
+        while self.open and not self.leaving:
             for key, _ in self.selector.select(0.05):
                 try:
                     answer = key.fileobj.recv(4096)
@@ -144,6 +150,8 @@ class SlowClients:
                     pass
                 except OSError:
                     self.close(connection)
+        for connection in list(self.open):
+            self.close(connection)
 
 
 def slow_requests():
@@ -174,6 +182,50 @@ def test_2000_slow_connections_do_not_disturb_honest_ones(bus, room):
     videos = serve_honest_ones_meanwhile(bus, slow)
     assert all(b" 200 " not in answer for answer in slow.answers)
     assert sorted(event["video_id"] for event in bus.events("video.webhook.received")) == sorted(videos)
+
+
+def get_from(bus, address):
+    """The status line's number, as one who comes from this address sees it; None when the connection was closed."""
+    with socket.socket() as connection:
+        connection.settimeout(60)
+        connection.bind((address, 0))
+        connection.connect(("127.0.0.1", bus.producer.port))
+        try:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            answer = connection.recv(4096)
+        except ConnectionError:
+            return None
+    return int(answer.split()[1]) if answer else None
+
+
+def test_one_address_has_no_more_than_its_share_of_connections(bus):
+    """The limit is reached by clients that keep theirs open; whoever comes from elsewhere is served all the while."""
+    limit = 8
+    bus.start_producer(REELBUS_TRUSTED_PROXIES="none", REELBUS_MAX_CONNECTIONS_PER_ADDRESS=limit,
+                       REELBUS_HEAD_TIMEOUT_MS="10m", REELBUS_REQUEST_TIMEOUT_MS="10m")  # fmt: skip
+    slow = SlowClients(bus.producer.port, limit + 5, ["127.0.0.2"], slow_requests())
+    try:
+        wait_for(lambda: len(slow.open) == limit, "those beyond the limit are closed")
+        for _ in range(5):
+            assert get_from(bus, "127.0.0.2") is None
+            assert get_from(bus, "127.0.0.3") == 200
+        assert len(slow.open) == limit and slow.answers == []
+        slow.leave()
+        wait_for(lambda: get_from(bus, "127.0.0.2") == 200, "there is room again")
+    finally:
+        slow.leave()
+
+
+def test_connections_of_a_trusted_proxy_are_not_limited(bus):
+    bus.start_producer(REELBUS_TRUSTED_PROXIES="127.0.0.2", REELBUS_MAX_CONNECTIONS_PER_ADDRESS=2,
+                       REELBUS_HEAD_TIMEOUT_MS="10m", REELBUS_REQUEST_TIMEOUT_MS="10m")  # fmt: skip
+    slow = SlowClients(bus.producer.port, 20, ["127.0.0.2"], slow_requests())
+    try:
+        assert get_from(bus, "127.0.0.2") == 200
+        wait_for(lambda: int(metric(bus, "reelbus_http_connections")) >= 20, "all of them are there")
+        assert len(slow.open) == 20
+    finally:
+        slow.leave()
 
 
 def test_a_connection_that_stays_silent_is_closed(bus):
