@@ -13,6 +13,7 @@
 
 #define RB_NOTIFY_CHANNEL "reelbus_video"
 #define RB_NOTIFY_UNKNOWN (-1)
+#define RB_HISTORY_MAX    "200" /* events of one video in reelbus.history, for SQL; the oldest make room */
 
 struct rb_notify {
     char video_id[RB_UUID_TEXT_BYTES]; /* in lower case */

@@ -34,7 +34,6 @@
 #define TOUCH        "updated_at = greatest(clock_timestamp(), v.updated_at + interval '1 microsecond')"
 
 #define HISTORY      "INSERT INTO reelbus.history (video_id, at, what, detail, topic, partition, \"offset\")"
-#define HISTORY_MAX  "200" /* of one video; the oldest make room */
 
 /*
  * $1 video, $2 URL, $3 provider, $4 its id, $5 expiry, $6 received, $7 tries, $8 first, $9 last try; then for the history:
@@ -64,12 +63,10 @@ static const char claim_template[] =
     " WHERE h.{id} = written.video_id AND h.{video_url} IS NULL AND written.source_url IS NOT NULL),"
     " noted AS (" HISTORY
     " SELECT app.id, least(" TIME(6) ", now()), $10, $11, $12, $13::int, $14::bigint FROM app"
-    " WHERE NOT EXISTS (SELECT FROM reelbus.history k WHERE k.video_id = $1::uuid AND k.what = $10 AND k.topic = $12"
-    " AND k.partition = $13::int AND k.\"offset\" = $14::bigint)"
     " UNION ALL SELECT video_id, clock_timestamp(), 'claimed', 'claim ' || claim_epoch, $12, $13::int, $14::bigint"
-    " FROM written WHERE $7::int = 0),"
+    " FROM written WHERE $7::int = 0 ON CONFLICT DO NOTHING),"
     " pruned AS (DELETE FROM reelbus.history WHERE video_id = $1::uuid AND id <= (SELECT k.id FROM reelbus.history k"
-    " WHERE k.video_id = $1::uuid ORDER BY k.id DESC OFFSET " HISTORY_MAX " LIMIT 1))" SHOW_ROW;
+    " WHERE k.video_id = $1::uuid ORDER BY k.id DESC OFFSET " RB_HISTORY_MAX " LIMIT 1))" SHOW_ROW;
 
 /*
  * $1 video, $2 claim, $3 topic, $4 partition, $5 offset, $6 tries, $7 first, $8 last try; then $9 kind of store,

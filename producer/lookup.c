@@ -5,7 +5,7 @@
  */
 #include "producer/lookup.h"
 
-#include "common/buffer.h"
+#include "common/pg_array.h"
 #include "common/random.h"
 
 #define LOOKUP_MAGIC 0x4c4f4f4bu
@@ -138,10 +138,10 @@ static void send_batch(struct rb_lookup *lookup, enum key key)
     if (batch == NULL || lookup->asked[key] != NULL)
         return;
     lookup->batches[key] = NULL;
-    for (size_t i = 0; i < RB_COUNT(batch->keys); i++)
-        rb_buffer_add(&batch->keys[i], "}", 1);
-    if (rb_pg_send(lookup->pg, lookup->sql[key], key == BY_ID ? 1 : 2,
-                   (const char *const[]){batch->keys[0].bytes, batch->keys[1].bytes}, on_answer, batch, NULL, &err) < 0)
+
+    const char *const keys[] = {rb_pg_array_end(&batch->keys[0]), rb_pg_array_end(&batch->keys[1])};
+
+    if (rb_pg_send(lookup->pg, lookup->sql[key], key == BY_ID ? 1 : 2, keys, on_answer, batch, NULL, &err) < 0)
         answer_all(batch, NULL, &err);
     else
         lookup->asked[key] = batch;
@@ -191,19 +191,6 @@ void rb_lookup_free(struct rb_lookup *lookup)
     free(lookup);
 }
 
-/* An element of an array literal, between quotes: whatever is in it, it stays one text. */
-static void add_key(struct rb_buffer *keys, const char *text)
-{
-    rb_buffer_add(keys, keys->used == 0 ? "{\"" : ",\"", 2);
-    for (size_t plain; *text != '\0'; text += plain) {
-        if (*text == '"' || *text == '\\')
-            rb_buffer_add(keys, "\\", 1);
-        plain = 1 + strcspn(text + 1, "\"\\");
-        rb_buffer_add(keys, text, plain);
-    }
-    rb_buffer_add(keys, "\"", 1);
-}
-
 static struct batch *add_question(struct rb_lookup *lookup, enum key key, rb_lookup_fn fn, void *arg)
 {
     struct batch *batch = lookup->batches[key];
@@ -226,7 +213,7 @@ void rb_lookup_ask(struct rb_lookup *lookup, const char *video_id, rb_lookup_fn 
 {
     struct batch *batch = add_question(lookup, BY_ID, fn, arg);
 
-    add_key(&batch->keys[0], video_id);
+    rb_pg_array_add(&batch->keys[0], video_id);
 }
 
 void rb_lookup_ask_provider(struct rb_lookup *lookup, const char *provider, const char *provider_video_id,
@@ -234,6 +221,6 @@ void rb_lookup_ask_provider(struct rb_lookup *lookup, const char *provider, cons
 {
     struct batch *batch = add_question(lookup, BY_PROVIDER, fn, arg);
 
-    add_key(&batch->keys[0], provider);
-    add_key(&batch->keys[1], provider_video_id);
+    rb_pg_array_add(&batch->keys[0], provider);
+    rb_pg_array_add(&batch->keys[1], provider_video_id);
 }

@@ -80,10 +80,26 @@ static void ask_end(struct rb_poll_ask *ask)
     rb_loop_reap(env->loop, ask_free, ask);
 }
 
-/* Give the video back, with what was published about it. */
-static void ask_settle(struct rb_poll_ask *ask, bool published)
+/* The answer in words for people, as far as they are text: half a character would spoil the whole statement. */
+static char *said_of(const struct rb_adapter_answer *answer)
 {
+    RB_AUTO_JSON *message = answer->error_message != NULL ? json_string(answer->error_message) : NULL;
+    const char *status =
+        answer->status == RB_ADAPTER_IN_PROGRESS ? "in progress" : rb_adapter_status_name(answer->status);
+
+    if (message != NULL)
+        return rb_xprintf("%s: %s", status, json_string_value(message));
+    if (answer->progress != RB_NO_LONG && !rb_adapter_is_final(answer->status))
+        return rb_xprintf("%s, %" PRId64 " %%", status, answer->progress);
+    return rb_xstrdup(status);
+}
+
+/* Give the video back, with what was published about it; delivery is NULL when nothing was. */
+static void ask_settle(struct rb_poll_ask *ask, const struct rb_delivery *delivery)
+{
+    bool published = delivery != NULL;
     bool announced = published && rb_adapter_is_final(ask->answer.status);
+    RB_AUTO_TEXT *said = published ? said_of(&ask->answer) : NULL;
     int64_t next_ms = ask->closed_ms > 0 ? ask->closed_ms : RB_NO_LONG;
 
     if (announced || ask->row.announced > 0)
@@ -95,6 +111,8 @@ static void ask_settle(struct rb_poll_ask *ask, bool published)
         .status = published ? rb_adapter_status_name(ask->answer.status) : NULL,
         .progress = published ? ask->answer.progress : RB_NO_LONG,
         .missing = ask->missing,
+        .said = said,
+        .place = published ? *delivery : (struct rb_delivery){0},
         .announced = announced,
         .next_ms = next_ms,
     };
@@ -110,7 +128,7 @@ static void on_delivered(const struct rb_delivery *delivery, const struct rb_err
 
     if (err != NULL) {
         rb_log_error(&ask->about, RB_EV_POLL_UNPUBLISHED, err, "");
-        ask_settle(ask, false);
+        ask_settle(ask, NULL);
         return;
     }
     rb_metrics_add(ask->env->metrics, METRIC_RESULT_QUEUED + (size_t)answer->status, 1);
@@ -121,7 +139,7 @@ static void on_delivered(const struct rb_delivery *delivery, const struct rb_err
            "status=%s progress=%" PRId64 " polls=%" PRId64 " partition=%" PRId32 " offset=%" PRId64 " trace=%s",
            rb_adapter_status_name(answer->status), answer->progress == RB_NO_LONG ? -1 : answer->progress,
            ask->row.polls, delivery->partition, delivery->offset, ask->trace.trace_id);
-    ask_settle(ask, true);
+    ask_settle(ask, delivery);
 }
 
 /* The same news has the same id, whoever publishes it, however often: so that subscribers can tell. */
@@ -163,7 +181,7 @@ static void ask_publish(struct rb_poll_ask *ask)
     int result;
 
     if (rb_clock_ms() + ask->env->publish_timeout_ms > ask->lease_until_ms) {
-        ask_settle(ask, false);
+        ask_settle(ask, NULL);
         return;
     }
     rb_trace_continue(NULL, &ask->trace);
@@ -172,7 +190,7 @@ static void ask_publish(struct rb_poll_ask *ask)
     rb_event_clear(RB_EVENT_VIDEO_POLL_RESULT, &event);
     if (result < 0) {
         rb_log_error(&ask->about, RB_EV_POLL_UNPUBLISHED, &err, "");
-        ask_settle(ask, false);
+        ask_settle(ask, NULL);
     }
 }
 
@@ -219,7 +237,7 @@ static void ask_decide(struct rb_poll_ask *ask, const struct rb_error *err)
     }
     switch (rb_poll_plan(&ask->row, &ask->env->policy, err == NULL ? &ask->answer : NULL, err, &given_up)) {
     case RB_PLAN_QUIET:
-        ask_settle(ask, false);
+        ask_settle(ask, NULL);
         return;
     case RB_PLAN_GIVE_UP:
         rb_adapter_answer_done(&ask->answer);
@@ -319,6 +337,6 @@ void rb_poll_ask_stop_all(struct rb_poll_env *env)
             continue; /* Kafka is about to have it */
         rb_request_free(RB_STEAL(ask->request));
         ask->closed_ms = 1; /* due at once, for whoever goes on */
-        ask_settle(ask, false);
+        ask_settle(ask, NULL);
     }
 }

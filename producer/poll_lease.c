@@ -8,18 +8,24 @@
 #include <inttypes.h>
 
 #include "common/log.h"
+#include "common/notify.h"
+#include "common/pg_array.h"
 
 #define LEASE_MAGIC  0x4c454153u
 #define TAKING_MAGIC 0x54414b45u
 
+/* Of settlements, as settle_sql counts them. */
+enum { VIDEO, LEASE, STATUS, PROGRESS, MISSING, ANNOUNCED, NEXT_MS, SAID, PARTITION, OFFSET, COLUMN_COUNT };
+
 struct rb_poll_lease {
     uint32_t magic;
-    struct rb_pg *pg; /* borrowed */
+    struct rb_pg *pg;  /* borrowed */
+    const char *topic; /* borrowed; where results are published */
     struct rb_poll_policy policy;
-    char *adopt_sql;             /* NULL when the application's table does not tell the provider */
-    struct rb_task send;         /* what was settled in this turn leaves together */
-    struct rb_buffer columns[7]; /* the settlements of this turn, as arrays of SQL without their last braces */
-    size_t pending;              /* statements that write settlements */
+    char *adopt_sql;                        /* NULL when the application's table does not tell the provider */
+    struct rb_task send;                    /* what was settled in this turn leaves together */
+    struct rb_buffer columns[COLUMN_COUNT]; /* the settlements of this turn, as arrays of SQL */
+    size_t pending;                         /* statements that write settlements */
 };
 
 /* One question on its way. */
@@ -62,10 +68,16 @@ static const char take_sql[] =
                                        " (extract(epoch FROM v.waiting_since) * 1000)::bigint AS waiting_since_ms,"
                                        " (extract(epoch FROM v.poll_missing_since) * 1000)::bigint AS missing_since_ms";
 
-/* Rows are locked in the order of their ids, as everybody does who locks several: so nobody waits in a circle. */
+/*
+ * $1 to $10 are the columns of settlements, $11 the topic of what was published.
+ *
+ * Rows are locked in the order of their ids, as everybody does who locks several: so nobody waits in a circle. What was
+ * published is news, and noted in the history; the consumer that takes it notes it as well, and one of the two counts.
+ */
 static const char settle_sql[] =
     "WITH ended AS (SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::int[], $5::int[], $6::int[],"
-    " $7::bigint[]) AS e (video_id, lease, status, progress, missing, announced, next_ms)),"
+    " $7::bigint[], $8::text[], $9::int[], $10::bigint[])"
+    " AS e (video_id, lease, status, progress, missing, announced, next_ms, said, partition, \"offset\")),"
     " mine AS (SELECT v.video_id FROM reelbus.video v JOIN ended ON ended.video_id = v.video_id"
     " AND ended.lease = (extract(epoch FROM v.poll_lease_until) * 1000000)::bigint ORDER BY v.video_id FOR UPDATE OF v),"
     " written AS (UPDATE reelbus.video v SET poll_lease_until = NULL,"
@@ -76,8 +88,15 @@ static const char settle_sql[] =
     " next_poll_at = coalesce(now() + ended.next_ms * interval '1 millisecond', v.next_poll_at),"
     " updated_at = CASE WHEN ended.status IS NULL THEN v.updated_at"
     " ELSE greatest(now(), v.updated_at + interval '1 microsecond') END"
-    " FROM ended JOIN mine USING (video_id) WHERE v.video_id = ended.video_id RETURNING v.video_id, ended.status)"
-    " SELECT pg_notify('reelbus_video', video_id::text) FROM written WHERE status IS NOT NULL";
+    " FROM ended JOIN mine USING (video_id) WHERE v.video_id = ended.video_id"
+    " RETURNING v.video_id, ended.status, ended.said, ended.partition, ended.\"offset\"),"
+    " news AS (SELECT * FROM written WHERE status IS NOT NULL),"
+    " noted AS (INSERT INTO reelbus.history (video_id, at, what, detail, topic, partition, \"offset\")"
+    " SELECT video_id, now(), 'polled', said, $11, partition, \"offset\" FROM news ON CONFLICT DO NOTHING),"
+    " pruned AS (DELETE FROM reelbus.history h USING (SELECT news.video_id, (SELECT k.id FROM reelbus.history k"
+    " WHERE k.video_id = news.video_id ORDER BY k.id DESC OFFSET " RB_HISTORY_MAX " LIMIT 1) AS id FROM news) AS last"
+    " WHERE h.video_id = last.video_id AND h.id <= last.id)"
+    " SELECT pg_notify('" RB_NOTIFY_CHANNEL "', video_id::text) FROM news";
 
 /* $1 providers, $2 age, $3 how many, $4 statuses. All producers insert in one order, also rows that were made together. */
 static const char adopt_template[] =
@@ -103,26 +122,25 @@ static void on_written(const PGresult *result, const struct rb_error *err, void 
 static void send_settlements(void *arg)
 {
     struct rb_poll_lease *lease = RB_CAST(rb_poll_lease, arg, LEASE_MAGIC);
-    const char *values[RB_COUNT(lease->columns)];
+    const char *values[COLUMN_COUNT + 1];
     struct rb_error err = {0};
 
-    for (size_t i = 0; i < RB_COUNT(lease->columns); i++) {
-        rb_buffer_add(&lease->columns[i], "}", 1);
-        values[i] = lease->columns[i].bytes;
-    }
+    for (size_t i = 0; i < COLUMN_COUNT; i++)
+        values[i] = rb_pg_array_end(&lease->columns[i]);
+    values[COLUMN_COUNT] = lease->topic;
     lease->pending++;
     if (rb_pg_send(lease->pg, settle_sql, RB_COUNT(values), values, on_written, lease, NULL, &err) < 0)
         on_written(NULL, &err, lease);
-    for (size_t i = 0; i < RB_COUNT(lease->columns); i++)
+    for (size_t i = 0; i < COLUMN_COUNT; i++)
         rb_buffer_done(&lease->columns[i]);
 }
 
 struct rb_poll_lease *rb_poll_lease_new(struct rb_loop *loop, struct rb_pg *pg, const struct rb_common_options *options,
-                                        const struct rb_poll_policy *policy)
+                                        const struct rb_poll_policy *policy, const char *topic)
 {
     struct rb_poll_lease *lease = rb_xalloc(sizeof(*lease));
 
-    *lease = (struct rb_poll_lease){.magic = LEASE_MAGIC, .pg = pg, .policy = *policy};
+    *lease = (struct rb_poll_lease){.magic = LEASE_MAGIC, .pg = pg, .topic = topic, .policy = *policy};
     if (options->column_provider[0] != '\0')
         lease->adopt_sql = rb_tables_sql(options, adopt_template);
     rb_task_init(&lease->send, loop, send_settlements, lease);
@@ -134,7 +152,7 @@ void rb_poll_lease_free(struct rb_poll_lease *lease)
     if (lease == NULL)
         return;
     rb_task_done(&lease->send);
-    for (size_t i = 0; i < RB_COUNT(lease->columns); i++)
+    for (size_t i = 0; i < COLUMN_COUNT; i++)
         rb_buffer_done(&lease->columns[i]);
     free(lease->adopt_sql);
     lease->magic = 0;
@@ -228,29 +246,27 @@ int rb_poll_lease_adopt(struct rb_poll_lease *lease, const struct rb_poll_adopti
                        (struct taking){.magic = TAKING_MAGIC, .on_count = fn, .arg = arg}, err);
 }
 
-static void add_text(struct rb_buffer *column, const char *text)
-{
-    rb_buffer_print(column, "%s", column->used == 0 ? "{" : ",");
-    rb_buffer_print(column, text != NULL ? "\"%s\"" : "NULL", text); /* our own words and ids need no escapes */
-}
-
 static void add_number(struct rb_buffer *column, int64_t number)
 {
-    rb_buffer_print(column, "%s", column->used == 0 ? "{" : ",");
     if (number == RB_NO_LONG)
-        rb_buffer_print(column, "NULL");
+        rb_pg_array_add(column, NULL);
     else
-        rb_buffer_print(column, "%" PRId64, number);
+        rb_pg_array_add_number(column, number);
 }
 
 void rb_poll_lease_settle(struct rb_poll_lease *lease, const struct rb_poll_settlement *settlement)
 {
-    add_text(&lease->columns[0], settlement->video_id);
-    add_number(&lease->columns[1], settlement->lease);
-    add_text(&lease->columns[2], settlement->status);
-    add_number(&lease->columns[3], settlement->progress);
-    add_number(&lease->columns[4], settlement->missing);
-    add_number(&lease->columns[5], settlement->announced);
-    add_number(&lease->columns[6], settlement->next_ms);
+    struct rb_buffer *columns = lease->columns;
+
+    rb_pg_array_add(&columns[VIDEO], settlement->video_id);
+    add_number(&columns[LEASE], settlement->lease);
+    rb_pg_array_add(&columns[STATUS], settlement->status);
+    add_number(&columns[PROGRESS], settlement->progress);
+    add_number(&columns[MISSING], settlement->missing);
+    add_number(&columns[ANNOUNCED], settlement->announced);
+    add_number(&columns[NEXT_MS], settlement->next_ms);
+    rb_pg_array_add(&columns[SAID], settlement->said);
+    add_number(&columns[PARTITION], settlement->place.partition);
+    add_number(&columns[OFFSET], settlement->place.offset);
     rb_task_queue(&lease->send);
 }

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "common/kafka_producer.h"
 #include "common/pg.h"
 #include "common/tables.h"
 #include "producer/poll_plan.h"
@@ -34,19 +35,22 @@ struct rb_poll_settlement {
     const char *status; /* as published; NULL when nothing was */
     int64_t progress;   /* as published; RB_NO_LONG when it is not known */
     enum rb_missing missing;
-    bool announced;  /* an end was published */
-    int64_t next_ms; /* the next poll after so long; RB_NO_LONG leaves it where the lease has put it */
+    const char *said;         /* with status: what the provider said, in words for people */
+    struct rb_delivery place; /* with status: where it was published */
+    bool announced;           /* an end was published */
+    int64_t next_ms;          /* the next poll after so long; RB_NO_LONG leaves it where the lease has put it */
 };
 
 /*
  * Make one.
  *
- * Takes:  pg, borrowed for as long as it lives; options and policy, borrowed for the call.
+ * Takes:  pg and topic, that results are published to, borrowed for as long as it lives; options and policy, borrowed for
+ *         the call.
  * Gives:  owned by the caller; rb_poll_lease_free it.
  * Loop:   loop thread.
  */
 struct rb_poll_lease *rb_poll_lease_new(struct rb_loop *loop, struct rb_pg *pg, const struct rb_common_options *options,
-                                        const struct rb_poll_policy *policy);
+                                        const struct rb_poll_policy *policy, const char *topic);
 
 /*
  * Free it. NULL is fine.

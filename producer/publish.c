@@ -149,6 +149,11 @@ const char *rb_publish_topic(const struct rb_publish *publish)
     return publish->webhook_topic;
 }
 
+const char *rb_publish_poll_topic(const struct rb_publish *publish)
+{
+    return publish->poll_topic;
+}
+
 int rb_publish_check(const struct rb_publish *publish, struct rb_error *err)
 {
     RB_TRY(rb_outbox_check(publish->outbox, err));

@@ -77,6 +77,14 @@ RB_MUST_CHECK int rb_publish_poll(struct rb_publish *publish, const struct rb_vi
 const char *rb_publish_topic(const struct rb_publish *publish);
 
 /*
+ * The topic that results of polling go to, with its prefix.
+ *
+ * Gives:  borrowed from the publisher.
+ * Loop:   loop thread.
+ */
+const char *rb_publish_poll_topic(const struct rb_publish *publish);
+
+/*
  * Can it publish now, be it by way of the spool?
  *
  * Fails:  KAFKA_AWAY, SPOOL_FULL, REGISTRY_AWAY, saying what is missing.

@@ -5,6 +5,7 @@
  */
 #include "producer/story.h"
 
+#include "common/notify.h"
 #include "producer/ask.h"
 #include "producer/view_row.h"
 
@@ -25,7 +26,7 @@ static const char sql_template[] =
     "SELECT 0 AS id, h.{created_at}::timestamptz AS at, 'expected' AS what, NULL AS detail, NULL AS topic,"
     " NULL::int AS partition, NULL::bigint AS \"offset\" WHERE h.{created_at} IS NOT NULL"
     " UNION ALL (SELECT k.id, k.at, k.what, k.detail, k.topic, k.partition, k.\"offset\" FROM reelbus.history k"
-    " WHERE k.video_id = h.{id} ORDER BY k.id DESC LIMIT 200)) AS e ON true"
+    " WHERE k.video_id = h.{id} ORDER BY k.id DESC LIMIT " RB_HISTORY_MAX ")) AS e ON true"
     " WHERE h.{id} = $1::uuid ORDER BY e.at, e.id";
 
 struct rb_story *rb_story_new(struct rb_pg *pg, const struct rb_common_options *options)

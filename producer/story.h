@@ -32,8 +32,9 @@ void rb_story_free(struct rb_story *story);
  *
  *   {"video": view, "history": [{at, what, detail, topic, partition, offset}...]}
  *
- * Oldest first, the newest 200. what is expected (the application made its row), received, polled, claimed, try_failed,
- * stored, failed or announced; topic, partition and offset name the record that came in or went out.
+ * Oldest first, the newest 200. what is expected (the application made its row; with a detail: it told of a provider and
+ * its id), received, polled (asking brought news), claimed, try_failed, stored, failed or announced; topic, partition and
+ * offset name the record that came in or went out.
  *
  * Takes:  arg, a struct rb_story.
  * Gives:  200, 400, 404, 503 with Retry-After when the database is away.

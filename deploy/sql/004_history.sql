@@ -14,6 +14,30 @@ CREATE TABLE IF NOT EXISTS reelbus.history (
     PRIMARY KEY (video_id, id)
 );
 
+-- The record that a video was heard of by is noted once, by whoever comes first: the producer that has published what a
+-- provider was asked, or the consumer that takes it.
+CREATE UNIQUE INDEX IF NOT EXISTS history_record ON reelbus.history (video_id, what, topic, partition, "offset")
+    WHERE what IN ('received', 'polled');
+
+-- Whoever lets a video wait for a provider, for the first time or under another id.
+CREATE OR REPLACE FUNCTION reelbus.note_expected() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    INSERT INTO reelbus.history (video_id, what, detail)
+    VALUES (NEW.video_id, 'expected', format('%s, %s', coalesce(NEW.provider, 'a provider'), NEW.provider_video_id));
+    RETURN NULL;
+END;
+$$;
+
+CREATE OR REPLACE TRIGGER video_note_expected_first AFTER INSERT ON reelbus.video
+    FOR EACH ROW WHEN (NEW.state = 'waiting' AND NEW.provider_video_id IS NOT NULL)
+    EXECUTE FUNCTION reelbus.note_expected();
+CREATE OR REPLACE TRIGGER video_note_expected_again AFTER UPDATE OF provider, provider_video_id ON reelbus.video
+    FOR EACH ROW WHEN (NEW.state = 'waiting' AND NEW.provider_video_id IS NOT NULL
+        AND (OLD.provider, OLD.provider_video_id) IS DISTINCT FROM (NEW.provider, NEW.provider_video_id))
+    EXECUTE FUNCTION reelbus.note_expected();
+
 COMMENT ON TABLE reelbus.history IS 'The newest events of each video, some 200; older ones are dropped.';
 COMMENT ON COLUMN reelbus.history.topic IS 'With partition and offset: the record that came in, or that announced the outcome.';
 

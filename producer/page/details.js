@@ -15,7 +15,7 @@ const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-dig
 const STEPS = {
   expected: "Expected",
   received: "Webhook received",
-  polled: "Found by polling",
+  polled: "Provider asked",
   claimed: "Taken by a consumer",
   try_failed: "Try failed",
   stored: "Stored",

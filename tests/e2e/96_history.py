@@ -3,7 +3,8 @@
 import uuid
 
 import pytest
-from harness import wait_for
+import senders
+from harness import local, wait_for
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
@@ -70,6 +71,63 @@ def test_tries_that_failed_and_failures_are_in_the_history(bus):
     assert events[3]["detail"].startswith("source_gone: ")
     (record,) = bus.records("video.store_failed")
     assert (events[4]["topic"], events[4]["offset"]) == (record.topic(), record.offset())
+
+
+def waiting_video(bus, **behaviour):
+    """A video that only asking can tell of."""
+    video_id = bus.insert_video()
+    provider_video = bus.ask_for_video(video_id, call_back=False, **behaviour)
+    bus.query("SELECT reelbus.expect_video(%s, 'here', %s)", video_id, provider_video)
+    return video_id, provider_video
+
+
+def start_polling(bus, **options):
+    api = {"kind": "replicate", "base_url": f"http://127.0.0.1:{bus.stack.ports['provider']}/v1", "key": local.PROVIDER_KEY}
+    senders.write_providers(bus, {"name": "here", "api": api})
+    bus.start_producer(REELBUS_PROVIDERS=bus.folder / "providers.json", REELBUS_POLL_INTERVAL_MS="200ms",
+                       REELBUS_POLL_WEBHOOK_TRUST_MS="0", **options)  # fmt: skip
+    bus.common["REELBUS_PROVIDERS"] = str(bus.folder / "providers.json")
+
+
+def place(event):
+    return event["topic"], event["partition"], event["offset"]
+
+
+def test_what_asking_brings_is_in_the_history_and_not_each_question(bus):
+    start_polling(bus)
+    steps = [{"status": "in_progress", "progress": percent} for percent in (5, 5, 7, 40, 41, 42, 40, 90)]
+    video_id, provider_video = waiting_video(bus, answers=[*steps, {}])
+    wait_for(lambda: bus.video_row(video_id)["poll_announced"] == 1, "its end is published")
+    created, expected, *polled = history(bus, video_id)["history"]
+    assert (created["what"], created["detail"]) == ("expected", None)
+    assert (expected["what"], expected["detail"]) == ("expected", f"here, {provider_video}")
+    assert [event["detail"] for event in polled] == ["in progress, 5 %", "in progress, 40 %", "in progress, 90 %", "completed"]
+    records = sorted((record for record in bus.records("video.poll.result")), key=lambda record: record.offset())
+    assert [place(event) for event in polled] == [(record.topic(), record.partition(), record.offset()) for record in records]
+    bus.start_consumer()
+    bus.assert_stored(video_id, provider_video)
+    events = wait_for_history(bus, video_id, "expected", "expected", *["polled"] * 4, "claimed", "stored", "announced")
+    assert place(events[-3]) == place(events[-2]) == place(polled[-1]), "the record that is in the history already"
+
+
+def test_a_provider_that_refuses_and_one_that_does_not_know_are_in_the_history(bus):
+    start_polling(bus, REELBUS_POLL_MISSING_MS="0")
+    bus.start_consumer()
+    refused, _ = waiting_video(bus, outcome="failed")
+    unknown = bus.insert_video()
+    bus.query("SELECT reelbus.expect_video(%s, 'here', 'never-heard-of')", unknown)
+    for video_id, words in ((refused, "The prompt was refused."), (unknown, "the provider does not know the video")):
+        events = wait_for_history(bus, video_id, "expected", "expected", "polled", "claimed", "failed", "announced")
+        assert words in events[2]["detail"]
+
+
+def test_words_of_a_provider_stay_words(bus):
+    """Quotes, braces and backslashes in what it says are no SQL."""
+    words = 'quote " brace }, {NULL} backslash \\ \\" and \' end'
+    start_polling(bus)
+    video_id, _ = waiting_video(bus, outcome="failed", error_message=words)
+    events = wait_for_history(bus, video_id, "expected", "expected", "polled")
+    assert events[2]["detail"] == f"failed: {words}"
 
 
 def test_a_history_keeps_the_newest_and_no_more_than_a_bound(running):
