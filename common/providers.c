@@ -64,6 +64,7 @@ static void free_fields(struct rb_provider_fields *fields)
     free(fields->error_message);
     free(fields->progress);
     free(fields->expires_at);
+    free(fields->completed_at);
     free_texts(&fields->completed);
     free_texts(&fields->failed);
     free_texts(&fields->expired);

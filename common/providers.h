@@ -43,6 +43,7 @@ struct rb_provider_fields {
     char *error_message;
     char *progress;
     char *expires_at;
+    char *completed_at;
     struct rb_texts completed; /* what status says then */
     struct rb_texts failed;
     struct rb_texts expired;

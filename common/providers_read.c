@@ -29,6 +29,7 @@ static const char *const bodies[] = {"plain", "openai", "replicate", "openrouter
     FIELD(error_message, POINTER, AT, only, 0)                                                                         \
     FIELD(progress, POINTER, AT, only, 0)                                                                              \
     FIELD(expires_at, POINTER, AT, only, 0)                                                                            \
+    FIELD(completed_at, POINTER, AT, only, 0)                                                                          \
     FIELD(completed, TEXTS, AT, only, must)                                                                            \
     FIELD(failed, TEXTS, AT, only, 0)                                                                                  \
     FIELD(expired, TEXTS, AT, only, 0)
@@ -150,10 +151,12 @@ static void inherit_texts(struct rb_texts *texts, const struct rb_texts *from)
 /* A generic provider often says the same in its webhooks and in its API. */
 static void inherit_fields(struct rb_provider_fields *fields, const struct rb_provider_fields *from)
 {
-    char **const texts[] = {&fields->id,         &fields->video_id,      &fields->status,   &fields->video_url,
-                            &fields->error_code, &fields->error_message, &fields->progress, &fields->expires_at};
-    char *const others[] = {from->id,         from->video_id,      from->status,   from->video_url,
-                            from->error_code, from->error_message, from->progress, from->expires_at};
+    char **const texts[] = {&fields->id,        &fields->video_id,   &fields->status,
+                            &fields->video_url, &fields->error_code, &fields->error_message,
+                            &fields->progress,  &fields->expires_at, &fields->completed_at};
+    char *const others[] = {from->id,        from->video_id,   from->status,
+                            from->video_url, from->error_code, from->error_message,
+                            from->progress,  from->expires_at, from->completed_at};
 
     for (size_t i = 0; i < RB_COUNT(texts); i++)
         if (*texts[i] == NULL)

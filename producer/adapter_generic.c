@@ -75,6 +75,8 @@ static int generic_read(const struct rb_provider *provider, const char *id, json
     answer->status = status_of(fields, word);
     answer->progress = adapter_progress(rb_json_at(object, fields->progress));
     answer->expires_at_ms = adapter_time(rb_json_at(object, fields->expires_at));
+    if (rb_adapter_is_final(answer->status))
+        answer->completed_at_ms = adapter_time(rb_json_at(object, fields->completed_at));
     if (answer->status == RB_ADAPTER_COMPLETED)
         answer->video_url = adapter_find_url(rb_json_at(object, fields->video_url));
     else if (rb_adapter_is_final(answer->status))

@@ -78,6 +78,14 @@ RB_MUST_CHECK int rb_body_take_id(struct rb_notice *notice, const json_t *value,
                                   struct rb_error *err);
 
 /*
+ * Take the time at which the video was finished, "completed_at" of the data; without one that of the event, "created_at".
+ *
+ * Takes:  event, data, may be NULL.
+ * Loop:   pure, any thread.
+ */
+void rb_body_take_completed(struct rb_notice *notice, const json_t *event, const json_t *data);
+
+/*
  * Take the error of a failed video: a text, or an object with "code" and "message", or nothing.
  *
  * Takes:  value, may be NULL; code, when the error has none itself; NULL for none.

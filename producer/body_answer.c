@@ -15,7 +15,7 @@ static enum rb_notice_status notice_status(enum rb_adapter_status status)
 int rb_body_take_answer(const struct adapter_kind *kind, const struct rb_provider *provider, json_t *object,
                         struct rb_notice *notice, struct rb_error *err)
 {
-    RB_AUTO_ADAPTER_ANSWER answer = {.expires_at_ms = RB_NO_LONG};
+    RB_AUTO_ADAPTER_ANSWER answer = {.expires_at_ms = RB_NO_LONG, .completed_at_ms = RB_NO_LONG};
     struct rb_error trouble = {0};
 
     if (kind->read(provider, "", object, &answer, &trouble) < 0)
@@ -25,6 +25,7 @@ int rb_body_take_answer(const struct adapter_kind *kind, const struct rb_provide
     notice->error_code = RB_STEAL(answer.error_code);
     notice->error_message = RB_STEAL(answer.error_message);
     notice->expires_at = answer.expires_at_ms;
+    notice->completed_at = answer.completed_at_ms;
     if (answer.status == RB_ADAPTER_EXPIRED && notice->error_code == NULL)
         notice->error_code = rb_xstrdup("expired");
     return 0;

@@ -27,5 +27,6 @@ int rb_body_openai(const struct rb_provider_webhook *webhook, json_t *object, st
     else
         rb_body_take_error(notice, json_object_get(data, "error"), NULL);
     notice->expires_at = adapter_time(json_object_get(data, "expires_at"));
+    rb_body_take_completed(notice, object, data);
     return 0;
 }

@@ -31,5 +31,6 @@ int rb_body_openrouter(const struct rb_provider_webhook *webhook, json_t *object
         notice->video_url = adapter_find_url(json_object_get(data, "unsigned_urls"));
     else
         rb_body_take_error(notice, json_object_get(data, "error"), strcmp(what, "failed") != 0 ? what : NULL);
+    rb_body_take_completed(notice, object, data);
     return 0;
 }

@@ -72,7 +72,9 @@
     X(WEBHOOK_MISSED, COUNTER, "reelbus_webhook_missed_total", "",                                                     \
       "Ends that polling found and that no webhook told of within poll_grace_ms")                                      \
     X(COMPLETION_LAG_WEBHOOK, HISTOGRAM(LAG_BOUNDS), "reelbus_completion_lag_seconds", "by=\"webhook\"",               \
-      "From the end of a generation, as far as the provider tells it, to our event")                                   \
+      "From the end of a generation to our event on Kafka. The end is the provider's completed_at, of its webhook or " \
+      "its API; for webhooks without one the event's created_at, else the time of the signature; not counted when "    \
+      "nothing tells it")                                                                                              \
     X(COMPLETION_LAG_POLL, HISTOGRAM(LAG_BOUNDS), "reelbus_completion_lag_seconds", "by=\"poll\"", "")                 \
     X(LIMITED_ADDRESS, COUNTER, "reelbus_rate_limited_total", "limit=\"address\"", "Requests answered 429, by limit")  \
     X(LIMITED_SCHEME, COUNTER, "reelbus_rate_limited_total", "limit=\"scheme\"", "")                                   \

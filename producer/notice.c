@@ -20,7 +20,7 @@ static const rb_body_fn readers[] = {
 int rb_notice_parse(const struct rb_provider_webhook *webhook, const char *body, size_t bytes,
                     struct rb_notice *ret_notice, struct rb_error *err)
 {
-    RB_AUTO_NOTICE notice = {.expires_at = RB_NO_LONG};
+    RB_AUTO_NOTICE notice = {.expires_at = RB_NO_LONG, .completed_at = RB_NO_LONG};
     RB_AUTO_JSON *object = NULL;
 
     RB_ASSERT(webhook->body != RB_BODY_NONE);
@@ -58,6 +58,13 @@ int rb_body_take_id(struct rb_notice *notice, const json_t *value, const char *n
         return rb_fail(err, RB_E_BAD_REQUEST, 0, "%s must be the provider's id of the video", name);
     notice->provider_video_id = rb_xstrdup(id);
     return 0;
+}
+
+void rb_body_take_completed(struct rb_notice *notice, const json_t *event, const json_t *data)
+{
+    notice->completed_at = adapter_time(json_object_get(data, "completed_at"));
+    if (notice->completed_at == RB_NO_LONG)
+        notice->completed_at = adapter_time(json_object_get(event, "created_at"));
 }
 
 void rb_body_take_error(struct rb_notice *notice, const json_t *value, const char *code)

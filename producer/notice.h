@@ -24,7 +24,8 @@ struct rb_notice {
     char *video_url;                   /* NULL when it failed, or when the provider's API has to be asked */
     char *error_code;
     char *error_message;
-    int64_t expires_at; /* RB_NO_LONG when nobody said */
+    int64_t expires_at;   /* RB_NO_LONG when nobody said */
+    int64_t completed_at; /* when the provider had finished, else when it made the event; RB_NO_LONG when nobody said */
 };
 
 /*

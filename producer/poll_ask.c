@@ -133,8 +133,7 @@ static void on_delivered(const struct rb_delivery *delivery, const struct rb_err
     }
     rb_metrics_add(ask->env->metrics, METRIC_RESULT_QUEUED + (size_t)answer->status, 1);
     if (rb_adapter_is_final(answer->status) && !ask->given_up && ask->row.announced == 0)
-        rb_heard_poll(ask->env->heard, ask->row.video_id,
-                      answer->completed_at_ms != RB_NO_LONG ? answer->completed_at_ms : ask->answered_unix_ms);
+        rb_heard_poll(ask->env->heard, ask->row.video_id, answer->completed_at_ms);
     rb_log(&ask->about, RB_EV_POLL_PUBLISHED,
            "status=%s progress=%" PRId64 " polls=%" PRId64 " partition=%" PRId32 " offset=%" PRId64 " trace=%s",
            rb_adapter_status_name(answer->status), answer->progress == RB_NO_LONG ? -1 : answer->progress,

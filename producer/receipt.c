@@ -23,7 +23,7 @@ struct receipt {
     struct receipt *repeats; /* owned; the same delivery again, which gets the same answer */
     struct receipt *next;    /* among repeats */
     struct rb_notice notice;
-    int64_t completed_at_ms; /* by the provider's clock; RB_NO_LONG when it does not tell */
+    int64_t completed_at_ms; /* by the provider's clock, as near as it tells; RB_NO_LONG when it does not */
     struct rb_video_webhook_received event;
     struct rb_trace trace;
     char *tracestate; /* owned, may be NULL */
@@ -125,7 +125,7 @@ static void on_resolved(struct rb_adapter_answer *answer, const struct rb_error 
 
     if (err != NULL)
         rb_log_error(&receipt->about, RB_EV_PROVIDER_SILENT, err, "");
-    else
+    else if (answer->completed_at_ms != RB_NO_LONG)
         receipt->completed_at_ms = answer->completed_at_ms;
     if (rb_resolve_merge(receipt->sender->provider, answer, &receipt->notice, &trouble) < 0)
         defer(receipt, &trouble);
@@ -262,7 +262,7 @@ static struct receipt *receipt_new(struct rb_receive *receive, struct rb_exchang
         .senders = rb_senders_ref(senders),
         .sender = sender,
         .notice = *notice,
-        .completed_at_ms = RB_NO_LONG,
+        .completed_at_ms = notice->completed_at != RB_NO_LONG ? notice->completed_at : verified->signed_at_ms,
     };
     *notice = (struct rb_notice){0};
     rb_metrics_add(receive->config.metrics, METRIC_IN_FLIGHT, 1);

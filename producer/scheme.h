@@ -56,11 +56,13 @@ const char *rb_scheme_unsigned_id(const struct rb_verify_request *request, const
  * Is this the time of a signature, in seconds since 1970, and near enough to now?
  *
  * Takes:  text of length bytes: digits and nothing else.
+ * Gives:  ret_verified->signed_at_ms.
  * Fails:  BAD_SIGNATURE when it is no time, STALE_SIGNATURE when it is too far away.
  * Loop:   pure, any thread.
  */
 RB_MUST_CHECK int rb_scheme_check_time(const struct rb_verifier *verifier, const struct rb_verify_request *request,
-                                       const char *text, size_t length, struct rb_error *err);
+                                       const char *text, size_t length, struct rb_verified *ret_verified,
+                                       struct rb_error *err);
 
 /*
  * Add a key that signs.

@@ -49,7 +49,7 @@ static int verify(struct rb_verifier *verifier, const struct rb_verify_request *
     RB_TRY(read_id(request, "x-fal-webhook-user-id", &user, err));
     RB_TRY(rb_scheme_header(request, "x-fal-webhook-timestamp", &time, err));
     RB_TRY(rb_scheme_header(request, "x-fal-webhook-signature", &text, err));
-    RB_TRY(rb_scheme_check_time(verifier, request, time, strlen(time), err));
+    RB_TRY(rb_scheme_check_time(verifier, request, time, strlen(time), ret_verified, err));
     if (rb_digits_from_hex(text, strlen(text), signature, sizeof(signature)) != sizeof(signature))
         return rb_fail(err, RB_E_BAD_SIGNATURE, 0, "the header x-fal-webhook-signature is no hexadecimal signature");
     hash_body(request, hash);
@@ -58,7 +58,8 @@ static int verify(struct rb_verifier *verifier, const struct rb_verify_request *
         return rb_fail(err, RB_E_KEYS_AWAY, 0, "the public keys of the sender are not known yet");
     if (!rb_keyset_verify(verifier->keyset, message.bytes, message.used, signature))
         return rb_fail(err, RB_E_UNKNOWN_KEY, 0, "the signature is not one of the sender's known keys'");
-    *ret_verified = (struct rb_verified){.delivery_id = id, .id_is_signed = true};
+    ret_verified->delivery_id = id;
+    ret_verified->id_is_signed = true;
     return 0;
 }
 

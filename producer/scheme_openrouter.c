@@ -51,7 +51,7 @@ static int verify(struct rb_verifier *verifier, const struct rb_verify_request *
         RB_TRY(take_part(&parts, text, length, err));
         text += length;
     }
-    RB_TRY(rb_scheme_check_time(verifier, request, parts.time, parts.time_bytes, err));
+    RB_TRY(rb_scheme_check_time(verifier, request, parts.time, parts.time_bytes, ret_verified, err));
 
     const struct rb_piece pieces[] = {{parts.time, parts.time_bytes}, {",", 1}, {request->body, request->body_bytes}};
 

@@ -142,7 +142,7 @@ static int verify(struct rb_verifier *verifier, const struct rb_verify_request *
     struct candidates candidates = {0};
 
     RB_TRY(read_headers(request, &message, err));
-    RB_TRY(rb_scheme_check_time(verifier, request, message.time, strlen(message.time), err));
+    RB_TRY(rb_scheme_check_time(verifier, request, message.time, strlen(message.time), ret_verified, err));
     split(message.signatures, &candidates);
 
     const struct rb_piece pieces[] = {{message.id, strlen(message.id)},
@@ -154,7 +154,8 @@ static int verify(struct rb_verifier *verifier, const struct rb_verify_request *
     if (!rb_scheme_match(verifier, pieces, RB_COUNT(pieces), candidates.digests, candidates.digest_count) &&
         !match_public(verifier, &candidates, pieces, RB_COUNT(pieces)))
         return rb_fail(err, RB_E_BAD_SIGNATURE, 0, "none of the signatures is one of our secrets'");
-    *ret_verified = (struct rb_verified){.delivery_id = message.id, .id_is_signed = true};
+    ret_verified->delivery_id = message.id;
+    ret_verified->id_is_signed = true;
     return 0;
 }
 

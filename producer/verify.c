@@ -50,7 +50,7 @@ void rb_verifier_free(struct rb_verifier *verifier)
 int rb_verify(struct rb_verifier *verifier, const struct rb_verify_request *request, struct rb_verified *ret_verified,
               struct rb_error *err)
 {
-    *ret_verified = (struct rb_verified){0};
+    *ret_verified = (struct rb_verified){.signed_at_ms = RB_NO_LONG};
     return verifier->ops->verify(verifier, request, ret_verified, err);
 }
 
@@ -88,7 +88,7 @@ const char *rb_scheme_unsigned_id(const struct rb_verify_request *request, const
 }
 
 int rb_scheme_check_time(const struct rb_verifier *verifier, const struct rb_verify_request *request, const char *text,
-                         size_t length, struct rb_error *err)
+                         size_t length, struct rb_verified *ret_verified, struct rb_error *err)
 {
     int64_t time = 0;
 
@@ -105,6 +105,7 @@ int rb_scheme_check_time(const struct rb_verifier *verifier, const struct rb_ver
     if (time - request->now_unix_s > verifier->tolerance_s)
         return rb_fail(err, RB_E_STALE_SIGNATURE, 0, "the signature is from %lld s in the future",
                        (long long)(time - request->now_unix_s));
+    ret_verified->signed_at_ms = time * 1000;
     return 0;
 }
 

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "common/avro.h"
 #include "common/providers.h"
 #include "producer/ed25519.h"
 #include "producer/secrets.h"
@@ -37,6 +38,7 @@ struct rb_verify_request {
 struct rb_verified {
     const char *delivery_id; /* the sender's own id, the same when it delivers again; borrowed; NULL when it has none */
     bool id_is_signed;       /* the signature covers it: it alone tells whether two deliveries are one */
+    int64_t signed_at_ms;    /* since 1970, by the sender's clock; RB_NO_LONG when its scheme has no time */
 };
 
 /*

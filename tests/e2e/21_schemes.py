@@ -1,5 +1,6 @@
 """Providers and their signatures, through real HTTP. What is accepted is checked against the senders' own libraries."""
 
+import datetime
 import json
 import time
 
@@ -84,6 +85,42 @@ def test_each_provider_is_understood(receiver, keys):
                                  video_url=url if status == "completed" else None)  # fmt: skip
         if scheme == "standard":
             assert event["webhook_id"] == headers["webhook-id"]
+
+
+def rfc3339(at):
+    return datetime.datetime.fromtimestamp(at, tz=datetime.timezone.utc).isoformat()
+
+
+def test_how_late_a_webhook_is_is_measured_from_what_its_provider_tells(receiver, keys):
+    url, now = "https://cdn.example/v.mp4", int(time.time())
+    event = {"type": "video.failed", "created_at": now - 5000}
+    cases = [  # seconds that the end is ago, by the provider's own word, its event's, or its signature's; None: nobody says
+        ("replicate", 9000, lambda v: {"id": v, "status": "succeeded", "output": url, "completed_at": rfc3339(now - 9000)},
+         lambda b: senders.standard(OPENAI, b)),
+        ("gateway", 7000, lambda v: {**event, "data": {"id": v, "completed_at": now - 7000, "error": "no"}},
+         lambda b: senders.standard(OPENAI, b)),
+        ("gateway", 5000, lambda v: {**event, "data": {"id": v, "error": "no"}}, lambda b: senders.standard(OPENAI, b)),
+        ("router", 3000, lambda v: {"type": "video.generation.completed", "created_at": now - 3000,
+                                    "data": {"id": v, "unsigned_urls": [url]}}, lambda b: senders.openrouter(ROUTER, b)),
+        ("fal", 100, lambda v: {"request_id": v, "status": "OK", "payload": {"video": {"url": url}}},
+         lambda b: senders.fal(keys.key, b, at=now - 100)),
+        ("own", None, lambda v: {"job": v, "state": "done", "url": url}, lambda b: senders.plain(SECRET, b, SIGNING)),
+    ]  # fmt: skip
+
+    def measured():
+        metrics = receiver.producer.metrics()["reelbus_completion_lag_seconds"]
+        return [next(sample.value for sample in metrics.samples if sample.name.endswith(end) and sample.labels["by"] == "webhook")
+                for end in ("_count", "_sum")]  # fmt: skip
+
+    for provider, ago, make, sign in cases:
+        _, theirs = expect(receiver, provider)
+        body = json.dumps(make(theirs))
+        count, seconds = measured()
+        assert senders.post(receiver.producer, f"/webhooks/{provider}", body, sign(body)).status_code == 200
+        count_after, seconds_after = measured()
+        assert count_after == count + (ago is not None), provider
+        assert ago is None or seconds_after - seconds >= ago, provider
+        assert ago is None or seconds_after - seconds < ago + 2000, provider
 
 
 def test_what_is_not_about_a_finished_video_is_ignored(receiver):

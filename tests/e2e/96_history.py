@@ -82,7 +82,7 @@ def waiting_video(bus, **behaviour):
 
 
 def start_polling(bus, **options):
-    api = {"kind": "replicate", "base_url": f"http://127.0.0.1:{bus.stack.ports['provider']}/v1", "key": local.PROVIDER_KEY}
+    api = {"kind": "openai", "base_url": f"http://127.0.0.1:{bus.stack.ports['provider']}/v1", "key": local.PROVIDER_KEY}
     senders.write_providers(bus, {"name": "here", "api": api})
     bus.start_producer(REELBUS_PROVIDERS=bus.folder / "providers.json", REELBUS_POLL_INTERVAL_MS="200ms",
                        REELBUS_POLL_WEBHOOK_TRUST_MS="0", **options)  # fmt: skip
@@ -125,7 +125,7 @@ def test_words_of_a_provider_stay_words(bus):
     """Quotes, braces and backslashes in what it says are no SQL."""
     words = 'quote " brace }, {NULL} backslash \\ \\" and \' end'
     start_polling(bus)
-    video_id, _ = waiting_video(bus, outcome="failed", error_message=words)
+    video_id, _ = waiting_video(bus, answers=[{"status": "failed", "error": {"code": "odd", "message": words}}])
     events = wait_for_history(bus, video_id, "expected", "expected", "polled")
     assert events[2]["detail"] == f"failed: {words}"
 

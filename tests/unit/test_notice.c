@@ -12,7 +12,8 @@ static const struct rb_provider_webhook plain = {.body = RB_BODY_PLAIN}, openai 
 static char completed_word[] = "done", failed_word[] = "error", expired_word[] = "gone";
 static char *completed_words[] = {completed_word}, *failed_words[] = {failed_word}, *expired_words[] = {expired_word};
 static char id_at[] = "/job/id", ours_at[] = "/meta/ours", status_at[] = "/job/state", url_at[] = "/result/url",
-            code_at[] = "/why/code", message_at[] = "/why/text", expires_at[] = "/result/until";
+            code_at[] = "/why/code", message_at[] = "/why/text", expires_at[] = "/result/until",
+            completed_at[] = "/job/at";
 static const struct rb_provider_webhook generic = {
     .body = RB_BODY_GENERIC,
     .fields = {.id = id_at,
@@ -22,6 +23,7 @@ static const struct rb_provider_webhook generic = {
                .error_code = code_at,
                .error_message = message_at,
                .expires_at = expires_at,
+               .completed_at = completed_at,
                .completed = {completed_words, 1},
                .failed = {failed_words, 1},
                .expired = {expired_words, 1}},
@@ -49,7 +51,7 @@ struct row {
     const char *body;
     enum rb_notice_status status;
     const char *ours, *theirs, *url, *code, *message;
-    int64_t expires_ms;
+    int64_t expires_ms, completed_ms;
 };
 
 static void assert_row(size_t at, const struct row *row)
@@ -69,6 +71,7 @@ static void assert_row(size_t at, const struct row *row)
     assert_string_equal(or_none(notice.error_code), or_none(row->code));
     assert_string_equal(or_none(notice.error_message), or_none(row->message));
     assert_true(notice.expires_at == (row->expires_ms != 0 ? row->expires_ms : RB_NO_LONG));
+    assert_true(notice.completed_at == (row->completed_ms != 0 ? row->completed_ms : RB_NO_LONG));
 }
 
 static void each_format_says_what_it_says(void **state)
@@ -81,12 +84,20 @@ static void each_format_says_what_it_says(void **state)
          RB_NOTICE_COMPLETED, .theirs = "v", .url = "https://h/v.mp4", .expires_ms = INT64_C(1795372200000)},
         {&openai, "{'type':'video.failed','data':{'id':'v','error':{'code':'moderation','message':'no'}}}",
          RB_NOTICE_FAILED, .theirs = "v", .code = "moderation", .message = "no"},
+        {&openai, "{'type':'video.completed','created_at':1795372200,'data':{'id':'v'}}", RB_NOTICE_COMPLETED,
+         .theirs = "v", .completed_ms = INT64_C(1795372200000)},
+        {&openai, "{'type':'video.failed','created_at':1795372200,'data':{'id':'v','completed_at':1795372100}}",
+         RB_NOTICE_FAILED, .theirs = "v", .completed_ms = INT64_C(1795372100000)},
+        {&openai, "{'type':'video.completed','created_at':'soon','data':{'id':'v','completed_at':null}}",
+         RB_NOTICE_COMPLETED, .theirs = "v"},
         {&openai, "{'type':'response.completed','data':{'id':'resp_1'}}", RB_NOTICE_OTHER, .ours = NULL},
         {&openai, "{'type':'video.created'}", RB_NOTICE_OTHER, .ours = NULL},
         {&replicate, "{'id':'p1','status':'succeeded','output':'https://h/v.mp4','error':null}", RB_NOTICE_COMPLETED,
          .theirs = "p1", .url = "https://h/v.mp4"},
         {&replicate, "{'id':'p1','status':'succeeded','output':['https://h/v.mp4','https://h/w.mp4']}",
          RB_NOTICE_COMPLETED, .theirs = "p1", .url = "https://h/v.mp4"},
+        {&replicate, "{'id':'p1','status':'canceled','completed_at':'2026-11-22T18:30:00.5Z'}", RB_NOTICE_FAILED,
+         .theirs = "p1", .code = "canceled", .completed_ms = INT64_C(1795372200500)},
         {&replicate, "{'id':'p1','status':'failed','output':null,'error':'out of memory'}", RB_NOTICE_FAILED,
          .theirs = "p1", .message = "out of memory"},
         {&replicate, "{'id':'p1','status':'canceled'}", RB_NOTICE_FAILED, .theirs = "p1", .code = "canceled"},
@@ -96,6 +107,8 @@ static void each_format_says_what_it_says(void **state)
         {&openrouter,
          "{'type':'video.generation.completed','data':{'id':'g1','unsigned_urls':['https://h/v'],'usage':{'cost':1}}}",
          RB_NOTICE_COMPLETED, .theirs = "g1", .url = "https://h/v"},
+        {&openrouter, "{'type':'video.generation.expired','created_at':1795372200,'data':{'id':'g1'}}",
+         RB_NOTICE_FAILED, .theirs = "g1", .code = "expired", .completed_ms = INT64_C(1795372200000)},
         {&openrouter, "{'type':'video.generation.failed','data':{'id':'g1','error':'no'}}", RB_NOTICE_FAILED,
          .theirs = "g1", .message = "no"},
         {&openrouter, "{'type':'video.generation.cancelled','data':{'id':'g1'}}", RB_NOTICE_FAILED, .theirs = "g1",
@@ -119,6 +132,8 @@ static void each_format_says_what_it_says(void **state)
          .code = "expired"},
         {&generic, "{'job':{'state':'error'},'meta':{'ours':'" OURS "'},'why':{'code':'x','text':'y'}}",
          RB_NOTICE_FAILED, .ours = OURS, .code = "x", .message = "y"},
+        {&generic, "{'job':{'id':'j1','state':'done','at':1795372200}}", RB_NOTICE_COMPLETED, .theirs = "j1",
+         .completed_ms = INT64_C(1795372200000)},
         {&generic, "{'job':{'id':'j1','state':'gone'}}", RB_NOTICE_FAILED, .theirs = "j1", .code = "expired"},
         {&generic, "{'job':{'state':'running'}}", RB_NOTICE_OTHER, .ours = NULL},
         {&plain, "{'videoId':'" OURS "','status':'completed','videoUrl':'https://h/v'}", RB_NOTICE_COMPLETED,

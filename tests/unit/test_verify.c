@@ -107,6 +107,7 @@ static void the_vectors_of_the_standard_and_of_openai_are_accepted(void **state)
         assert_works(verify(&rows[i], &verified, &err));
         assert_string_equal(verified.delivery_id, rows[i].headers.pairs[1]);
         assert_true(verified.id_is_signed);
+        assert_true(verified.signed_at_ms == rows[i].now_unix_s * 1000);
     }
 }
 
