@@ -17,8 +17,17 @@
 #define RB_UNUSED            __attribute__((unused))
 
 #define RB_COUNT(array)      (sizeof(array) / sizeof((array)[0]))
-#define RB_MIN(a, b)         ((a) < (b) ? (a) : (b))
-#define RB_MAX(a, b)         ((a) > (b) ? (a) : (b))
+
+/* The smaller and the larger one, in the type that both convert to. Each is evaluated once. */
+#define RB_MIN(a, b) RB_PICK(<, a, b, __COUNTER__)
+#define RB_MAX(a, b) RB_PICK(>, a, b, __COUNTER__)
+/* The number gives the values names of their own, so that one may stand inside another. */
+#define RB_PICK(than, a, b, number) RB_PICK_NAMED(than, a, b, number)
+#define RB_PICK_NAMED(than, a, b, number)                                                                              \
+    ({                                                                                                                 \
+        const __typeof__(true ? (a) : (b)) a_##number = (a), b_##number = (b);                                         \
+        a_##number than b_##number ? a_##number : b_##number;                                                          \
+    })
 
 /* What a poll function answers: call again later, finished, or failed with an error filled in. */
 enum rb_poll { RB_POLL_WAIT, RB_POLL_DONE, RB_POLL_FAILED };

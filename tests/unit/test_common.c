@@ -37,6 +37,23 @@ static void an_empty_buffer_gives_empty_text(void **state)
     assert_string_equal(text, "");
 }
 
+static void the_smaller_and_the_larger_are_found_with_one_look_at_each(void **state)
+{
+    int calls = 0;
+    int64_t many = INT64_C(1) << 40;
+    size_t none = 0;
+
+    (void)state;
+    assert_int_equal(RB_MIN(++calls, 5), 1);
+    assert_int_equal(calls, 1);
+    assert_int_equal(RB_MAX(++calls, 1), 2);
+    assert_int_equal(calls, 2);
+    assert_int_equal(RB_MAX(RB_MIN(++calls, 9), RB_MIN(2, ++calls)), 3);
+    assert_int_equal(calls, 4);
+    assert_true(RB_MAX(calls, many) == many && RB_MIN(many, calls) == 4);
+    assert_true(RB_MAX(none, 1) == 1 && RB_MIN(-7, many) == -7);
+}
+
 static void times_are_written_in_utc_with_milliseconds(void **state)
 {
     char text[RB_TIME_TEXT_BYTES];
@@ -346,12 +363,12 @@ static void what_is_no_traceparent_begins_a_new_trace(void **state)
     assert_string_not_equal(trace.trace_id, other.trace_id);
 }
 
-UNIT_MAIN(T(a_buffer_grows_and_always_ends_in_a_nul), T(an_empty_buffer_gives_empty_text),
-          T(times_are_written_in_utc_with_milliseconds), T(times_are_read_with_any_offset_and_fraction),
-          T(an_error_has_the_class_of_its_row), T(every_code_has_a_name_and_a_meaning),
-          T(text_from_outside_stays_on_one_line_of_the_log), T(lines_are_kept_back_until_they_are_flushed),
-          T(a_warning_is_written_at_once_behind_what_was_kept), T(a_bug_does_not_take_the_log_with_it),
-          T(uuids_are_read_in_either_case_and_written_in_lower), T(what_is_no_uuid_is_refused),
-          T(new_uuids_are_valid_and_different), T(random_bits_are_given_out_once),
+UNIT_MAIN(T(the_smaller_and_the_larger_are_found_with_one_look_at_each), T(a_buffer_grows_and_always_ends_in_a_nul),
+          T(an_empty_buffer_gives_empty_text), T(times_are_written_in_utc_with_milliseconds),
+          T(times_are_read_with_any_offset_and_fraction), T(an_error_has_the_class_of_its_row),
+          T(every_code_has_a_name_and_a_meaning), T(text_from_outside_stays_on_one_line_of_the_log),
+          T(lines_are_kept_back_until_they_are_flushed), T(a_warning_is_written_at_once_behind_what_was_kept),
+          T(a_bug_does_not_take_the_log_with_it), T(uuids_are_read_in_either_case_and_written_in_lower),
+          T(what_is_no_uuid_is_refused), T(new_uuids_are_valid_and_different), T(random_bits_are_given_out_once),
           T(a_named_uuid_depends_on_the_name_alone), T(names_of_the_application_are_quoted_into_sql),
           T(a_trace_goes_on_with_a_new_span), T(what_is_no_traceparent_begins_a_new_trace))
