@@ -57,7 +57,9 @@ struct rb_provider_api {
     char *key;             /* NULL: none is needed */
     char *auth_header;     /* never NULL: the header that carries the key */
     int64_t timeout_ms;
-    int64_t requests_max;             /* at once */
+    int64_t requests_max;     /* at once */
+    int64_t poll_interval_ms; /* 0: as the option of this name says, as the next */
+    int64_t poll_deadline_ms;
     struct rb_provider_fields fields; /* generic */
 };
 

@@ -42,6 +42,8 @@ static const struct providers_member api_members[] = {
     {"auth_header", PROVIDERS_HEADER, 0, 0, API_AT(auth_header), 0, 0, NULL},
     {"timeout", PROVIDERS_MS, 0, 0, API_AT(timeout_ms), 100, 300000, NULL},
     {"requests_max", PROVIDERS_NUMBER, 0, 0, API_AT(requests_max), 1, 256, NULL},
+    {"poll_interval", PROVIDERS_MS, 0, 0, API_AT(poll_interval_ms), 100, 86400000, NULL},
+    {"poll_deadline", PROVIDERS_MS, 0, 0, API_AT(poll_deadline_ms), 1000, INT64_C(31536000000), NULL},
     FIELDS(API_AT, API(GENERIC), API(GENERIC)) /**/
 };
 

@@ -227,6 +227,7 @@ static void log_odd(struct rb_poll_ask *ask, const struct rb_error *err)
 static void ask_decide(struct rb_poll_ask *ask, const struct rb_error *err)
 {
     struct rb_adapter_answer given_up = {0};
+    struct rb_poll_policy policy;
 
     if (err != NULL) {
         log_odd(ask, err);
@@ -234,7 +235,8 @@ static void ask_decide(struct rb_poll_ask *ask, const struct rb_error *err)
     } else {
         ask->missing = RB_MISSING_NO;
     }
-    switch (rb_poll_plan(&ask->row, &ask->env->policy, err == NULL ? &ask->answer : NULL, err, &given_up)) {
+    policy = rb_poll_plan_policy(&ask->env->policy, &ask->provider->api);
+    switch (rb_poll_plan(&ask->row, &policy, err == NULL ? &ask->answer : NULL, err, &given_up)) {
     case RB_PLAN_QUIET:
         ask_settle(ask, NULL);
         return;

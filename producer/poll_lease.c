@@ -216,14 +216,14 @@ static int send_taking(struct rb_poll_lease *lease, const char *sql, int count, 
     return 0;
 }
 
-int rb_poll_lease_take(struct rb_poll_lease *lease, const char *provider, int64_t count, int64_t lease_ms,
+int rb_poll_lease_take(struct rb_poll_lease *lease, const struct rb_provider *provider, int64_t count, int64_t lease_ms,
                        rb_poll_lease_fn fn, void *arg, struct rb_error *err)
 {
-    const struct rb_poll_policy *policy = &lease->policy;
-    const int64_t numbers[] = {
-        count, lease_ms, policy->interval_ms, policy->grace_ms, policy->trust_ms, policy->announce_ms};
+    const struct rb_poll_policy policy = rb_poll_plan_policy(&lease->policy, &provider->api);
+    const int64_t numbers[] = {count,           lease_ms,        policy.interval_ms,
+                               policy.grace_ms, policy.trust_ms, policy.announce_ms};
     char texts[RB_COUNT(numbers)][24];
-    const char *values[1 + RB_COUNT(numbers)] = {provider};
+    const char *values[1 + RB_COUNT(numbers)] = {provider->name};
 
     for (size_t i = 0; i < RB_COUNT(numbers); i++) {
         snprintf(texts[i], sizeof(texts[i]), "%" PRId64, numbers[i]);

@@ -69,12 +69,12 @@ size_t rb_poll_lease_pending(const struct rb_poll_lease *lease);
 /*
  * Take videos of one provider that are due, the longest due first.
  *
- * Takes:  lease_ms, until when nobody else may have them.
+ * Takes:  provider, borrowed for the call; lease_ms, until when nobody else may have them.
  * Fails:  DB_AWAY at once when there is no connection; fn is not called then.
  * Loop:   loop thread; fn never comes before this returns.
  */
-RB_MUST_CHECK int rb_poll_lease_take(struct rb_poll_lease *lease, const char *provider, int64_t count, int64_t lease_ms,
-                                     rb_poll_lease_fn fn, void *arg, struct rb_error *err);
+RB_MUST_CHECK int rb_poll_lease_take(struct rb_poll_lease *lease, const struct rb_provider *provider, int64_t count,
+                                     int64_t lease_ms, rb_poll_lease_fn fn, void *arg, struct rb_error *err);
 
 /*
  * A poll has ended: write what it leaves behind and give the video back, unless the lease was over before. All of one

@@ -9,6 +9,17 @@
 
 #define MAX_REST_MS 3600000
 
+struct rb_poll_policy rb_poll_plan_policy(const struct rb_poll_policy *policy, const struct rb_provider_api *api)
+{
+    struct rb_poll_policy own = *policy;
+
+    if (api->poll_interval_ms > 0)
+        own.interval_ms = api->poll_interval_ms;
+    if (api->poll_deadline_ms > 0)
+        own.deadline_ms = api->poll_deadline_ms;
+    return own;
+}
+
 static void give_up(struct rb_adapter_answer *ret_given_up, const char *code, char *message)
 {
     *ret_given_up = (struct rb_adapter_answer){

@@ -19,6 +19,13 @@ struct rb_poll_policy {
     int64_t progress_points; /* publish when so many percent points were made */
 };
 
+/*
+ * The policy for one provider, which may have an interval and a deadline of its own.
+ *
+ * Loop:   pure, any thread.
+ */
+struct rb_poll_policy rb_poll_plan_policy(const struct rb_poll_policy *policy, const struct rb_provider_api *api);
+
 /* A video as the lease gave it. All text is owned. Times are milliseconds since 1970 on the database's clock. */
 struct rb_poll_row {
     char video_id[RB_UUID_TEXT_BYTES];

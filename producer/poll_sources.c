@@ -193,7 +193,7 @@ static void source_lease(struct rb_poll_source *source)
     source->asked_count = room;
     source->lease_until_ms = rb_clock_ms() + lease_ms_of(source);
     source->leasing =
-        rb_poll_lease_take(sources->env->lease, source->name, room, lease_ms_of(source), on_leased, source, &err) == 0;
+        rb_poll_lease_take(sources->env->lease, source->provider, room, lease_ms_of(source), on_leased, source, &err) == 0;
     if (!source->leasing)
         rb_poll_sources_pause(sources, &err);
 }
@@ -253,6 +253,17 @@ void rb_poll_sources_set(struct rb_poll_sources *sources, struct rb_providers *p
     rb_providers_ref(providers);
     rb_providers_unref(sources->providers);
     sources->providers = providers;
+}
+
+int64_t rb_poll_sources_interval_ms(const struct rb_poll_sources *sources)
+{
+    int64_t shortest_ms = sources->env->policy.interval_ms;
+
+    for (const struct rb_poll_source *source = sources->first; source != NULL; source = source->next)
+        if (source->provider != NULL)
+            shortest_ms =
+                RB_MIN(shortest_ms, rb_poll_plan_policy(&sources->env->policy, &source->provider->api).interval_ms);
+    return shortest_ms;
 }
 
 void rb_poll_sources_look(struct rb_poll_sources *sources)

@@ -44,6 +44,13 @@ RB_MUST_CHECK int rb_poll_sources_check(const struct rb_poll_sources *sources, s
 void rb_poll_sources_pause(struct rb_poll_sources *sources, const struct rb_error *err);
 
 /*
+ * The interval of the provider that is asked the most often.
+ *
+ * Loop:   loop thread.
+ */
+int64_t rb_poll_sources_interval_ms(const struct rb_poll_sources *sources);
+
+/*
  * Ask about videos that are due, of each provider as many as it may be asked for now.
  *
  * Loop:   loop thread.

@@ -85,7 +85,7 @@ static void adopt(struct rb_poller *poller)
 static void on_timer(void *arg)
 {
     struct rb_poller *poller = RB_CAST(rb_poller, arg, POLLER_MAGIC);
-    int64_t look_ms = RB_MIN(RB_MAX(poller->env.policy.interval_ms / 5, 1), LOOK_MAX_MS);
+    int64_t look_ms = RB_MIN(RB_MAX(rb_poll_sources_interval_ms(&poller->sources) / 5, 1), LOOK_MAX_MS);
     struct rb_error err = {0};
 
     rb_timer_start(poller->timer, rb_poll_plan_jitter_ms(look_ms, rb_random()));

@@ -247,9 +247,23 @@ static void what_the_provider_asks_for_is_kept_to(void **state)
     }
 }
 
-UNIT_MAIN(T(only_what_has_changed_is_news), T(a_deadline_ends_with_the_next_answer_that_is_no_end),
-          T(without_any_answer_a_video_has_twice_the_time), T(an_announced_end_is_never_taken_back),
-          T(a_video_that_the_provider_does_not_know_has_a_grace_period),
+static void a_provider_may_have_times_of_its_own(void **state)
+{
+    const struct rb_provider_api none = {.kind = RB_API_OPENAI}, both = {.poll_interval_ms = 7, .poll_deadline_ms = 8};
+    struct rb_poll_policy own = rb_poll_plan_policy(&policy, &none);
+
+    (void)state;
+    assert_memory_equal(&own, &policy, sizeof(own));
+    own = rb_poll_plan_policy(&policy, &both);
+    assert_true(own.interval_ms == 7 && own.deadline_ms == 8);
+    own.interval_ms = policy.interval_ms;
+    own.deadline_ms = policy.deadline_ms;
+    assert_memory_equal(&own, &policy, sizeof(own));
+}
+
+UNIT_MAIN(T(a_provider_may_have_times_of_its_own), T(only_what_has_changed_is_news),
+          T(a_deadline_ends_with_the_next_answer_that_is_no_end), T(without_any_answer_a_video_has_twice_the_time),
+          T(an_announced_end_is_never_taken_back), T(a_video_that_the_provider_does_not_know_has_a_grace_period),
           T(an_id_that_cannot_be_asked_for_is_given_up_at_once), T(rests_grow_and_jitter_stays_within_a_fifth),
           T(a_window_opens_with_good_answers), T(trouble_closes_it_once_for_all_that_were_under_way),
           T(pauses_grow_until_a_good_answer), T(what_the_provider_asks_for_is_kept_to))

@@ -43,7 +43,7 @@ static int parse(const char *text, struct rb_providers **ret_providers, struct r
 static const char all_kinds[] =
     "{'providers': ["
     "{'name': 'openai', 'api': {'kind': 'openai', 'base_url': 'https://gateway.example/v1//', 'key_file': '/secrets/key',"
-    " 'timeout': '3s', 'requests_max': 2}, 'webhook': {'scheme': 'standard', 'body': 'openai', 'secret_file':"
+    " 'timeout': '3s', 'requests_max': 2, 'poll_interval': '30s', 'poll_deadline': '2h'}, 'webhook': {'scheme': 'standard', 'body': 'openai', 'secret_file':"
     " '/secrets/old-and-new', 'tolerance': '1m'}},"
     "{'name': 'replicate', 'api': {'base_url': 'https://api.example:8443', 'kind': 'replicate', 'key_env': 'TOKEN'}},"
     "{'name': 'router', 'webhook': {'scheme': 'openrouter', 'body': 'openrouter', 'secret': 's1,s2'}},"
@@ -68,12 +68,14 @@ static void each_kind_is_read_as_it_is_written(void **state)
     assert_string_equal(it->api.key, "key-of-a-file");
     assert_string_equal(it->api.auth_header, "Authorization");
     assert_true(it->api.timeout_ms == 3000 && it->api.requests_max == 2 && it->webhook.tolerance_ms == 60000);
+    assert_true(it->api.poll_interval_ms == 30000 && it->api.poll_deadline_ms == 7200000);
     assert_int_equal(it->webhook.scheme, RB_SCHEME_STANDARD);
     assert_int_equal(it->webhook.body, RB_BODY_OPENAI);
     assert_string_equal(it->webhook.secret, "old\nnew");
     it = rb_providers_find(providers, "replicate");
     assert_string_equal(it->api.key, "key-of-a-variable");
     assert_true(it->api.timeout_ms == 10000 && it->api.requests_max == 8);
+    assert_true(it->api.poll_interval_ms == 0 && it->api.poll_deadline_ms == 0);
     assert_int_equal(it->webhook.scheme, RB_SCHEME_NONE);
     assert_string_equal(rb_providers_find(providers, "fal")->webhook.jwks_url, "https://keys.example/jwks.json");
     assert_string_equal(rb_providers_find(providers, "fal")->webhook.jwks_cache, "/var/cache/fal");
@@ -146,6 +148,8 @@ static void a_mistake_is_named_with_its_place_and_what_was_expected(void **state
         {API_OF(FINE ", 'timeout': 10"), "/api/timeout", "\"100ms\" to \"5m\""},
         {API_OF(FINE ", 'timeout': '1ms'"), "/api/timeout", "\"100ms\""},
         {API_OF(FINE ", 'requests_max': 0"), "/api/requests_max", "1 to 256"},
+        {API_OF(FINE ", 'poll_interval': '99ms'"), "/api/poll_interval", "100ms"},
+        {API_OF(FINE ", 'poll_deadline': 7200"), "/api/poll_deadline", "1s"},
         {API_OF(FINE ", 'key': ''"), "/api/key", "text"},
         {API_OF(FINE ", 'key': 'a\\nb'"), "/api/key", "control"},
         {API_OF(FINE ", 'key': 'a', 'key_env': 'TOKEN'"), "/api/key_env", "once"},
