@@ -1,8 +1,10 @@
 """The database: away, slow, in other hands; and what the frontend reads out of it."""
 
+import contextlib
 import signal
 
 from harness import wait_for
+from sse import Events
 
 
 def status_of(bus, video_id):
@@ -39,6 +41,40 @@ def test_the_frontend_is_told_of_failures_in_plain_words(running):
     failed = status_of(running, video_id)
     assert (failed["status"], failed["storage"], failed["error"]["code"]) == ("completed", "failed", "source_gone")
     assert "could not be stored" in failed["message"] and failed["videoUrl"].startswith("http")
+
+
+def views_of(bus, video_id):
+    """The video, as each door of the status API shows it."""
+    get = bus.producer.get
+    yield status_of(bus, video_id)
+    many = get("/api/video/status", params={"videoId": f"{video_id},{bus.insert_video()}"}).json()["videos"]
+    yield next(view for view in many if view["videoId"] == video_id)
+    yield next(view for view in get("/api/videos", params={"q": video_id}).json()["videos"])
+    yield get("/api/video/history", params={"videoId": video_id}).json()["video"]
+    with contextlib.closing(Events(bus.producer.url("/api/video/events"), video_id)) as stream:
+        yield stream.wait("status")
+
+
+def test_after_a_failure_the_frontend_still_has_the_original_url(running):
+    """Of what could not be stored; what was never generated has none."""
+    kept_out, _ = running.store_video(status=404)
+    refused, _ = running.store_video(outcome="failed")
+    for video_id in (kept_out, refused):
+        running.wait_for_event("video.store_failed", video_id)
+    source = running.events("video.webhook.received", kept_out)[0]["video_url"]
+    assert source.startswith("http")
+    for view in views_of(running, kept_out):
+        assert (view["status"], view["storage"]) == ("completed", "failed")
+        assert view["originalUrl"] == view["videoUrl"] == source
+        assert "The original URL may still work." in view["message"]
+    for view in views_of(running, refused):
+        assert (view["status"], view["originalUrl"], view["videoUrl"]) == ("failed", None, None)
+        assert "original" not in view["message"]
+    wait_for(lambda: running.producer.metric("reelbus_looks") == 0, "nobody looks, so that all is read anew")
+    # Whatever the application does with its own column: the original is ours to remember.
+    running.query("UPDATE video_history SET video_url = NULL WHERE id = %s", kept_out)
+    for view in views_of(running, kept_out):
+        assert (view["originalUrl"], view["videoUrl"]) == (source, None)
 
 
 def test_wrong_questions_get_clear_answers(running):
