@@ -26,6 +26,7 @@ struct rb_kafka {
     rb_kafka_event_fn on_event;
     void *arg; /* borrowed */
     bool up;
+    int64_t error_count;
 };
 
 /* What every client of ours wants, with the reason where it is not plain. */
@@ -105,6 +106,7 @@ static void take_error(struct rb_kafka *kafka, rd_kafka_event_t *event)
     rd_kafka_resp_err_t code = rd_kafka_event_error(event);
     struct rb_error err = {0};
 
+    kafka->error_count++;
     rb_fail(&err, rb_errmap_kafka(code), code, "%.200s", rd_kafka_event_error_string(event));
     rb_log_error(NULL, RB_EV_KAFKA_TROUBLE, &err, "client=%s", rd_kafka_name(kafka->handle));
 }
@@ -241,6 +243,11 @@ rd_kafka_queue_t *rb_kafka_queue(const struct rb_kafka *kafka)
 bool rb_kafka_is_up(const struct rb_kafka *kafka)
 {
     return kafka->up;
+}
+
+int64_t rb_kafka_error_count(const struct rb_kafka *kafka)
+{
+    return kafka->error_count;
 }
 
 int rb_kafka_check_fatal(const struct rb_kafka *kafka, struct rb_error *err)

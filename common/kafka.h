@@ -67,6 +67,13 @@ rd_kafka_queue_t *rb_kafka_queue(const struct rb_kafka *kafka);
 bool rb_kafka_is_up(const struct rb_kafka *kafka);
 
 /*
+ * How many errors librdkafka has reported, most of which it handles itself.
+ *
+ * Loop:   loop thread.
+ */
+int64_t rb_kafka_error_count(const struct rb_kafka *kafka);
+
+/*
  * Serve events until the queue is empty or a deadline has passed; for the time when the loop does not run any more.
  *
  * Gives:  whether an event was served.

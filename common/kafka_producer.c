@@ -24,6 +24,7 @@ struct rb_producer {
     char timeout_text[24];
     struct rb_task restart;
     size_t pending;
+    struct rb_producer_errors errors; /* but for those of the client that is open */
 };
 
 struct sending {
@@ -42,6 +43,7 @@ static void finish_message(struct rb_producer *producer, const rd_kafka_message_
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         sending->fn(&delivery, NULL, sending->arg);
     } else {
+        producer->errors.records++;
         rb_fail(&err, rb_errmap_kafka(message->err), message->err, "Kafka did not take the record: %s",
                 rd_kafka_err2str(message->err));
         sending->fn(NULL, &err, sending->arg);
@@ -104,6 +106,7 @@ static void producer_close(struct rb_producer *producer)
     rd_kafka_purge(rb_kafka_handle(producer->kafka), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
     for (unsigned i = 0; producer->pending > 0 && i < 1000; i++)
         (void)rb_kafka_serve(producer->kafka, 10);
+    producer->errors.client += rb_kafka_error_count(producer->kafka);
     rb_kafka_close(producer->kafka);
     producer->kafka = NULL;
 }
@@ -196,11 +199,21 @@ int rb_producer_send(struct rb_producer *producer, const struct rb_record *recor
         producer->pending++;
         return 0;
     }
+    producer->errors.records++;
     rd_kafka_headers_destroy(headers);
     free(sending);
     if (code == RD_KAFKA_RESP_ERR__FATAL)
         rb_task_queue(&producer->restart);
     return rb_fail(err, rb_errmap_kafka(code), code, "cannot send to '%s': %s", record->topic, rd_kafka_err2str(code));
+}
+
+struct rb_producer_errors rb_producer_errors(const struct rb_producer *producer)
+{
+    struct rb_producer_errors errors = producer->errors;
+
+    if (producer->kafka != NULL)
+        errors.client += rb_kafka_error_count(producer->kafka);
+    return errors;
 }
 
 bool rb_producer_is_up(const struct rb_producer *producer)

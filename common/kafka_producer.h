@@ -63,6 +63,19 @@ void rb_producer_free(struct rb_producer *producer);
 RB_MUST_CHECK int rb_producer_send(struct rb_producer *producer, const struct rb_record *record, rb_producer_fn fn,
                                    void *arg, struct rb_error *err);
 
+/* What went wrong since the start. */
+struct rb_producer_errors {
+    int64_t client;  /* errors that librdkafka has reported */
+    int64_t records; /* that it did not take, or that were not acknowledged */
+};
+
+/*
+ * The errors that there were.
+ *
+ * Loop:   loop thread.
+ */
+struct rb_producer_errors rb_producer_errors(const struct rb_producer *producer);
+
 /*
  * Is a broker connected?
  *

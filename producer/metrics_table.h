@@ -91,6 +91,9 @@
       "Records of the spool that Kafka refuses for good, kept in its file 'refused'")                                  \
     X(SPOOL_DAMAGED, COUNTER, "reelbus_spool_damaged_total", "", "Places of the spool whose bytes were changed")       \
     X(KAFKA_UP, GAUGE, "reelbus_kafka_up", "", "1 when a broker is connected")                                         \
+    X(KAFKA_ERRORS_CLIENT, COUNTER, "reelbus_kafka_errors_total", "of=\"client\"",                                     \
+      "Errors of Kafka: those that its client reports, and records that it did not take or acknowledge")               \
+    X(KAFKA_ERRORS_RECORD, COUNTER, "reelbus_kafka_errors_total", "of=\"record\"", "")                                 \
     X(LISTENING, GAUGE, "reelbus_listening", "", "1 when Postgres tells of changes of videos; 0: they are asked for")  \
     X(FEEDS, GAUGE, "reelbus_event_streams", "", "Streams of Server-Sent Events that are open")                        \
     X(LOOKS, GAUGE, "reelbus_looks", "", "Videos that are looked at, by streams and by requests")                      \

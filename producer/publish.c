@@ -167,6 +167,11 @@ bool rb_publish_is_up(const struct rb_publish *publish)
     return publish->producer != NULL && rb_producer_is_up(publish->producer);
 }
 
+struct rb_producer_errors rb_publish_errors(const struct rb_publish *publish)
+{
+    return publish->producer != NULL ? rb_producer_errors(publish->producer) : (struct rb_producer_errors){0};
+}
+
 int rb_publish_check_direct(const struct rb_publish *publish, struct rb_error *err)
 {
     uint64_t spooled = rb_outbox_spooled(publish->outbox);

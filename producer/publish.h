@@ -100,6 +100,13 @@ RB_MUST_CHECK int rb_publish_check(const struct rb_publish *publish, struct rb_e
 bool rb_publish_is_up(const struct rb_publish *publish);
 
 /*
+ * What went wrong with Kafka since the start; nothing after rb_publish_stop.
+ *
+ * Loop:   loop thread.
+ */
+struct rb_producer_errors rb_publish_errors(const struct rb_publish *publish);
+
+/*
  * Does what is published go to Kafka directly?
  *
  * Fails:  KAFKA_AWAY when no broker is connected, or what is in the spool must go before it.

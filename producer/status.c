@@ -64,6 +64,15 @@ void rb_status_ready(struct rb_exchange *exchange, void *arg)
     reply_object(exchange, ready ? 200 : 503, object);
 }
 
+static void set_kafka_metrics(struct rb_metrics *metrics, const struct rb_publish *publish)
+{
+    const struct rb_producer_errors errors = rb_publish_errors(publish);
+
+    rb_metrics_set(metrics, METRIC_KAFKA_UP, rb_publish_is_up(publish));
+    rb_metrics_set(metrics, METRIC_KAFKA_ERRORS_CLIENT, errors.client);
+    rb_metrics_set(metrics, METRIC_KAFKA_ERRORS_RECORD, errors.records);
+}
+
 static void set_http_metrics(struct rb_metrics *metrics, const struct rb_httpd_counts *counts)
 {
     rb_metrics_set(metrics, METRIC_HTTP_CONNECTIONS, (int64_t)counts->connections);
@@ -79,7 +88,7 @@ void rb_status_metrics(struct rb_exchange *exchange, void *arg)
     RB_AUTO_BUFFER text = {0};
 
     rb_metrics_set(status->config.metrics, METRIC_DB_UP, rb_pg_is_up(status->config.pg));
-    rb_metrics_set(status->config.metrics, METRIC_KAFKA_UP, rb_publish_is_up(status->config.publish));
+    set_kafka_metrics(status->config.metrics, status->config.publish);
     set_http_metrics(status->config.metrics, rb_httpd_counts(rb_exchange_httpd(exchange)));
     rb_metrics_print(status->config.metrics, &text);
 

@@ -21,6 +21,8 @@ def test_without_kafka_the_sender_is_told_to_come_again_and_nothing_is_lost(runn
     provider_video = running.ask_for_video(video_id, call_back=False)
     url = f"http://127.0.0.1:{running.stack.ports['provider']}/v1/videos/{provider_video}/content"
     body = {"videoId": video_id, "videoUrl": url, "status": "failed"}
+    assert running.producer.metric("reelbus_kafka_errors_total", of="record") == 0
+    before = running.producer.metric("reelbus_kafka_errors_total", of="client")
     stop()
     wait_for(lambda: running.webhook(body).status_code == 503, "it is answered 503")
     answer = running.webhook(body)
@@ -28,6 +30,7 @@ def test_without_kafka_the_sender_is_told_to_come_again_and_nothing_is_lost(runn
     wait_for(lambda: running.producer.get("/readyz").status_code == 503, "it is not ready")
     assert "Kafka" in running.producer.get("/readyz").json()["reasons"][0]
     assert running.producer.get("/healthz").status_code == 200
+    wait_for(lambda: running.producer.metric("reelbus_kafka_errors_total", of="client") > before, "the error is counted")
     start()
     wait_for(lambda: running.webhook(body).status_code == 200, "it is answered 200 again")
     wait_for(lambda: running.events("video.store_failed", video_id), "it is announced")
@@ -44,6 +47,7 @@ def test_a_kafka_that_hangs_is_answered_in_time(running, stopped_kafka):
     stop(signal.SIGSTOP)
     answer = running.webhook({"videoId": video_id, "status": "failed"})
     assert answer.status_code == 503
+    assert running.producer.metric("reelbus_kafka_errors_total", of="record") >= 1
     start()
     wait_for(lambda: running.webhook({"videoId": video_id, "status": "failed"}).status_code == 200, "it works again")
 
