@@ -17,14 +17,14 @@
       "the system has no descriptor or no memory for one more connection; trying again, error is its errno")           \
     X(TLS_LOADED, NOTICE, "cert", "the certificate was read again; new connections get it")                            \
     X(TLS_KEPT, WARNING, "code, error", "the new certificate cannot be used; the one before stays; ignoring")          \
-    X(WEBHOOK_ACCEPTED, INFO, "video, status, topic, partition, offset, took_ms, trace",                               \
+    X(WEBHOOK_ACCEPTED, INFO, "trace, video, status, topic, partition, offset, took_ms",                               \
       "Kafka has the event, or with partition -1 the spool, and the sender was answered 200")                          \
-    X(WEBHOOK_REFUSED, NOTICE, "sender, scheme, code, error, client",                                                  \
+    X(WEBHOOK_REFUSED, NOTICE, "trace, video, or sender, scheme; code, error, client",                                 \
       "the sender was answered 4xx; nothing was published")                                                            \
-    X(WEBHOOK_DEFERRED, WARNING, "video, code, error", "the sender was answered 503 and should try again")             \
-    X(WEBHOOK_SILENT, INFO, "video, because",                                                                          \
+    X(WEBHOOK_DEFERRED, WARNING, "trace, video, code, error", "the sender was answered 503 and should try again")      \
+    X(WEBHOOK_SILENT, INFO, "trace, video, because",                                                                   \
       "answered 200 and nothing published: it came before, is stored, or is about nothing finished")                   \
-    X(PROVIDER_SILENT, NOTICE, "video, provider, code, error",                                                         \
+    X(PROVIDER_SILENT, NOTICE, "trace, video, provider, code, error",                                                  \
       "the provider's API was asked about a webhook and did not help; the webhook alone counts")                       \
     X(PROVIDERS_READ, NOTICE, "providers, webhooks", "the providers and their secrets are those of the files now")     \
     X(PROVIDERS_REFUSED, WARNING, "code, error", "a file has a mistake; what was valid before stays")                  \
@@ -33,11 +33,11 @@
     X(KEYS_READ, INFO, "url, keys", "a sender's public keys have changed")                                             \
     X(KEYS_TROUBLE, WARNING, "url, keys, code, error, retry_ms",                                                       \
       "public keys cannot be fetched or kept; those that are known stay valid")                                        \
-    X(POLL_PUBLISHED, INFO, "video, provider, status, progress, polls, partition, offset, trace",                      \
+    X(POLL_PUBLISHED, INFO, "trace, video, provider, status, progress, polls, partition, offset",                      \
       "polling brought something new about a video, and Kafka has it")                                                 \
     X(POLL_ODD, NOTICE, "video, provider, polls, code, error",                                                         \
       "the provider's answer about one video is none that helps; it is asked again, and this is said less and less")   \
-    X(POLL_UNPUBLISHED, WARNING, "video, code, error",                                                                 \
+    X(POLL_UNPUBLISHED, WARNING, "trace, video, code, error",                                                          \
       "Kafka did not take a poll result; the video is asked for again")                                                \
     X(POLL_UNWRITTEN, WARNING, "code, error",                                                                          \
       "the database did not take what polls brought; those videos are asked for again")                                \

@@ -80,6 +80,15 @@ static void ask_end(struct rb_poll_ask *ask)
     rb_loop_reap(env->loop, ask_free, ask);
 }
 
+/* What every line about this question says; what is published has a trace. */
+static void set_about(struct rb_poll_ask *ask)
+{
+    bool traced = ask->trace.trace_id[0] != '\0';
+
+    snprintf(ask->about.text, sizeof(ask->about.text), "%s%s%svideo=%s provider=%s", traced ? "trace=" : "",
+             ask->trace.trace_id, traced ? " " : "", ask->row.video_id, ask->provider->name);
+}
+
 /* The answer in words for people, as far as they are text: half a character would spoil the whole statement. */
 static char *said_of(const struct rb_adapter_answer *answer)
 {
@@ -135,9 +144,9 @@ static void on_delivered(const struct rb_delivery *delivery, const struct rb_err
     if (rb_adapter_is_final(answer->status) && !ask->given_up && ask->row.announced == 0)
         rb_heard_poll(ask->env->heard, ask->row.video_id, answer->completed_at_ms);
     rb_log(&ask->about, RB_EV_POLL_PUBLISHED,
-           "status=%s progress=%" PRId64 " polls=%" PRId64 " partition=%" PRId32 " offset=%" PRId64 " trace=%s",
+           "status=%s progress=%" PRId64 " polls=%" PRId64 " partition=%" PRId32 " offset=%" PRId64,
            rb_adapter_status_name(answer->status), answer->progress == RB_NO_LONG ? -1 : answer->progress,
-           ask->row.polls, delivery->partition, delivery->offset, ask->trace.trace_id);
+           ask->row.polls, delivery->partition, delivery->offset);
     ask_settle(ask, delivery);
 }
 
@@ -184,6 +193,7 @@ static void ask_publish(struct rb_poll_ask *ask)
         return;
     }
     rb_trace_continue(NULL, &ask->trace);
+    set_about(ask);
     fill_event(ask, &event);
     result = rb_publish_poll(ask->env->publish, &event, &ask->trace, on_delivered, ask, &err);
     rb_event_clear(RB_EVENT_VIDEO_POLL_RESULT, &event);
@@ -294,7 +304,7 @@ static struct rb_poll_ask *ask_new(struct rb_poll_env *env, const struct rb_prov
         .next = env->first,
     };
     *row = (struct rb_poll_row){0};
-    snprintf(ask->about.text, sizeof(ask->about.text), "video=%s provider=%s", ask->row.video_id, provider->name);
+    set_about(ask);
     if (env->first != NULL)
         env->first->previous = ask;
     env->first = ask;

@@ -93,10 +93,9 @@ static void on_delivered(const struct rb_delivery *delivery, const struct rb_err
     rb_metrics_observe(receipt->receive->config.metrics, METRIC_ACK_SECONDS,
                        (double)(rb_clock_ms() - rb_exchange_began_ms(receipt->exchange)) / 1000);
     rb_log(&receipt->about, RB_EV_WEBHOOK_ACCEPTED,
-           "status=%s checked=%d topic=%s partition=%" PRId32 " offset=%" PRId64 " took_ms=%" PRId64 " trace=%s",
+           "status=%s checked=%d topic=%s partition=%" PRId32 " offset=%" PRId64 " took_ms=%" PRId64,
            receipt->event.status, receipt->event.checked, rb_publish_topic(receipt->receive->config.publish),
-           delivery->partition, delivery->offset, rb_clock_ms() - rb_exchange_began_ms(receipt->exchange),
-           receipt->trace.trace_id);
+           delivery->partition, delivery->offset, rb_clock_ms() - rb_exchange_began_ms(receipt->exchange));
     rb_heard_webhook(receipt->receive->config.heard, receipt->event.video_id, receipt->completed_at_ms);
     receipt_end(receipt, RB_OUTCOME_ACCEPTED, NULL);
 }
@@ -155,8 +154,8 @@ static void set_about(struct receipt *receipt)
     char quoted[RB_LOG_QUOTE_BYTES];
     RB_AUTO_TEXT *cut = rb_xprintf("%.64s", theirs != NULL ? theirs : "");
 
-    snprintf(receipt->about.text, sizeof(receipt->about.text), "%s%s%s%s%s%s", ours != NULL ? "video=" : "",
-             ours != NULL ? ours : "", provider != NULL ? (ours != NULL ? " provider=" : "provider=") : "",
+    snprintf(receipt->about.text, sizeof(receipt->about.text), "trace=%s%s%s%s%s%s%s", receipt->trace.trace_id,
+             ours != NULL ? " video=" : "", ours != NULL ? ours : "", provider != NULL ? " provider=" : "",
              provider != NULL ? provider->name : "", theirs != NULL ? " provider_video=" : "",
              theirs != NULL ? rb_log_quote(cut, quoted) : "");
 }

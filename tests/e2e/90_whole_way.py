@@ -55,6 +55,20 @@ def test_the_trace_of_the_webhook_reaches_the_announcement(running):
     assert f"trace={traces[0]}" in running.producer.log and f"trace={traces[0]}" in running.consumer.log
 
 
+def test_each_line_about_a_webhook_has_its_video_and_its_trace(bus):
+    """Also of those that are answered without an event."""
+    bus.start_producer()
+    known, unknown = bus.insert_video(), str(uuid.uuid4())
+    traces = {video_id: uuid.uuid4().hex for video_id in (known, unknown)}
+    for video_id, status in ((known, 200), (known, 200), (unknown, 404)):
+        headers = {"traceparent": f"00-{traces[video_id]}-00f067aa0ba902b7-01"}
+        assert bus.webhook({"videoId": video_id, "status": "failed"}, headers=headers).status_code == status
+    lines = [line for line in bus.producer.log.splitlines() if f" video={known} " in line or f" video={unknown} " in line]
+    assert [line.split("ev=")[1].split()[0] for line in lines] == ["webhook_accepted", "webhook_silent", "webhook_refused"]
+    for line, video_id in zip(lines, (known, known, unknown)):
+        assert f" trace={traces[video_id]} " in line and f" video={video_id} " in line
+
+
 def test_a_failed_generation_is_written_down_and_announced(running):
     video_id, _ = running.store_video(outcome="failed")
     event = running.wait_for_event("video.store_failed", video_id)
