@@ -1,13 +1,15 @@
 """What the receiver takes, and what it answers to what it does not take."""
 
 import concurrent.futures
+import http.client
 import json
+import signal
 import socket
 import uuid
 
 import pytest
 import requests
-from harness import SECRET, raw_http
+from harness import SECRET, raw_http, wait_for
 
 URL = "https://media.example.com/v.mp4"
 
@@ -128,6 +130,39 @@ def test_many_at_once_are_answered_each_with_its_own_answer(receiver):
     metrics = receiver.producer.get("/metrics").text
     assert 'reelbus_webhooks_total{scheme="plain",outcome="accepted"} 100' in metrics
     assert 'reelbus_webhooks_total{scheme="plain",outcome="unknown"} 100' in metrics
+
+
+def transactions(bus):
+    """How many there were in this database, when everybody else has left it: a session that ends has told the statistics all."""
+    others = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    wait_for(lambda: not bus.query(others), "nobody else is connected")
+    rows = bus.query("SELECT xact_commit + xact_rollback AS count FROM pg_stat_database WHERE datname = current_database()")
+    return rows[0]["count"]
+
+
+def test_webhooks_that_come_together_are_looked_up_together(bus):
+    """A producer that stood still finds all of them at once, and asks the database about all of them at once."""
+    count = 100
+    rows = bus.query("INSERT INTO video_history (user_id, prompt) SELECT %s, 'a test' FROM generate_series(1, %s)"
+                     " RETURNING id::text", bus.user, count)  # fmt: skip
+    before = transactions(bus)
+    producer = bus.start_producer(REELBUS_MAX_CONNECTIONS_PER_ADDRESS=0)
+    connections = [http.client.HTTPConnection("127.0.0.1", producer.port, timeout=120) for _ in rows]
+    for connection in connections:
+        connection.request("GET", "/healthz")
+        connection.getresponse().read()
+    producer.process.send(signal.SIGSTOP)
+    for connection, row in zip(connections, rows):
+        headers = {"Content-Type": "application/json", "x-webhook-secret": SECRET}
+        connection.request("POST", "/api/webhook/video-complete", json.dumps(completed(row["id"])), headers)
+    producer.process.send(signal.SIGCONT)
+    assert [connection.getresponse().status for connection in connections] == [200] * count
+    for connection in connections:
+        connection.close()
+    producer.stop()
+    assert transactions(bus) - before < count / 2
+    events = bus.events("video.webhook.received")
+    assert sorted(event["video_id"] for event in events if event["checked"]) == sorted(row["id"] for row in rows)
 
 
 def test_a_client_that_goes_away_harms_nobody(receiver):

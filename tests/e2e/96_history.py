@@ -110,15 +110,19 @@ def test_what_asking_brings_is_in_the_history_and_not_each_question(bus):
     assert place(events[-3]) == place(events[-2]) == place(polled[-1]), "the record that is in the history already"
 
 
-def test_a_provider_that_refuses_and_one_that_does_not_know_are_in_the_history(bus):
+def test_each_way_in_which_a_generation_ends_badly_is_in_the_history(bus):
     start_polling(bus, REELBUS_POLL_MISSING_MS="0")
     bus.start_consumer()
     refused, _ = waiting_video(bus, outcome="failed")
+    expired, _ = waiting_video(bus, answers=[{"status": "expired"}])
     unknown = bus.insert_video()
     bus.query("SELECT reelbus.expect_video(%s, 'here', 'never-heard-of')", unknown)
-    for video_id, words in ((refused, "The prompt was refused."), (unknown, "the provider does not know the video")):
+    reasons = {refused: "failed: The prompt was refused.", expired: "expired", unknown: "the provider does not know the video"}
+    for video_id, words in reasons.items():
         events = wait_for_history(bus, video_id, "expected", "expected", "polled", "claimed", "failed", "announced")
         assert words in events[2]["detail"]
+    published = {event["video_id"]: event["status"] for event in bus.events("video.poll.result")}
+    assert published == {refused: "failed", expired: "expired", unknown: "failed"}
 
 
 def test_words_of_a_provider_stay_words(bus):
