@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/pg_array.h"
 #include "producer/poll_sources.h"
 
 #define POLLER_MAGIC 0x504f4c52u
@@ -105,28 +106,21 @@ void rb_poller_reload(struct rb_poller *poller, struct rb_providers *providers)
     rb_buffer_done(&poller->adopt_providers);
     for (size_t i = 0; i < providers->count; i++)
         if (providers->list[i].api.kind != RB_API_NONE)
-            rb_buffer_print(&poller->adopt_providers, "%s%s", poller->adopt_providers.used == 0 ? "{" : ",",
-                            providers->list[i].name);
-    rb_buffer_print(&poller->adopt_providers, poller->adopt_providers.used == 0 ? "{}" : "}");
+            rb_pg_array_add(&poller->adopt_providers, providers->list[i].name);
+    rb_pg_array_end(&poller->adopt_providers);
 }
 
 /* "a, b" becomes {"a","b"}. */
 static void read_statuses(const char *text, struct rb_buffer *ret_array)
 {
-    const char *separator = "";
-
-    rb_buffer_print(ret_array, "{");
     while (*(text += strspn(text, ", ")) != '\0') {
         size_t length = strcspn(text, ",");
+        RB_AUTO_TEXT *status = rb_xstrndup(text, length);
 
-        rb_buffer_print(ret_array, "%s\"", separator);
-        for (size_t i = 0; i < length; i++)
-            rb_buffer_print(ret_array, strchr("\"\\", text[i]) != NULL ? "\\%c" : "%c", text[i]);
-        rb_buffer_print(ret_array, "\"");
-        separator = ",";
+        rb_pg_array_add(ret_array, status);
         text += length;
     }
-    rb_buffer_print(ret_array, "}");
+    rb_pg_array_end(ret_array);
 }
 
 int rb_poller_new(struct rb_loop *loop, const struct rb_poller_config *config, struct rb_poller **ret_poller,

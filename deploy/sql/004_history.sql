@@ -25,7 +25,7 @@ CREATE OR REPLACE FUNCTION reelbus.note_expected() RETURNS trigger
 AS $$
 BEGIN
     INSERT INTO reelbus.history (video_id, what, detail)
-    VALUES (NEW.video_id, 'expected', format('%s, %s', coalesce(NEW.provider, 'a provider'), NEW.provider_video_id));
+    VALUES (NEW.video_id, 'expected', format('from %s, as %s', coalesce(NEW.provider, 'a provider'), NEW.provider_video_id));
     RETURN NULL;
 END;
 $$;

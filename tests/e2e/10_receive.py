@@ -146,7 +146,7 @@ def test_webhooks_that_come_together_are_looked_up_together(bus):
     rows = bus.query("INSERT INTO video_history (user_id, prompt) SELECT %s, 'a test' FROM generate_series(1, %s)"
                      " RETURNING id::text", bus.user, count)  # fmt: skip
     before = transactions(bus)
-    producer = bus.start_producer(REELBUS_MAX_CONNECTIONS_PER_ADDRESS=0)
+    producer = bus.start_producer(REELBUS_IDLE_TIMEOUT_MS="10m", REELBUS_REQUEST_TIMEOUT_MS="10m")
     connections = [http.client.HTTPConnection("127.0.0.1", producer.port, timeout=120) for _ in rows]
     for connection in connections:
         connection.request("GET", "/healthz")

@@ -217,7 +217,7 @@ def test_one_address_has_no_more_than_its_share_of_connections(bus):
 
 
 def test_connections_of_a_trusted_proxy_are_not_limited(bus):
-    bus.start_producer(REELBUS_TRUSTED_PROXIES="127.0.0.2", REELBUS_MAX_CONNECTIONS_PER_ADDRESS=2,
+    bus.start_producer(REELBUS_TRUSTED_PROXIES="127.0.0.1,127.0.0.2", REELBUS_MAX_CONNECTIONS_PER_ADDRESS=2,
                        REELBUS_HEAD_TIMEOUT_MS="10m", REELBUS_REQUEST_TIMEOUT_MS="10m")  # fmt: skip
     slow = SlowClients(bus.producer.port, 20, ["127.0.0.2"], slow_requests())
     try:

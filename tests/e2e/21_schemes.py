@@ -103,7 +103,7 @@ def test_how_late_a_webhook_is_is_measured_from_what_its_provider_tells(receiver
         ("router", 3000, lambda v: {"type": "video.generation.completed", "created_at": now - 3000,
                                     "data": {"id": v, "unsigned_urls": [url]}}, lambda b: senders.openrouter(ROUTER, b)),
         ("fal", 100, lambda v: {"request_id": v, "status": "OK", "payload": {"video": {"url": url}}},
-         lambda b: senders.fal(keys.key, b, at=now - 100)),
+         lambda b: senders.fal(keys.key, b, at=time.time() - 100)),
         ("own", None, lambda v: {"job": v, "state": "done", "url": url}, lambda b: senders.plain(SECRET, b, SIGNING)),
     ]  # fmt: skip
 

@@ -100,7 +100,7 @@ def test_what_asking_brings_is_in_the_history_and_not_each_question(bus):
     wait_for(lambda: bus.video_row(video_id)["poll_announced"] == 1, "its end is published")
     created, expected, *polled = history(bus, video_id)["history"]
     assert (created["what"], created["detail"]) == ("expected", None)
-    assert (expected["what"], expected["detail"]) == ("expected", f"here, {provider_video}")
+    assert (expected["what"], expected["detail"]) == ("expected", f"from here, as {provider_video}")
     assert [event["detail"] for event in polled] == ["in progress, 5 %", "in progress, 40 %", "in progress, 90 %", "completed"]
     records = sorted((record for record in bus.records("video.poll.result")), key=lambda record: record.offset())
     assert [place(event) for event in polled] == [(record.topic(), record.partition(), record.offset()) for record in records]
@@ -112,12 +112,13 @@ def test_what_asking_brings_is_in_the_history_and_not_each_question(bus):
 
 def test_each_way_in_which_a_generation_ends_badly_is_in_the_history(bus):
     start_polling(bus, REELBUS_POLL_MISSING_MS="0")
-    bus.start_consumer()
     refused, _ = waiting_video(bus, outcome="failed")
     expired, _ = waiting_video(bus, answers=[{"status": "expired"}])
     unknown = bus.insert_video()
     bus.query("SELECT reelbus.expect_video(%s, 'here', 'never-heard-of')", unknown)
     reasons = {refused: "failed: The prompt was refused.", expired: "expired", unknown: "the provider does not know the video"}
+    wait_for(lambda: bus.query("SELECT count(*) FROM reelbus.video WHERE poll_announced = 1")[0]["count"] == 3, "all are published")
+    bus.start_consumer()
     for video_id, words in reasons.items():
         events = wait_for_history(bus, video_id, "expected", "expected", "polled", "claimed", "failed", "announced")
         assert words in events[2]["detail"]

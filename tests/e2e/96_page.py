@@ -161,6 +161,24 @@ def test_history_names_topic_partition_and_offset(running, browser):
     assert browser.errors() == []
 
 
+def test_what_asking_brought_is_said_in_plain_words(bus, browser):
+    bus.start_producer()
+    video_id = bus.insert_video()
+    bus.query("SELECT reelbus.expect_video(%s, 'gateway', 'video_7')", video_id)
+    for offset, said in enumerate(("in progress, 40 %", "failed: The prompt was refused.")):
+        bus.query("INSERT INTO reelbus.history (video_id, what, detail, topic, partition, \"offset\")"
+                  " VALUES (%s, 'polled', %s, 'video.poll.result', 1, %s)", video_id, said, offset)  # fmt: skip
+    open_page(browser, bus, f"#video={video_id}")
+    wait_for(lambda: len(browser.texts("#history li")) == 4, "the whole history")
+    created, expected, asked, refused = browser.texts("#history li")
+    assert created.startswith("Expected") and expected.startswith("Expected") and "from gateway, as video_7" in expected
+    for told, words, offset in ((asked, "in progress, 40 %", 0), (refused, "failed: The prompt was refused.", 1)):
+        assert told.startswith("Provider asked") and words in told
+        assert f"video.poll.result · partition 1 · offset {offset}" in told
+    browser.assert_accessible("history")
+    assert browser.errors() == []
+
+
 def test_an_unknown_video_is_said_to_be_unknown(running, browser):
     open_page(browser, running, f"#video={uuid.uuid4()}")
     browser.wait_text("#now", "Unknown")

@@ -10,6 +10,7 @@
 #include "common/buffer.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/pg_array.h"
 #include "common/random.h"
 #include "common/tables.h"
 #include "common/trace.h"
@@ -26,6 +27,24 @@ static void a_buffer_grows_and_always_ends_in_a_nul(void **state)
     rb_buffer_add(&buffer, "\0x", 2);
     assert_int_equal(buffer.used, 3892);
     assert_int_equal(buffer.bytes[3892], '\0');
+}
+
+static void an_array_of_sql_keeps_each_text_as_it_is(void **state)
+{
+    RB_AUTO_BUFFER texts = {0}, numbers = {0}, none = {0};
+
+    (void)state;
+    rb_pg_array_add(&texts, "plain");
+    rb_pg_array_add(&texts, NULL);
+    rb_pg_array_add(&texts, "");
+    rb_pg_array_add(&texts, "NULL");
+    rb_pg_array_add(&texts, "\"},{\\");
+    assert_string_equal(rb_pg_array_end(&texts), "{\"plain\",NULL,\"\",\"NULL\",\"\\\"},{\\\\\"}");
+    rb_pg_array_add_number(&numbers, -7);
+    rb_pg_array_add_number(&numbers, INT64_MAX);
+    rb_pg_array_add(&numbers, NULL);
+    assert_string_equal(rb_pg_array_end(&numbers), "{-7,9223372036854775807,NULL}");
+    assert_string_equal(rb_pg_array_end(&none), "{}");
 }
 
 static void an_empty_buffer_gives_empty_text(void **state)
@@ -363,12 +382,13 @@ static void what_is_no_traceparent_begins_a_new_trace(void **state)
     assert_string_not_equal(trace.trace_id, other.trace_id);
 }
 
-UNIT_MAIN(T(the_smaller_and_the_larger_are_found_with_one_look_at_each), T(a_buffer_grows_and_always_ends_in_a_nul),
-          T(an_empty_buffer_gives_empty_text), T(times_are_written_in_utc_with_milliseconds),
-          T(times_are_read_with_any_offset_and_fraction), T(an_error_has_the_class_of_its_row),
-          T(every_code_has_a_name_and_a_meaning), T(text_from_outside_stays_on_one_line_of_the_log),
-          T(lines_are_kept_back_until_they_are_flushed), T(a_warning_is_written_at_once_behind_what_was_kept),
-          T(a_bug_does_not_take_the_log_with_it), T(uuids_are_read_in_either_case_and_written_in_lower),
-          T(what_is_no_uuid_is_refused), T(new_uuids_are_valid_and_different), T(random_bits_are_given_out_once),
+UNIT_MAIN(T(the_smaller_and_the_larger_are_found_with_one_look_at_each), T(an_array_of_sql_keeps_each_text_as_it_is),
+          T(a_buffer_grows_and_always_ends_in_a_nul), T(an_empty_buffer_gives_empty_text),
+          T(times_are_written_in_utc_with_milliseconds), T(times_are_read_with_any_offset_and_fraction),
+          T(an_error_has_the_class_of_its_row), T(every_code_has_a_name_and_a_meaning),
+          T(text_from_outside_stays_on_one_line_of_the_log), T(lines_are_kept_back_until_they_are_flushed),
+          T(a_warning_is_written_at_once_behind_what_was_kept), T(a_bug_does_not_take_the_log_with_it),
+          T(uuids_are_read_in_either_case_and_written_in_lower), T(what_is_no_uuid_is_refused),
+          T(new_uuids_are_valid_and_different), T(random_bits_are_given_out_once),
           T(a_named_uuid_depends_on_the_name_alone), T(names_of_the_application_are_quoted_into_sql),
           T(a_trace_goes_on_with_a_new_span), T(what_is_no_traceparent_begins_a_new_trace))
