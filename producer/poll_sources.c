@@ -192,8 +192,8 @@ static void source_lease(struct rb_poll_source *source)
     }
     source->asked_count = room;
     source->lease_until_ms = rb_clock_ms() + lease_ms_of(source);
-    source->leasing =
-        rb_poll_lease_take(sources->env->lease, source->provider, room, lease_ms_of(source), on_leased, source, &err) == 0;
+    source->leasing = rb_poll_lease_take(sources->env->lease, source->provider, room, lease_ms_of(source), on_leased,
+                                         source, &err) == 0;
     if (!source->leasing)
         rb_poll_sources_pause(sources, &err);
 }
