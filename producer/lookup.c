@@ -60,7 +60,7 @@ static const char *const sql_templates[KEY_COUNT] = {
 /* The same, where the application's table tells the provider: a webhook may come before anybody else has looked there. It
  * is looked at only for what we do not know ourselves; it may have no index for that. */
 static const char by_provider_of_table[] =
-    "SELECT h.{id}::text AS video_id, h.{user_id}::text AS user_id, v.state"
+    "SELECT h.{id}::text, CASE WHEN h.{id} IS NOT NULL THEN coalesce('=' || h.{user_id}::text, '') END, v.state"
     " FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS asked (provider, id, place)"
     " LEFT JOIN LATERAL (SELECT coalesce("
     "(SELECT k.video_id FROM reelbus.video k WHERE k.provider = asked.provider AND k.provider_video_id = asked.id"

@@ -4,17 +4,21 @@
 nothing but Python.
 """
 
+import collections
 import ctypes
 import dataclasses
+import fcntl
 import hashlib
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 
@@ -54,12 +58,41 @@ def ports_from_environment():
     return ports
 
 
+recent_locks = collections.deque(maxlen=200)
+stack_locks = []
+
+
+def lock_port():
+    """A port for a test, and the open file that reserves it: a port that the system gives to no connection by itself, that nobody
+    uses, and that no other process has reserved in this way."""
+    lowest_of_system = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    folder = pathlib.Path(tempfile.gettempdir()) / f"reelbus-ports-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    for _ in range(1000):
+        port = random.randrange(10000, max(lowest_of_system, 20000))
+        lock = open(folder / str(port), "w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            socket.create_server(("127.0.0.1", port)).close()
+            return port, lock
+        except OSError:
+            lock.close()
+    raise StackError(f"1000 ports were tried, and each was in use or locked in {folder}")
+
+
+def free_port():
+    """A port for a program that soon starts and ends; it is reserved until 200 others have been asked for."""
+    port, lock = lock_port()
+    recent_locks.append(lock)
+    return port
+
+
 def free_ports():
-    """Ports that nobody uses now, for tests. All are held while they are looked for, so that they differ."""
-    sockets = {name: socket.create_server(("127.0.0.1", 0)) for name in PORTS}
-    ports = {name: server.getsockname()[1] for name, server in sockets.items()}
-    for server in sockets.values():
-        server.close()
+    """The ports of a stack, reserved for as long as this process lives."""
+    ports = {}
+    for name in PORTS:
+        ports[name], lock = lock_port()
+        stack_locks.append(lock)
     return ports
 
 

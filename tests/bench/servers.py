@@ -65,7 +65,7 @@ class Server:
 
     def start(self):
         self.stack.setup_topics(self.prefix)
-        self.port = local.free_ports()["producer"]
+        self.port = local.free_port()
         self.process = self.stack.start(self.title, lambda: self.stack.spawn(self.letter, self.command(), self.environment()),
                                         self.is_ready, 30)  # fmt: skip
 

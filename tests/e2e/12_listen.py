@@ -40,8 +40,7 @@ def short(tmp_path_factory):
 
 
 def test_several_addresses_are_served_at_once(bus, short):
-    ports = local.free_ports()
-    first, second = ports["producer"], ports["metrics"]
+    first, second = local.free_port(), local.free_port()
     path = short / "http"
     bus.producer = bus.start("reelbus-producer", first, {
         "REELBUS_LISTEN": f"127.0.0.1:{first}, [::1]:{second},unix:{path}",
@@ -125,13 +124,12 @@ def start_activated(bus, sockets, listen, port, **options):
 
 
 def test_sockets_of_the_service_manager_are_taken_by_name(bus, short):
-    ports = local.free_ports()
+    other, web = local.free_port(), local.free_port()
     path = short / "http"
-    sockets = [f"other={ports['metrics']}", f"web={ports['producer']}", f"web={path}"]
-    producer = start_activated(bus, sockets, "systemd:web", ports["producer"])
+    producer = start_activated(bus, [f"other={other}", f"web={web}", f"web={path}"], "systemd:web", web)
     wait_for(producer.is_ready, "ready")
     assert ask_unix(path).startswith(b"HTTP/1.1 200 ")
-    with socket.create_connection(("127.0.0.1", ports["metrics"]), timeout=1) as unserved:
+    with socket.create_connection(("127.0.0.1", other), timeout=1) as unserved:
         unserved.sendall(REQUEST)
         with pytest.raises(TimeoutError):
             unserved.recv(1)
@@ -140,7 +138,7 @@ def test_sockets_of_the_service_manager_are_taken_by_name(bus, short):
 
 
 def test_a_name_that_the_service_manager_does_not_have_is_told(bus):
-    producer = start_activated(bus, [f"web={local.free_ports()['producer']}"], "systemd:we", 1)
+    producer = start_activated(bus, [f"web={local.free_port()}"], "systemd:we", 1)
     wait_for(lambda: not producer.process.alive(), "ends")
     assert producer.process.status == 2 and "systemd:we" in producer.log
 
@@ -209,11 +207,11 @@ def tls(bus, tmp_path):
 
 def test_tls_serves_and_only_tls(tls, short):
     path = short / "http"
-    plain = local.free_ports()["metrics"]
+    plain = local.free_port()
     tls.bus.store.mkdir(exist_ok=True)
     content = os.urandom(3_000_000)
     (tls.bus.store / "file").write_bytes(content)
-    port = local.free_ports()["producer"]
+    port = local.free_port()
     tls.start(REELBUS_LISTEN=f"127.0.0.1:{port},plain:127.0.0.1:{plain},unix:{path}")
     tls.port, tls.url = port, f"https://127.0.0.1:{port}"
     with tls.session() as session:

@@ -94,7 +94,7 @@ def test_without_the_database_the_event_is_published_unchecked_and_checked_later
 
 @pytest.fixture
 def registry(bus):
-    port = local.free_ports()["metrics"]
+    port = local.free_port()
     process = bus.stack.spawn(f"bus/{bus.folder.name}/registry", [ROOT / "tests/fakes/registry", "--port", port,
                                                                   "--auth", "user:canary-password"])  # fmt: skip
     url = f"http://127.0.0.1:{port}"

@@ -367,7 +367,7 @@ def test_a_reader_that_does_not_read_is_closed_and_the_others_are_served(bus, re
 def test_a_full_stream_of_videos_with_long_urls_is_not_cut_off(bus, tmp_path_factory):
     """All first states come in one turn, and are more than a socket takes."""
     path = tmp_path_factory.mktemp("s") / "http"
-    port = local.free_ports()["producer"]
+    port = local.free_port()
     bus.producer = producer = bus.start("reelbus-producer", port, {
         "REELBUS_LISTEN": f"127.0.0.1:{port},unix:{path}", "VIDEO_WEBHOOK_SECRET": SECRET,
     }, True)  # fmt: skip
@@ -449,7 +449,7 @@ def nginx(bus):
 
     bus.start_producer()
     bus.start_consumer()
-    port = local.free_ports()["provider"]
+    port = local.free_port()
     config = bus.folder / "nginx.conf"
     config.write_text(NGINX.format(folder=bus.folder, port=port, upstream=bus.producer.port))
     process = bus.stack.spawn(f"bus/{bus.folder.name}/nginx", [ROOT / ".run/nginx", "-p", bus.folder, "-c", config])

@@ -18,7 +18,7 @@ def browser():
 @pytest.fixture
 def sites():
     """Web servers of two applications, and the port that a producer is to have; neither forwards anything to it."""
-    port = local.free_ports()["producer"]
+    port = local.free_port()
     opened = [web.Site(port), web.Site(port)]
     yield (*opened, port)
     for site in opened:

@@ -185,7 +185,7 @@ class Bus:
         return begun
 
     def start_producer(self, wait=True, port=None, **options):
-        port = port or local.free_ports()["producer"]
+        port = port or local.free_port()
         defaults = {
             "REELBUS_LISTEN": f"127.0.0.1:{port}",
             "REELBUS_MEDIA_DIR": self.store,
@@ -195,7 +195,7 @@ class Bus:
         return self.producer
 
     def start_consumer(self, wait=True, **options):
-        port = local.free_ports()["metrics"]
+        port = local.free_port()
         defaults = {
             "REELBUS_METRICS_LISTEN": f"127.0.0.1:{port}",
             "REELBUS_FILE_ROOT": self.store,
