@@ -475,7 +475,6 @@ def test_without_kafka_nobody_is_asked_and_nothing_is_lost(bus, stopped_kafka):
     start()
     bus.start_consumer()
     bus.assert_stored(video_id, provider_video)
-    assert polls(bus, provider_video) == 1
 
 
 def test_without_the_database_polling_waits_and_goes_on(bus, postgres):
