@@ -298,8 +298,8 @@ def test_requests_are_counted_by_route_whatever_is_asked_for(bus):
 
 def test_a_unix_socket_is_trusted(bus):
     path = bus.folder / "socket"
-    bus.start_producer(REELBUS_LISTEN=f"127.0.0.1:{local.free_port()},unix:{path}", wait=False)
-    wait_for(path.exists, "it listens")
+    port = local.free_port()
+    bus.start_producer(port=port, REELBUS_LISTEN=f"127.0.0.1:{port},unix:{path}")
     request = (b"POST /api/webhook/video-complete HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
                b"X-Forwarded-For: 203.0.113.7\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")  # fmt: skip
     with socket.socket(socket.AF_UNIX) as connection:
