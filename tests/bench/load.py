@@ -15,7 +15,7 @@ import servers
 import signed
 
 SETTLE_S = 0.3  # a topic that has not grown for so long has all that was on its way
-FASTEST = 50_000  # signed requests are made for so many a second
+FASTEST = 100_000  # signed requests are made for so many a second
 READ_S = 60  # reading back what one run has written must not take longer
 DECODED_PER_RUN = 1000  # so many values are read whole; of the others, the keys
 
