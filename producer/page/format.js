@@ -36,13 +36,15 @@ export function span(ms) {
   const seconds = Math.max(0, Math.round(ms / 1000));
   if (seconds < 60) return `${seconds} s`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
-  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
+  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h`;
   return `${Math.floor(seconds / 86400)} d`;
 }
 
 function countdown(ms) {
   const seconds = Math.round(ms / 1000);
-  return seconds < 60 || seconds >= 3600 ? span(ms) : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  if (seconds < 60 || seconds >= 86400) return span(ms);
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
 }
 
 // What a <time> says, by its data-says.

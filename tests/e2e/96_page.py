@@ -229,6 +229,18 @@ def test_nothing_is_wider_than_a_phone(running, browser):
     assert browser.errors(network=False) == []
 
 
+def test_what_is_long_ago_fits_its_column(running, browser):
+    videos = insert_each_state(running)
+    running.query("ALTER TABLE reelbus.video DISABLE TRIGGER USER")
+    running.query("UPDATE reelbus.video SET updated_at = now() - interval '23 hours 5 minutes'")
+    running.query("ALTER TABLE reelbus.video ENABLE TRIGGER USER")
+    browser.look_like(1100, 740)
+    open_page(browser, running)
+    wait_for(lambda: "23 h ago" in browser.texts("#videos td.age"), "the times are there")
+    wide = "return [...document.querySelectorAll('#videos td')].filter((c) => c.scrollWidth > c.clientWidth).map((c) => c.textContent)"
+    assert browser.js(wide) == [] and len(videos) == len(browser.texts("#videos tr"))
+
+
 def test_dark_and_light(running, browser):
     def lightness():
         return browser.js("return Math.max(...getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number))")
