@@ -33,6 +33,7 @@ struct rb_download {
     bool may_connect;       /* at least one address of the name is allowed */
     bool paused;
     int64_t bytes;
+    int64_t length; /* of the whole video, as the source says; -1 when it does not */
     char trouble[CURL_ERROR_SIZE];
 };
 
@@ -126,6 +127,14 @@ static size_t on_header(char *line, size_t one, size_t count, void *arg)
     return one * count;
 }
 
+static void take_length(struct rb_download *download)
+{
+    curl_off_t length = -1;
+
+    curl_easy_getinfo(download->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+    download->length = length;
+}
+
 static size_t on_body(char *bytes, size_t one, size_t count, void *arg)
 {
     struct rb_download *download = RB_CAST(rb_download, arg, DOWNLOAD_MAGIC);
@@ -146,6 +155,8 @@ static size_t on_body(char *bytes, size_t one, size_t count, void *arg)
     }
     if (download->spec.tap((const uint8_t *)bytes, n, download->spec.arg, &download->error) < 0)
         return 0;
+    if (download->bytes == 0)
+        take_length(download);
     rb_byteq_put(download->spec.queue, bytes, n);
     download->bytes += (int64_t)n;
     rb_task_queue(&download->changed);
@@ -307,7 +318,7 @@ struct rb_download *rb_download_new(struct rb_loop *loop, const struct rb_downlo
 {
     struct rb_download *download = rb_xalloc(sizeof(*download));
 
-    *download = (struct rb_download){.magic = DOWNLOAD_MAGIC, .spec = *spec, .easy = curl_easy_init()};
+    *download = (struct rb_download){.magic = DOWNLOAD_MAGIC, .spec = *spec, .easy = curl_easy_init(), .length = -1};
     if (download->easy == NULL)
         RB_BUG("libcurl cannot make an easy handle");
     rb_task_init(&download->changed, loop, tell_owner, download);
@@ -367,11 +378,7 @@ int64_t rb_download_bytes(const struct rb_download *download)
     return download->bytes;
 }
 
-int64_t rb_download_total(const struct rb_download *download)
+int64_t rb_download_length(const struct rb_download *download)
 {
-    curl_off_t total = -1;
-
-    if (download->bytes > 0) /* before, it may be the length of a redirect's body */
-        curl_easy_getinfo(download->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &total);
-    return total;
+    return download->length;
 }

@@ -82,9 +82,9 @@ void rb_download_resume(struct rb_download *download);
 int64_t rb_download_bytes(const struct rb_download *download);
 
 /*
- * How many bytes the source has announced.
+ * How many bytes the source said that the video has, once any of them has come.
  *
- * Gives:  -1 when it has not, or nothing has come yet.
+ * Gives:  -1 when it did not say.
  * Loop:   loop thread.
  */
-int64_t rb_download_total(const struct rb_download *download);
+int64_t rb_download_length(const struct rb_download *download);

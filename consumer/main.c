@@ -16,7 +16,7 @@
 #include "consumer/metrics_table.h"
 #include "consumer/options.h"
 #include "consumer/setup.h"
-#include "consumer/store_file.h"
+#include "consumer/store_kinds.h"
 
 #define COMMON_ROW(name, type, default_, min, max, also, help)                                                         \
     RB_OPTION_ROW(consumer_options, common.name, name, type, default_, min, max, also, help)
@@ -148,7 +148,6 @@ static int read_providers(struct app *app, struct rb_error *err)
 static int open_transfers(struct app *app, struct rb_error *err)
 {
     const struct consumer_options *options = app->options;
-    const struct rb_store_file_config store = {options->file_root, options->file_public_url};
 
     app->policy = (struct rb_plan_policy){
         .guard = {.https_only = options->source_https_only, .allow_private = options->source_allow_private},
@@ -156,7 +155,7 @@ static int open_transfers(struct app *app, struct rb_error *err)
         .retry_for_ms = options->retry_for_ms,
     };
     RB_TRY(rb_guard_set_ports(&app->policy.guard, options->source_ports, err));
-    RB_TRY(rb_store_file_new(app->loop, &store, &app->store, err));
+    RB_TRY(rb_store_open(app->loop, options, &app->store, err));
     app->media_http = rb_http_new(app->loop, 0);
     app->transfer = (struct rb_transfer_config){
         .loop = app->loop,

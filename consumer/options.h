@@ -33,6 +33,7 @@
     X(source_allow_private, BOOL, "false", 0, 1, "",                                                                   \
       "fetch from loopback and private networks too; for providers in one's own network")                              \
     X(bucket, TEXT, "videos", 1, 63, "", "bucket that videos are stored in")                                           \
+    X(store, TEXT, "file", 1, 32, "", "where videos are kept: file")                                                   \
     X(file_root, TEXT, "", 0, 4096, "", "folder of the file store")                                                    \
     X(file_public_url, TEXT, "", 0, 2048, "", "what stands before bucket and key in the URL of a stored file")         \
     X(status_completed, TEXT, "completed", 1, 255, "", "what the application's status column says of a stored video")  \

@@ -3,8 +3,9 @@
  *
  * Way:  download -> [store] -> record
  *
- * An object is begun, takes its bytes out of a queue, and becomes visible all at once when it is committed. What is not
- * committed leaves nothing behind.
+ * An object is begun, takes its bytes out of a queue, and becomes visible all at once, after it was committed and not
+ * before. What is not committed leaves nothing behind. Beside that a store can be asked something: an ask is begun,
+ * answered once, and forgotten.
  */
 #pragma once
 
@@ -13,6 +14,7 @@
 
 struct rb_store; /* where objects are kept; each kind has its own struct behind it */
 struct rb_put;   /* an object on its way in */
+struct rb_ask;   /* a question on its way */
 
 struct rb_object {
     const char *bucket;
@@ -20,30 +22,66 @@ struct rb_object {
     const char *content_type;
 };
 
-struct rb_store_ops {
-    const char *kind; /* "file", ...: how events and rows name it */
+/* What a put is begun with. The object is borrowed for the call, queue and arg for as long as the put lives. */
+struct rb_put_spec {
+    const struct rb_object *object;
+    int64_t bytes; /* that will come, -1 when nobody knows; commit says how many came */
+    struct rb_byteq *queue;
+    rb_loop_fn on_change; /* bytes were taken out of the queue, or poll has a new answer; never before begin returns */
+    void *arg;
+};
 
-    /* Begin an object. on_change is called when bytes were taken out of the queue or the answer of poll has changed. */
-    struct rb_put *(*begin)(struct rb_store *store, const struct rb_object *object, struct rb_byteq *queue,
-                            rb_loop_fn on_change, void *arg);
+/* What came of an ask. */
+struct rb_store_answer {
+    bool found;      /* find: there is such an object. check: the bucket is there */
+    bool made;       /* check: the bucket was made just now */
+    int64_t bytes;   /* find: its size */
+    char sha256[65]; /* find: its hash, hexadecimal; "" when the store does not know it */
+    int64_t swept;   /* sweep: how many unfinished uploads were removed */
+};
+
+struct rb_store_ops {
+    const char *kind; /* "file", ...: how options, events and rows name it */
+
+    /* Begin an object. A store that cannot write right now says so by poll. */
+    struct rb_put *(*begin)(struct rb_store *store, const struct rb_put_spec *spec);
 
     /* Bytes have come into the queue. */
     void (*more)(struct rb_put *put);
 
-    /* All bytes are or were in the queue: write what is left and make the object visible, for good. */
+    /* All bytes are or were in the queue: write what is left and make the object visible, for good. A store whose objects
+     * appear with their last byte keeps that byte back until now: what was fetched may still turn out to be no video. */
     void (*commit)(struct rb_put *put, int64_t bytes, const char *sha256);
 
-    /* DONE once the object is visible and has been checked; STORE_AWAY, STORE_FULL, STORE_REFUSED. */
+    /* DONE once the object is visible and has been checked; STORE_*. */
     enum rb_poll (*poll)(const struct rb_put *put, struct rb_error *err);
 
     /* Forget the object; what was not committed is removed. The queue is not touched after this, but for bytes that are
-     * being written: it must live until on_released was called. */
+     * being written: it must live until on_released was called, which may be before this returns. */
     void (*end)(struct rb_put *put, rb_loop_fn on_released, void *arg);
 
     /* The URL under which people get a stored object. Owned by the caller. */
     char *(*url)(const struct rb_store *store, const struct rb_object *object);
 
-    /* Free the store once all puts have ended; before the loop. */
+    /* Is such an object there already, whole? NULL when the store cannot say. on_change: answer is not WAIT any more; it is
+     * never called before the asking returns, nor after forget. */
+    struct rb_ask *(*find)(struct rb_store *store, const struct rb_object *object, rb_loop_fn on_change, void *arg);
+
+    /* Would writing to the bucket work? make: make the bucket when it is missing. NULL when opening the store said it all. */
+    struct rb_ask *(*check)(struct rb_store *store, const char *bucket, bool make, rb_loop_fn on_change, void *arg);
+
+    /* Remove what killed processes have left unfinished and is older than this. NULL when opening the store does it. */
+    struct rb_ask *(*sweep)(struct rb_store *store, const char *bucket, int64_t older_than_ms, rb_loop_fn on_change,
+                            void *arg);
+
+    /* The answer to an ask; STORE_*. */
+    enum rb_poll (*answer)(const struct rb_ask *ask, struct rb_store_answer *ret_answer, struct rb_error *err);
+
+    /* Stop an ask and free it. */
+    void (*forget)(struct rb_ask *ask);
+
+    /* Free the store once all puts have ended and all asks are forgotten; before the loop. Puts that have ended may still
+     * clean up after themselves. */
     void (*free)(struct rb_store *store);
 };
 

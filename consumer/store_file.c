@@ -266,8 +266,7 @@ static void on_worked(uv_work_t *work, int status)
     put->on_change(put->arg);
 }
 
-static struct rb_put *file_begin(struct rb_store *base, const struct rb_object *object, struct rb_byteq *queue,
-                                 rb_loop_fn on_change, void *arg)
+static struct rb_put *file_begin(struct rb_store *base, const struct rb_put_spec *spec)
 {
     struct store_file *store = (struct store_file *)base;
     struct rb_put *put = rb_xalloc(sizeof(*put));
@@ -276,11 +275,11 @@ static struct rb_put *file_begin(struct rb_store *base, const struct rb_object *
     *put = (struct rb_put){
         .magic = PUT_MAGIC,
         .store = store,
-        .path = rb_xprintf("%s/%s", object->bucket, object->key),
+        .path = rb_xprintf("%s/%s", spec->object->bucket, spec->object->key),
         .partial = rb_xprintf("%s.part", rb_uuid_new(unique)),
-        .queue = queue,
-        .on_change = on_change,
-        .arg = arg,
+        .queue = spec->queue,
+        .on_change = spec->on_change,
+        .arg = spec->arg,
         .fd = -1,
     };
     put->work.data = put;

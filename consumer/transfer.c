@@ -2,6 +2,10 @@
  * transfer.c — joins a download and a store by one byte queue.
  *
  * Way:  plan -> download -> [transfer] -> store
+ *
+ * While the download starts, the store is asked whether it has the object already. When it has one of the right size whose
+ * hash it knows, the bytes are only hashed; when the hash is the same, nothing is sent. When it is not, the download starts
+ * over, this time into the store.
  */
 #include "consumer/transfer.h"
 
@@ -13,13 +17,18 @@
 
 struct rb_transfer {
     uint32_t magic;
-    struct rb_store *store; /* borrowed */
+    const struct rb_transfer_config *config; /* borrowed */
+    const struct rb_plan *plan;              /* borrowed */
+    struct rb_store *store;                  /* borrowed */
     struct rb_byteq *queue;
     struct rb_download *download;
-    struct rb_put *put;
+    struct rb_ask *ask;           /* NULL when it was answered */
+    struct rb_store_answer found; /* what the store has already */
+    bool comparing;               /* with what was found; nothing is sent */
+    struct rb_put *put;           /* NULL until the source has sent something */
     struct rb_mp4 mp4;
     EVP_MD_CTX *hash;
-    bool committed; /* the store was told that all is there */
+    bool committed; /* all is there, and has been checked */
     char sha256[65];
     rb_loop_fn on_change;
     void *arg; /* borrowed */
@@ -42,39 +51,54 @@ static void on_part_change(void *arg)
     transfer->on_change(transfer->arg);
 }
 
-struct rb_transfer *rb_transfer_new(const struct rb_transfer_config *config, const struct rb_plan *plan,
-                                    rb_loop_fn on_change, void *arg)
+static struct rb_object object_of(const struct rb_plan *plan)
 {
-    struct rb_transfer *transfer = rb_xalloc(sizeof(*transfer));
+    return (struct rb_object){plan->bucket, plan->key, plan->content_type};
+}
 
-    RB_ASSERT(config->queue_bytes >= RB_TRANSFER_QUEUE_MIN_BYTES);
-    *transfer = (struct rb_transfer){
-        .magic = TRANSFER_MAGIC,
-        .store = config->store,
-        .queue = rb_byteq_new(config->queue_bytes, config->queue_bytes / 2),
-        .hash = EVP_MD_CTX_new(),
-        .on_change = on_change,
-        .arg = arg,
-    };
-    if (transfer->hash == NULL || EVP_DigestInit_ex(transfer->hash, EVP_sha256(), NULL) != 1)
-        RB_BUG("OpenSSL has no SHA-256");
-    rb_mp4_init(&transfer->mp4);
-
-    const struct rb_object object = {plan->bucket, plan->key, plan->content_type};
-    const struct rb_download_spec download = {
-        .http = config->http,
-        .guard = config->guard,
-        .limits = &config->limits,
-        .providers = config->providers,
-        .url = &plan->url,
+static void start_download(struct rb_transfer *transfer)
+{
+    const struct rb_download_spec spec = {
+        .http = transfer->config->http,
+        .guard = transfer->config->guard,
+        .limits = &transfer->config->limits,
+        .providers = transfer->config->providers,
+        .url = &transfer->plan->url,
         .queue = transfer->queue,
         .tap = on_bytes,
         .on_change = on_part_change,
         .arg = transfer,
     };
 
-    transfer->put = config->store->ops->begin(config->store, &object, transfer->queue, on_part_change, transfer);
-    transfer->download = rb_download_new(config->loop, &download);
+    if (EVP_DigestInit_ex(transfer->hash, EVP_sha256(), NULL) != 1)
+        RB_BUG("OpenSSL has no SHA-256");
+    rb_mp4_init(&transfer->mp4);
+    transfer->download = rb_download_new(transfer->config->loop, &spec);
+}
+
+struct rb_transfer *rb_transfer_new(const struct rb_transfer_config *config, const struct rb_plan *plan,
+                                    rb_loop_fn on_change, void *arg)
+{
+    struct rb_transfer *transfer = rb_xalloc(sizeof(*transfer));
+    const struct rb_object object = object_of(plan);
+    const struct rb_store_ops *ops = config->store->ops;
+
+    RB_ASSERT(config->queue_bytes >= RB_TRANSFER_QUEUE_MIN_BYTES);
+    *transfer = (struct rb_transfer){
+        .magic = TRANSFER_MAGIC,
+        .config = config,
+        .plan = plan,
+        .store = config->store,
+        .queue = rb_byteq_new(config->queue_bytes, config->queue_bytes / 2),
+        .hash = EVP_MD_CTX_new(),
+        .on_change = on_change,
+        .arg = arg,
+    };
+    if (transfer->hash == NULL)
+        RB_BUG("OpenSSL has no SHA-256");
+    if (ops->find != NULL)
+        transfer->ask = ops->find(config->store, &object, on_part_change, transfer);
+    start_download(transfer);
     return transfer;
 }
 
@@ -89,38 +113,97 @@ static void finish_hash(struct rb_transfer *transfer)
         snprintf(transfer->sha256 + (size_t)2 * i, 3, "%02x", digest[i]);
 }
 
-/* The download is complete. Only what is a whole video gets committed. */
-static int commit(struct rb_transfer *transfer, struct rb_error *err)
+/* Once both the store and the source have said something: into the store with it, or only compare? */
+static void begin_put(struct rb_transfer *transfer)
 {
+    const struct rb_object object = object_of(transfer->plan);
+    const struct rb_put_spec spec = {
+        .object = &object,
+        .bytes = rb_download_length(transfer->download),
+        .queue = transfer->queue,
+        .on_change = on_part_change,
+        .arg = transfer,
+    };
+    bool same_size = spec.bytes < 0 || spec.bytes == transfer->found.bytes;
+
+    transfer->comparing = transfer->found.found && transfer->found.sha256[0] != '\0' && same_size;
+    if (!transfer->comparing)
+        transfer->put = transfer->store->ops->begin(transfer->store, &spec);
+}
+
+/* What the store has is something else. */
+static void start_over(struct rb_transfer *transfer)
+{
+    rb_download_free(transfer->download);
+    rb_byteq_take(transfer->queue, rb_byteq_used(transfer->queue));
+    transfer->found = (struct rb_store_answer){0};
+    transfer->comparing = false;
+    start_download(transfer);
+}
+
+/* The download is complete. Only what is a whole video gets committed. */
+static int finish(struct rb_transfer *transfer, struct rb_error *err)
+{
+    int64_t bytes = rb_download_bytes(transfer->download);
+
     if (transfer->committed)
         return 0;
     RB_TRY(rb_mp4_finish(&transfer->mp4, err));
     finish_hash(transfer);
+    if (transfer->put != NULL)
+        transfer->store->ops->commit(transfer->put, bytes, transfer->sha256);
+    else if (bytes != transfer->found.bytes || strcmp(transfer->sha256, transfer->found.sha256) != 0) {
+        start_over(transfer);
+        return 0;
+    }
     transfer->committed = true;
-    transfer->store->ops->commit(transfer->put, rb_download_bytes(transfer->download), transfer->sha256);
     return 0;
 }
 
-enum rb_poll rb_transfer_poll(struct rb_transfer *transfer, struct rb_transfer_result *ret_result, struct rb_error *err)
+/* Wait for the answer to the ask. */
+static enum rb_poll poll_ask(struct rb_transfer *transfer, struct rb_error *err)
 {
-    enum rb_poll stored = transfer->store->ops->poll(transfer->put, err);
+    enum rb_poll answered;
 
-    if (stored == RB_POLL_FAILED)
-        return RB_POLL_FAILED;
-    if (stored == RB_POLL_DONE) {
-        ret_result->bytes = rb_download_bytes(transfer->download);
-        memcpy(ret_result->sha256, transfer->sha256, sizeof(ret_result->sha256));
+    if (transfer->ask == NULL)
         return RB_POLL_DONE;
+    answered = transfer->store->ops->answer(transfer->ask, &transfer->found, err);
+    if (answered != RB_POLL_WAIT) {
+        transfer->store->ops->forget(transfer->ask);
+        transfer->ask = NULL;
     }
+    return answered;
+}
+
+/* How is it going on the store's side? */
+static enum rb_poll poll_store(struct rb_transfer *transfer, struct rb_error *err)
+{
+    enum rb_poll answered = poll_ask(transfer, err);
+
+    if (answered != RB_POLL_DONE)
+        return answered;
+    if (transfer->put == NULL && !transfer->comparing && rb_download_bytes(transfer->download) > 0)
+        begin_put(transfer);
+    if (transfer->comparing)
+        rb_byteq_take(transfer->queue, rb_byteq_used(transfer->queue));
+    if (transfer->put == NULL)
+        return transfer->committed ? RB_POLL_DONE : RB_POLL_WAIT;
+    return transfer->store->ops->poll(transfer->put, err);
+}
+
+/* How is it going on the source's side? */
+static enum rb_poll poll_source(struct rb_transfer *transfer, struct rb_error *err)
+{
     if (!transfer->committed && rb_byteq_is_low(transfer->queue))
         rb_download_resume(transfer->download);
     switch (rb_download_poll(transfer->download, err)) {
     case RB_POLL_FAILED:
         return RB_POLL_FAILED;
     case RB_POLL_DONE:
-        return commit(transfer, err) < 0 ? RB_POLL_FAILED : RB_POLL_WAIT;
+        return transfer->ask == NULL && finish(transfer, err) < 0 ? RB_POLL_FAILED : RB_POLL_DONE;
     case RB_POLL_WAIT:
-        transfer->store->ops->more(transfer->put);
+        if (transfer->put != NULL)
+            transfer->store->ops->more(transfer->put);
         return RB_POLL_WAIT;
     }
     RB_BUG("unknown poll answer");
@@ -129,7 +212,25 @@ enum rb_poll rb_transfer_poll(struct rb_transfer *transfer, struct rb_transfer_r
 void rb_transfer_progress(const struct rb_transfer *transfer, int64_t *ret_bytes, int64_t *ret_total)
 {
     *ret_bytes = rb_download_bytes(transfer->download) - (int64_t)rb_byteq_used(transfer->queue);
-    *ret_total = rb_download_total(transfer->download);
+    *ret_total = rb_download_length(transfer->download);
+}
+
+enum rb_poll rb_transfer_poll(struct rb_transfer *transfer, struct rb_transfer_result *ret_result, struct rb_error *err)
+{
+    enum rb_poll stored = poll_store(transfer, err);
+
+    if (stored == RB_POLL_WAIT) {
+        enum rb_poll fetched = poll_source(transfer, err);
+
+        if (fetched != RB_POLL_DONE)
+            return fetched;
+        stored = poll_store(transfer, err);
+    }
+    if (stored == RB_POLL_DONE) {
+        ret_result->bytes = rb_download_bytes(transfer->download);
+        memcpy(ret_result->sha256, transfer->sha256, sizeof(ret_result->sha256));
+    }
+    return stored;
 }
 
 static void free_queue(void *arg)
@@ -142,7 +243,12 @@ void rb_transfer_free(struct rb_transfer *transfer)
     if (transfer == NULL)
         return;
     rb_download_free(transfer->download);
-    transfer->store->ops->end(transfer->put, free_queue, transfer->queue);
+    if (transfer->ask != NULL)
+        transfer->store->ops->forget(transfer->ask);
+    if (transfer->put != NULL)
+        transfer->store->ops->end(transfer->put, free_queue, transfer->queue);
+    else
+        rb_byteq_free(transfer->queue);
     EVP_MD_CTX_free(transfer->hash);
     transfer->magic = 0;
     free(transfer);
