@@ -56,6 +56,8 @@ enum rb_class { RB_OK, RB_RETRYABLE, RB_OUTAGE, RB_PERMANENT, RB_FATAL };
     /* our own side */                                                                                                 \
     X(STORE_AWAY, OUTAGE, "the store cannot be reached or is out of order")                                            \
     X(STORE_FULL, OUTAGE, "the store has no room left")                                                                \
+    X(STORE_BUSY, OUTAGE, "the store asks us to come more slowly")                                                     \
+    X(STORE_DENIED, OUTAGE, "the store does not accept our credentials")                                               \
     X(STORE_REFUSED, OUTAGE, "the store does not let us write")                                                        \
     X(DB_AWAY, OUTAGE, "the database cannot be reached")                                                               \
     X(DB_REFUSED, OUTAGE, "the database does not do what we ask; is it set up?")                                       \

@@ -26,6 +26,7 @@ struct rb_object {
 struct rb_put_spec {
     const struct rb_object *object;
     int64_t bytes; /* that will come, -1 when nobody knows; commit says how many came */
+    bool replace;  /* find knows of an object of this name, or could not tell: overwrite it */
     struct rb_byteq *queue;
     rb_loop_fn on_change; /* bytes were taken out of the queue, or poll has a new answer; never before begin returns */
     void *arg;
@@ -33,9 +34,9 @@ struct rb_put_spec {
 
 /* What came of an ask. */
 struct rb_store_answer {
-    bool found;      /* find: there is such an object. check: the bucket is there */
+    bool found;      /* find: there is such an object, or may be. check: the bucket is there */
     bool made;       /* check: the bucket was made just now */
-    int64_t bytes;   /* find: its size */
+    int64_t bytes;   /* find: its size, -1 when the store does not tell */
     char sha256[65]; /* find: its hash, hexadecimal; "" when the store does not know it */
     int64_t swept;   /* sweep: how many unfinished uploads were removed */
 };

@@ -120,6 +120,7 @@ static void begin_put(struct rb_transfer *transfer)
     const struct rb_put_spec spec = {
         .object = &object,
         .bytes = rb_download_length(transfer->download),
+        .replace = transfer->found.found,
         .queue = transfer->queue,
         .on_change = on_part_change,
         .arg = transfer,
@@ -136,7 +137,7 @@ static void start_over(struct rb_transfer *transfer)
 {
     rb_download_free(transfer->download);
     rb_byteq_take(transfer->queue, rb_byteq_used(transfer->queue));
-    transfer->found = (struct rb_store_answer){0};
+    transfer->found.sha256[0] = '\0'; /* so that it is replaced */
     transfer->comparing = false;
     start_download(transfer);
 }
