@@ -22,7 +22,7 @@ endif
 Q    := $(if $(V),,@)
 say   = $(if $(V),@:,@printf '  %-7s %s\n')
 
-libraries := rdkafka libcurl libpq avro-c libssl libcrypto libuv jansson
+libraries := rdkafka libcurl expat libpq avro-c libssl libcrypto libuv jansson
 
 warnings := -Wall -Wextra -Wshadow -Wconversion -Werror -Wformat=2 -Wimplicit-fallthrough -Wstrict-prototypes \
             -Wmissing-prototypes -Wpointer-arith -Wvla -Wunused-function -Wno-format-zero-length

@@ -111,6 +111,84 @@ enum rb_code rb_errmap_store_errno(int number)
     }
 }
 
+enum rb_code rb_errmap_store_curl(CURLcode result)
+{
+    switch (result) {
+    case CURLE_PEER_FAILED_VERIFICATION: /* time does not mend these */
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_URL_MALFORMAT:
+        return RB_E_STORE_REFUSED;
+    default:
+        return RB_E_STORE_AWAY;
+    }
+}
+
+/* The names are S3's own; those of MinIO, Ceph and others stand beside the one that they mean. */
+static const struct {
+    const char *name;
+    enum rb_code code;
+} s3_rows[] = {
+    {"SlowDown", RB_E_STORE_BUSY},
+    {"ServiceUnavailable", RB_E_STORE_BUSY},
+    {"Busy", RB_E_STORE_BUSY},
+    {"TooManyRequests", RB_E_STORE_BUSY},
+    {"RequestLimitExceeded", RB_E_STORE_BUSY},
+    {"InternalError", RB_E_STORE_AWAY},
+    {"RequestTimeout", RB_E_STORE_AWAY},
+    {"OperationAborted", RB_E_STORE_AWAY},
+    {"ConditionalRequestConflict", RB_E_STORE_AWAY},
+    {"PreconditionFailed", RB_E_STORE_AWAY}, /* another worker stored it meanwhile: the next look shows what */
+    {"NoSuchUpload", RB_E_STORE_AWAY},       /* removed by somebody: a new one is begun */
+    {"InvalidPart", RB_E_STORE_AWAY},
+    {"IncompleteBody", RB_E_STORE_AWAY},
+    {"BadDigest", RB_E_STORE_AWAY},
+    {"XAmzContentSHA256Mismatch", RB_E_STORE_AWAY},
+    {"AccessDenied", RB_E_STORE_DENIED},
+    {"AccountProblem", RB_E_STORE_DENIED},
+    {"AllAccessDisabled", RB_E_STORE_DENIED},
+    {"AuthorizationHeaderMalformed", RB_E_STORE_DENIED},
+    {"ExpiredToken", RB_E_STORE_DENIED},
+    {"ExpiredTokenException", RB_E_STORE_DENIED},
+    {"InvalidAccessKeyId", RB_E_STORE_DENIED},
+    {"InvalidSecurity", RB_E_STORE_DENIED},
+    {"InvalidToken", RB_E_STORE_DENIED},
+    {"NotSignedUp", RB_E_STORE_DENIED},
+    {"RequestExpired", RB_E_STORE_DENIED},
+    {"RequestTimeTooSkewed", RB_E_STORE_DENIED},
+    {"SignatureDoesNotMatch", RB_E_STORE_DENIED},
+    {"TokenRefreshRequired", RB_E_STORE_DENIED},
+    {"InsufficientCapacity", RB_E_STORE_FULL},
+    {"QuotaExceeded", RB_E_STORE_FULL},
+    {"XMinioAdminBucketQuotaExceeded", RB_E_STORE_FULL},
+    {"XMinioStorageFull", RB_E_STORE_FULL},
+    {"EntityTooLarge", RB_E_TOO_LARGE},
+};
+
+enum rb_code rb_errmap_s3(long status, const char *code)
+{
+    for (size_t i = 0; i < RB_COUNT(s3_rows); i++)
+        if (strcmp(code, s3_rows[i].name) == 0)
+            return s3_rows[i].code;
+    switch (status) {
+    case 401:
+    case 403:
+        return RB_E_STORE_DENIED;
+    case 402:
+    case 507:
+        return RB_E_STORE_FULL;
+    case 429:
+    case 503:
+        return RB_E_STORE_BUSY;
+    case 408:
+    case 409:
+    case 412:
+        return RB_E_STORE_AWAY;
+    default:
+        return status >= 300 && status < 500 ? RB_E_STORE_REFUSED : RB_E_STORE_AWAY;
+    }
+}
+
 enum rb_code rb_errmap_kafka(rd_kafka_resp_err_t code)
 {
     switch (code) {

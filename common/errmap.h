@@ -47,6 +47,21 @@ enum rb_code rb_errmap_source_curl(CURLcode result);
 enum rb_code rb_errmap_store_errno(int number);
 
 /*
+ * A libcurl result of talking to a store; not for CURLE_OK.
+ *
+ * Loop:   pure, any thread.
+ */
+enum rb_code rb_errmap_store_curl(CURLcode result);
+
+/*
+ * What an S3 server refuses with: the HTTP status, and the code in its answer.
+ *
+ * Takes:  code, "" when there was none, as after HEAD; the status decides then.
+ * Loop:   pure, any thread.
+ */
+enum rb_code rb_errmap_s3(long status, const char *code);
+
+/*
  * A librdkafka error of producing a record.
  *
  * Loop:   pure, any thread.

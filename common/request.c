@@ -70,6 +70,8 @@ static void set_up(struct rb_request *request, const struct rb_request_spec *spe
     }
     if (spec->user_and_password != NULL && spec->user_and_password[0] != '\0')
         curl_easy_setopt(easy, CURLOPT_USERPWD, spec->user_and_password);
+    if (spec->direct)
+        curl_easy_setopt(easy, CURLOPT_PROXY, "");
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, request);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, request->trouble);

@@ -21,6 +21,7 @@ struct rb_request_spec {
     const char *user_and_password; /* "user:password" for Basic authentication; NULL or "" for none */
     int64_t timeout_ms;
     size_t max_answer_bytes;
+    bool direct; /* never through a proxy, whatever the environment says: for addresses of this machine's own */
 };
 
 /*

@@ -89,6 +89,45 @@ static void errnos_of_the_file_store_become_ours(void **state)
     assert_int_equal(rb_errmap_store_errno(EIO), RB_E_STORE_AWAY);
 }
 
+static void refusals_of_s3_become_ours(void **state)
+{
+    static const struct {
+        long status;
+        const char *name;
+        enum rb_code code;
+    } rows[] = {
+        {503, "SlowDown", RB_E_STORE_BUSY},
+        {503, "", RB_E_STORE_BUSY},
+        {429, "", RB_E_STORE_BUSY},
+        {500, "InternalError", RB_E_STORE_AWAY},
+        {502, "", RB_E_STORE_AWAY},
+        {400, "RequestTimeout", RB_E_STORE_AWAY},
+        {200, "InternalError", RB_E_STORE_AWAY},
+        {200, "Error", RB_E_STORE_AWAY},
+        {412, "PreconditionFailed", RB_E_STORE_AWAY},
+        {404, "NoSuchUpload", RB_E_STORE_AWAY},
+        {403, "AccessDenied", RB_E_STORE_DENIED},
+        {403, "RequestTimeTooSkewed", RB_E_STORE_DENIED},
+        {400, "ExpiredToken", RB_E_STORE_DENIED},
+        {403, "", RB_E_STORE_DENIED},
+        {401, "", RB_E_STORE_DENIED},
+        {507, "", RB_E_STORE_FULL},
+        {402, "", RB_E_STORE_FULL},
+        {403, "QuotaExceeded", RB_E_STORE_FULL},
+        {404, "NoSuchBucket", RB_E_STORE_REFUSED},
+        {301, "PermanentRedirect", RB_E_STORE_REFUSED},
+        {400, "InvalidArgument", RB_E_STORE_REFUSED},
+        {400, "EntityTooLarge", RB_E_TOO_LARGE},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < RB_COUNT(rows); i++)
+        assert_string_equal(rb_code_name(rb_errmap_s3(rows[i].status, rows[i].name)), rb_code_name(rows[i].code));
+    assert_int_equal(rb_errmap_store_curl(CURLE_COULDNT_CONNECT), RB_E_STORE_AWAY);
+    assert_int_equal(rb_errmap_store_curl(CURLE_SEND_ERROR), RB_E_STORE_AWAY);
+    assert_int_equal(rb_errmap_store_curl(CURLE_PEER_FAILED_VERIFICATION), RB_E_STORE_REFUSED);
+}
+
 static void codes_of_librdkafka_become_ours(void **state)
 {
     (void)state;
@@ -101,5 +140,5 @@ static void codes_of_librdkafka_become_ours(void **state)
 }
 
 UNIT_MAIN(T(sqlstates_become_ours), T(answers_of_sources_become_ours), T(answers_of_providers_become_ours),
-          T(results_of_libcurl_become_ours), T(errnos_of_the_file_store_become_ours),
+          T(results_of_libcurl_become_ours), T(errnos_of_the_file_store_become_ours), T(refusals_of_s3_become_ours),
           T(codes_of_librdkafka_become_ours))
