@@ -92,6 +92,9 @@
       "the record cannot be read and went to the dead letter topic")                                                   \
     X(JOB_DROPPED, INFO, "video, state", "the job's partition is gone; whoever has it now starts over")                \
     X(STORE_SWEPT, NOTICE, "files", "unfinished files of a killed process were removed")                               \
+    X(STORE_UP, INFO, "store, bucket", "the store answers, knows us and has the bucket")                               \
+    X(STORE_DOWN, WARNING, "store, code, error", "it does not; asked again until it does")                             \
+    X(STORE_LIMITED, NOTICE, "without", "the store does not know something that we can do without; ignoring")          \
     X(SETUP, NOTICE, "step, result", "one step of setting up the database, the topics or the schemas")
 
 enum rb_log_event {

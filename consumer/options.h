@@ -33,9 +33,58 @@
     X(source_allow_private, BOOL, "false", 0, 1, "",                                                                   \
       "fetch from loopback and private networks too; for providers in one's own network")                              \
     X(bucket, TEXT, "videos", 1, 63, "", "bucket that videos are stored in")                                           \
-    X(store, TEXT, "file", 1, 32, "", "where videos are kept: file")                                                   \
+    X(store, TEXT, "file", 1, 32, "", "where videos are kept: file or s3")                                             \
     X(file_root, TEXT, "", 0, 4096, "", "folder of the file store")                                                    \
     X(file_public_url, TEXT, "", 0, 2048, "", "what stands before bucket and key in the URL of a stored file")         \
+    X(s3_endpoint, TEXT, "", 0, 2048, "AWS_ENDPOINT_URL",                                                              \
+      "S3 server, https://host[:port][/path]; empty: AWS in s3_region")                                                \
+    X(s3_region, TEXT, "us-east-1", 1, 64, "AWS_REGION", "region that requests are signed for")                        \
+    X(s3_path_style, TEXT, "auto", 1, 8, "",                                                                           \
+      "bucket in the path (true) or in the host's name (false); auto: in the name at AWS only")                        \
+    X(s3_public_url, TEXT, "", 0, 2048, "",                                                                            \
+      "URL of a stored object: what stands before bucket and key, or a form as https://cdn/{key}; empty: its place")   \
+    X(s3_single_max_bytes, BYTES, "16MiB", 0, 5368709120, "",                                                          \
+      "up to this size an object is sent in one request, above it in parts")                                           \
+    X(s3_part_bytes, BYTES, "8MiB", 5242880, 5368709120, "", "size of a part")                                         \
+    X(s3_buffers_bytes, BYTES, "64MiB", 5242880, 68719476736, "",                                                      \
+      "memory for objects whose length the source does not say: one part each, all of them together")                  \
+    X(s3_hash_max_bytes, BYTES, "5GiB", 0, 5368709120, "",                                                             \
+      "up to this size an object is copied onto itself to give it its SHA-256 as metadata; 0: never")                  \
+    X(s3_md5, TEXT, "auto", 1, 8, "",                                                                                  \
+      "compare ETags with the MD5 of what was sent: true, false; auto: over plain http")                               \
+    X(s3_storage_class, TEXT, "", 0, 64, "",                                                                           \
+      "storage class of new objects, STANDARD_IA for example; empty: the bucket's")                                    \
+    X(s3_sse, TEXT, "", 0, 16, "",                                                                                     \
+      "server-side encryption of new objects: AES256, aws:kms or aws:kms:dsse; empty: the bucket's")                   \
+    X(s3_sse_kms_key_id, TEXT, "", 0, 2048, "", "key of aws:kms; empty: the account's own")                            \
+    X(s3_timeout_ms, MS, "60s", 1000, 3600000, "", "a request in which nothing moves for this long is given up")       \
+    X(store_check_ms, MS, "30s", 100, 86400000, "", "how often the store is asked whether it is there")                \
+    X(cleanup_uploads_ms, MS, "1d", 0, 31536000000, "",                                                                \
+      "cleanup: unfinished uploads that are older than this are removed from the bucket")                              \
+    X(cleanup_prefix, TEXT, "", 0, 1024, "",                                                                           \
+      "cleanup: only those whose key begins so; for a bucket that others write to as well")                            \
+    X(s3_make_bucket, BOOL, "false", 0, 1, "", "setup: make the bucket when it is missing")                            \
+    X(s3_credentials, TEXT, "auto", 1, 16, "",                                                                         \
+      "where keys come from: keys, web_identity, file, container, instance; auto: the first that is set")              \
+    X(s3_access_key, TEXT, "", 0, 256, "AWS_ACCESS_KEY_ID", "access key")                                              \
+    X(s3_secret_key, SECRET, "", 0, 256, "AWS_SECRET_ACCESS_KEY", "its secret")                                        \
+    X(s3_session_token, SECRET, "", 0, 8192, "AWS_SESSION_TOKEN", "and its token, if it is a temporary one")           \
+    X(s3_credentials_file, TEXT, "", 0, 4096, "AWS_SHARED_CREDENTIALS_FILE",                                           \
+      "file of profiles with keys; empty: ~/.aws/credentials")                                                         \
+    X(s3_profile, TEXT, "", 0, 256, "AWS_PROFILE", "profile in it; empty: default")                                    \
+    X(s3_web_identity_token_file, TEXT, "", 0, 4096, "AWS_WEB_IDENTITY_TOKEN_FILE",                                    \
+      "file with a token that STS changes for keys")                                                                   \
+    X(s3_role_arn, TEXT, "", 0, 2048, "AWS_ROLE_ARN", "role to take with it")                                          \
+    X(s3_role_session_name, TEXT, "reelbus", 1, 64, "AWS_ROLE_SESSION_NAME", "how the role's log names us")            \
+    X(s3_sts_endpoint, TEXT, "", 0, 2048, "AWS_ENDPOINT_URL_STS", "STS server; empty: AWS in s3_region")               \
+    X(s3_container_url, TEXT, "", 0, 2048, "AWS_CONTAINER_CREDENTIALS_FULL_URI",                                       \
+      "address that gives a container its keys")                                                                       \
+    X(s3_container_path, TEXT, "", 0, 2048, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",                                  \
+      "the same, at the usual address")                                                                                \
+    X(s3_container_token, SECRET, "", 0, 8192, "AWS_CONTAINER_AUTHORIZATION_TOKEN", "what to show there")              \
+    X(s3_container_token_file, TEXT, "", 0, 4096, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "file with it")            \
+    X(s3_instance_endpoint, TEXT, "http://169.254.169.254", 0, 2048, "AWS_EC2_METADATA_SERVICE_ENDPOINT",              \
+      "metadata service of the virtual machine; empty: there is none")                                                 \
     X(status_completed, TEXT, "completed", 1, 255, "", "what the application's status column says of a stored video")  \
     X(status_failed, TEXT, "failed", 1, 255, "", "and of a video that could not be made or stored")                    \
     X(metrics_listen, TEXT, "", 0, 255, "",                                                                            \

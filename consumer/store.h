@@ -41,6 +41,20 @@ struct rb_store_answer {
     int64_t swept;   /* sweep: how many unfinished uploads were removed */
 };
 
+/* How to find out whether a store would take objects. */
+enum rb_check {
+    RB_CHECK_LOOK,  /* cheap, to be asked now and then: does it answer, know us and have the bucket? */
+    RB_CHECK_WRITE, /* and does it let us write? Leaves nothing behind */
+    RB_CHECK_MAKE,  /* and make the bucket when it is missing */
+};
+
+/* What to sweep away. Borrowed for the call. */
+struct rb_sweep {
+    const char *bucket;
+    const char *prefix;
+    int64_t older_than_ms; /* younger ones may still be worked on */
+};
+
 struct rb_store_ops {
     const char *kind; /* "file", ...: how options, events and rows name it */
 
@@ -68,12 +82,13 @@ struct rb_store_ops {
      * never called before the asking returns, nor after forget. */
     struct rb_ask *(*find)(struct rb_store *store, const struct rb_object *object, rb_loop_fn on_change, void *arg);
 
-    /* Would writing to the bucket work? make: make the bucket when it is missing. NULL when opening the store said it all. */
-    struct rb_ask *(*check)(struct rb_store *store, const char *bucket, bool make, rb_loop_fn on_change, void *arg);
-
-    /* Remove what killed processes have left unfinished and is older than this. NULL when opening the store does it. */
-    struct rb_ask *(*sweep)(struct rb_store *store, const char *bucket, int64_t older_than_ms, rb_loop_fn on_change,
+    /* Would writing to the bucket work? NULL when opening the store said it all. */
+    struct rb_ask *(*check)(struct rb_store *store, const char *bucket, enum rb_check how, rb_loop_fn on_change,
                             void *arg);
+
+    /* Remove what killed processes have left unfinished and is older than this, of keys that begin with prefix ("" for
+     * all). NULL when opening the store does it. */
+    struct rb_ask *(*sweep)(struct rb_store *store, const struct rb_sweep *what, rb_loop_fn on_change, void *arg);
 
     /* The answer to an ask; STORE_*. */
     enum rb_poll (*answer)(const struct rb_ask *ask, struct rb_store_answer *ret_answer, struct rb_error *err);

@@ -7,6 +7,7 @@
 
 #include "common/buffer.h"
 #include "consumer/store_file.h"
+#include "consumer/store_s3.h"
 
 static int open_file(struct rb_loop *loop, const struct consumer_options *options, struct rb_store **ret_store,
                      struct rb_error *err)
@@ -16,12 +17,58 @@ static int open_file(struct rb_loop *loop, const struct consumer_options *option
     return rb_store_file_new(loop, &config, ret_store, err);
 }
 
+static struct rb_s3_credentials_config s3_credentials(const struct consumer_options *options)
+{
+    return (struct rb_s3_credentials_config){
+        .source = options->s3_credentials,
+        .access_key = options->s3_access_key,
+        .secret_key = options->s3_secret_key,
+        .session_token = options->s3_session_token,
+        .file = options->s3_credentials_file,
+        .profile = options->s3_profile,
+        .web_identity_token_file = options->s3_web_identity_token_file,
+        .role_arn = options->s3_role_arn,
+        .role_session_name = options->s3_role_session_name,
+        .sts_endpoint = options->s3_sts_endpoint,
+        .region = options->s3_region,
+        .container_url = options->s3_container_url,
+        .container_path = options->s3_container_path,
+        .container_token = options->s3_container_token,
+        .container_token_file = options->s3_container_token_file,
+        .instance_endpoint = options->s3_instance_endpoint,
+    };
+}
+
+static int open_s3(struct rb_loop *loop, const struct consumer_options *options, struct rb_store **ret_store,
+                   struct rb_error *err)
+{
+    const struct rb_store_s3_config config = {
+        .endpoint = options->s3_endpoint,
+        .region = options->s3_region,
+        .path_style = options->s3_path_style,
+        .public_url = options->s3_public_url,
+        .storage_class = options->s3_storage_class,
+        .sse = options->s3_sse,
+        .sse_kms_key_id = options->s3_sse_kms_key_id,
+        .md5 = options->s3_md5,
+        .single_max_bytes = options->s3_single_max_bytes,
+        .part_bytes = options->s3_part_bytes,
+        .buffers_bytes = options->s3_buffers_bytes,
+        .hash_max_bytes = options->s3_hash_max_bytes,
+        .connect_timeout_ms = options->connect_timeout_ms,
+        .timeout_ms = options->s3_timeout_ms,
+        .credentials = s3_credentials(options),
+    };
+    return rb_store_s3_new(loop, &config, ret_store, err);
+}
+
 static const struct {
     const char *kind;
     int (*open)(struct rb_loop *loop, const struct consumer_options *options, struct rb_store **ret_store,
                 struct rb_error *err);
 } kind_rows[] = {
     {"file", open_file},
+    {"s3", open_s3},
 };
 
 int rb_store_open(struct rb_loop *loop, const struct consumer_options *options, struct rb_store **ret_store,

@@ -1,0 +1,153 @@
+#include "tests/unit/unit.h"
+
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <sys/socket.h>
+
+#include "consumer/store_s3.h"
+
+#define OBJECT_BYTES 1000
+#define WAIT_MS      30000
+
+/* A server that wants the body of one PUT, and counts how much of it comes. */
+struct server {
+    int fd;
+    int port;
+    pthread_t thread;
+    size_t body_bytes;
+};
+
+static void *serve(void *arg)
+{
+    static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    struct server *server = arg;
+    char bytes[4096] = "";
+    size_t used = 0;
+    int fd = accept(server->fd, NULL, NULL);
+    ssize_t count;
+
+    while (strstr(bytes, "\r\n\r\n") == NULL && (count = recv(fd, bytes + used, sizeof(bytes) - 1 - used, 0)) > 0) {
+        used += (size_t)count;
+        bytes[used] = '\0';
+    }
+    (void)!send(fd, go_on, strlen(go_on), MSG_NOSIGNAL);
+    while ((count = recv(fd, bytes, sizeof(bytes), 0)) > 0)
+        server->body_bytes += (size_t)count;
+    close(fd);
+    return NULL;
+}
+
+static void server_start(struct server *server)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t bytes = sizeof(address);
+
+    *server = (struct server){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    assert_int_equal(bind(server->fd, (struct sockaddr *)&address, bytes), 0);
+    assert_int_equal(listen(server->fd, 4), 0);
+    assert_int_equal(getsockname(server->fd, (struct sockaddr *)&address, &bytes), 0);
+    server->port = ntohs(address.sin_port);
+    assert_int_equal(pthread_create(&server->thread, NULL, serve, server), 0);
+}
+
+static void server_stop(struct server *server)
+{
+    assert_int_equal(pthread_join(server->thread, NULL), 0);
+    close(server->fd);
+}
+
+struct waiter {
+    struct rb_loop *loop;
+    struct rb_byteq *queue;
+    struct rb_timer *look;
+    int64_t looks;
+};
+
+/* Until the store has taken all that it wants. */
+static void look(void *arg)
+{
+    struct waiter *waiter = arg;
+
+    if (rb_byteq_used(waiter->queue) <= 1 || ++waiter->looks > WAIT_MS)
+        rb_loop_stop(waiter->loop);
+    else
+        rb_timer_start(waiter->look, 1);
+}
+
+static void ignore(void *arg)
+{
+    (void)arg;
+}
+
+static struct rb_store *store_at(struct rb_loop *loop, const char *endpoint)
+{
+    const struct rb_store_s3_config config = {
+        .endpoint = endpoint,
+        .region = "us-east-1",
+        .path_style = "auto",
+        .public_url = "",
+        .storage_class = "",
+        .sse = "",
+        .sse_kms_key_id = "",
+        .md5 = "auto",
+        .single_max_bytes = 16 << 20,
+        .part_bytes = 5 << 20,
+        .buffers_bytes = 5 << 20,
+        .connect_timeout_ms = WAIT_MS,
+        .timeout_ms = WAIT_MS,
+        .credentials = {.source = "keys",
+                        .access_key = "A",
+                        .secret_key = "S",
+                        .session_token = "",
+                        .file = "",
+                        .profile = "",
+                        .web_identity_token_file = "",
+                        .role_arn = "",
+                        .role_session_name = "",
+                        .sts_endpoint = "",
+                        .region = "",
+                        .container_url = "",
+                        .container_path = "",
+                        .container_token = "",
+                        .container_token_file = "",
+                        .instance_endpoint = ""},
+    };
+    struct rb_store *store = NULL;
+
+    assert_works(rb_store_s3_new(loop, &config, &store, &err));
+    return store;
+}
+
+/* The object would appear with its last byte, and what was fetched may still turn out to be no video. */
+static void the_last_byte_waits_for_the_commit(void **state)
+{
+    static const char bytes[OBJECT_BYTES] = "";
+    struct server server;
+    struct rb_loop *loop = rb_loop_new();
+    struct waiter waiter = {.loop = loop, .queue = rb_byteq_new(2 * OBJECT_BYTES, OBJECT_BYTES)};
+    const struct rb_object object = {"bucket", "key", "video/mp4"};
+    const struct rb_put_spec spec = {
+        .object = &object, .bytes = OBJECT_BYTES, .queue = waiter.queue, .on_change = ignore};
+
+    (void)state;
+    server_start(&server);
+
+    RB_AUTO_TEXT *endpoint = rb_xprintf("http://127.0.0.1:%d", server.port);
+    struct rb_store *store = store_at(loop, endpoint);
+    struct rb_put *put = store->ops->begin(store, &spec);
+
+    rb_byteq_put(waiter.queue, bytes, OBJECT_BYTES);
+    waiter.look = rb_timer_new(loop, look, &waiter);
+    rb_timer_start(waiter.look, 1);
+    rb_loop_run(loop);
+    assert_int_equal(rb_byteq_used(waiter.queue), 1);
+    store->ops->end(put, ignore, NULL);
+    rb_timer_free(waiter.look);
+    store->ops->free(store);
+    rb_loop_free(loop);
+    rb_byteq_free(waiter.queue);
+    server_stop(&server);
+    assert_true(server.body_bytes < OBJECT_BYTES);
+}
+
+UNIT_MAIN(T(the_last_byte_waits_for_the_commit))
