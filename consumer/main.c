@@ -12,11 +12,13 @@
 #include "common/httpd.h"
 #include "common/log.h"
 #include "common/version.h"
+#include "consumer/cleanup.h"
 #include "consumer/consume.h"
 #include "consumer/metrics_table.h"
 #include "consumer/options.h"
 #include "consumer/setup.h"
 #include "consumer/store_kinds.h"
+#include "consumer/store_probe.h"
 
 #define COMMON_ROW(name, type, default_, min, max, also, help)                                                         \
     RB_OPTION_ROW(consumer_options, common.name, name, type, default_, min, max, also, help)
@@ -27,7 +29,8 @@ static const struct rb_option option_rows[] = {RB_COMMON_OPTIONS(COMMON_ROW) CON
 
 static const struct rb_option_command commands[] = {
     {"run", "store videos until told to stop"},
-    {"setup", "make the tables, topics and schemas that are needed; safe to run again"},
+    {"setup", "make the tables, topics and schemas that are needed, and check the store; safe to run again"},
+    {"cleanup", "remove what killed processes have left unfinished in the store"},
 };
 
 static const struct rb_option_spec option_spec = {
@@ -63,6 +66,7 @@ struct app {
     struct rb_codec *codec;
     struct rb_emit *emit;
     struct rb_store *store;
+    struct rb_store_probe *probe;
     struct rb_http *media_http;
     struct rb_plan_policy policy;
     struct rb_transfer_config transfer;
@@ -156,6 +160,7 @@ static int open_transfers(struct app *app, struct rb_error *err)
     };
     RB_TRY(rb_guard_set_ports(&app->policy.guard, options->source_ports, err));
     RB_TRY(rb_store_open(app->loop, options, &app->store, err));
+    app->probe = rb_store_probe_new(app->loop, app->store, options->bucket, options->store_check_ms);
     app->media_http = rb_http_new(app->loop, 0);
     app->transfer = (struct rb_transfer_config){
         .loop = app->loop,
@@ -220,6 +225,7 @@ static void serve_metrics(struct rb_exchange *exchange, void *arg)
 
     rb_metrics_set(&app->metrics, METRIC_KAFKA_UP, rb_consume_is_up(app->consume));
     rb_metrics_set(&app->metrics, METRIC_DB_UP, rb_pg_is_up(app->pg));
+    rb_metrics_set(&app->metrics, METRIC_STORE_UP, rb_store_probe_is_up(app->probe));
     rb_metrics_print(&app->metrics, &text);
     reply_text(exchange, 200, "text/plain; version=0.0.4", text.bytes);
 }
@@ -235,10 +241,13 @@ static void serve_ready(struct rb_exchange *exchange, void *arg)
     struct app *app = RB_CAST(app, arg, APP_MAGIC);
     bool kafka = rb_consume_is_up(app->consume);
     bool database = rb_pg_is_up(app->pg);
-    RB_AUTO_TEXT *text = rb_xprintf("{\"ready\":%s,\"kafka\":%s,\"database\":%s}", kafka && database ? "true" : "false",
-                                    kafka ? "true" : "false", database ? "true" : "false");
+    bool store = rb_store_probe_is_up(app->probe);
+    bool ready = kafka && database && store;
+    RB_AUTO_TEXT *text =
+        rb_xprintf("{\"ready\":%s,\"kafka\":%s,\"database\":%s,\"store\":%s}", ready ? "true" : "false",
+                   kafka ? "true" : "false", database ? "true" : "false", store ? "true" : "false");
 
-    reply_text(exchange, kafka && database ? 200 : 503, "application/json", text);
+    reply_text(exchange, ready ? 200 : 503, "application/json", text);
 }
 
 static int open_http(struct app *app, struct rb_error *err)
@@ -323,6 +332,7 @@ static void app_close(struct app *app)
     rb_codec_free(app->codec);
     rb_http_free(app->media_http);
     rb_providers_unref(app->transfer.providers);
+    rb_store_probe_free(app->probe);
     if (app->store != NULL)
         app->store->ops->free(app->store);
     rb_record_free(app->record);
@@ -350,13 +360,14 @@ static int run(const struct rb_options *all_options)
     return app.exit_status;
 }
 
-static int run_setup(const struct consumer_options *options)
+static int run_command(const struct rb_options *options)
 {
     struct rb_error err = {0};
+    bool setup = strcmp(options->command, "setup") == 0;
 
-    if (rb_setup(options, &err) == 0)
+    if ((setup ? rb_setup(options->values, &err) : rb_cleanup(options->values, &err)) == 0)
         return 0;
-    fprintf(stderr, "reelbus-consumer setup: %s\n", err.message);
+    fprintf(stderr, "reelbus-consumer %s: %s\n", options->command, err.message);
     return 1;
 }
 
@@ -374,7 +385,7 @@ int main(int argc, char **argv)
         return status;
     signal(SIGPIPE, SIG_IGN);
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    status = strcmp(options.command, "setup") == 0 ? run_setup(options.values) : run(&options);
+    status = strcmp(options.command, "run") == 0 ? run(&options) : run_command(&options);
     curl_global_cleanup();
     rb_options_done(&options);
     return status;

@@ -22,7 +22,8 @@
     X(PARTITIONS, GAUGE, "reelbus_partitions", "", "Partitions that the group gave us")                                \
     X(PAUSED, GAUGE, "reelbus_paused", "", "1 while no more records are taken, because enough are worked on")          \
     X(KAFKA_UP, GAUGE, "reelbus_kafka_up", "", "1 when a broker is connected")                                         \
-    X(DB_UP, GAUGE, "reelbus_database_up", "", "1 when Postgres is connected")
+    X(DB_UP, GAUGE, "reelbus_database_up", "", "1 when Postgres is connected")                                         \
+    X(STORE_UP, GAUGE, "reelbus_store_up", "", "1 when the store answers, knows us and has the bucket")
 /* clang-format on */
 
 enum {

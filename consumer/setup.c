@@ -13,10 +13,13 @@
 #include "common/embed.h"
 #include "common/errmap.h"
 #include "common/kafka.h"
+#include "consumer/store_kinds.h"
+#include "consumer/store_probe.h"
 
 #define KAFKA_TIMEOUT_MS    30000
 #define REGISTRY_TIMEOUT_MS 30000
 #define REGISTRY_LOOK_MS    50
+#define STORE_TIMEOUT_MS    60000
 
 RB_EMBED(sql_001, "deploy/sql/001_reelbus.sql");
 RB_EMBED(sql_002, "deploy/sql/002_providers.sql");
@@ -186,6 +189,31 @@ static int set_up_schemas(struct rb_loop *loop, const struct consumer_options *o
     return 0;
 }
 
+/* A store with nothing set is somebody else's matter: setup may run where its options are not known. */
+static bool store_is_named(const struct consumer_options *options)
+{
+    return strcmp(options->store, "file") != 0 || options->file_root[0] != '\0';
+}
+
+static int set_up_store(struct rb_loop *loop, const struct consumer_options *options, struct rb_error *err)
+{
+    struct rb_store_answer answer = {0};
+    struct rb_store *store = NULL;
+    enum rb_check how = options->s3_make_bucket ? RB_CHECK_MAKE : RB_CHECK_WRITE;
+    int result;
+
+    if (!store_is_named(options)) {
+        say("store", options->store, "has no options, is not checked");
+        return 0;
+    }
+    RB_TRY(rb_store_open(loop, options, &store, err));
+    result = rb_store_probe_once(loop, store, options->bucket, how, STORE_TIMEOUT_MS, &answer, err);
+    store->ops->free(store);
+    if (result == 0)
+        say("store", options->bucket, answer.made ? "made, can be written" : "can be written");
+    return result;
+}
+
 int rb_setup(const struct consumer_options *options, struct rb_error *err)
 {
     struct rb_loop *loop = rb_loop_new();
@@ -195,6 +223,8 @@ int rb_setup(const struct consumer_options *options, struct rb_error *err)
         result = set_up_topics(loop, options, err);
     if (result == 0)
         result = set_up_schemas(loop, options, err);
+    if (result == 0)
+        result = set_up_store(loop, options, err);
     rb_loop_free(loop);
     return result;
 }
