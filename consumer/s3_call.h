@@ -8,11 +8,11 @@
  */
 #pragma once
 
-#include "common/byteq.h"
 #include "consumer/s3_address.h"
 #include "consumer/s3_answer.h"
 #include "consumer/s3_credentials.h"
 #include "consumer/s3_sign.h"
+#include "consumer/store_call.h"
 
 #define RB_S3_CALL_HEADERS_MAX 12
 

@@ -1,0 +1,313 @@
+/*
+ * store_call.c — one HTTP request to a store.
+ *
+ * Way:  store_s3, store_supabase -> [store_call]
+ */
+#include "consumer/store_call.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "common/errmap.h"
+#include "common/version.h"
+
+#define CALL_MAGIC 0x53544341u
+
+struct rb_store_call {
+    uint32_t magic;
+    struct rb_http *http;           /* borrowed */
+    struct rb_store_call_spec spec; /* its url is not kept */
+    struct rb_task progress;
+    struct rb_timer *stall;
+    bool moved; /* something has come or gone since the timer was started */
+    CURL *easy;
+    bool paused;      /* for lack of bytes in the stream */
+    bool released;    /* the last byte may go */
+    size_t body_sent; /* bytes out of memory */
+    int64_t taken;    /* bytes out of the stream */
+    struct rb_store_reply reply;
+    char trouble[CURL_ERROR_SIZE]; /* libcurl's words */
+};
+
+static bool has_body(const struct rb_store_call *call)
+{
+    return call->spec.body_bytes > 0 || call->spec.stream != NULL;
+}
+
+static void fail_with(struct rb_store_call *call, enum rb_code code, int detail, const char *what)
+{
+    call->reply.status = 0;
+    call->reply.code = code;
+    call->reply.detail = detail;
+    snprintf(call->reply.trouble, sizeof(call->reply.trouble), "%s", what);
+}
+
+static void finish(struct rb_store_call *call)
+{
+    rb_timer_stop(call->stall);
+    call->spec.on_done(call->spec.arg);
+}
+
+/* The body. */
+
+static size_t stream_ready(const struct rb_store_call *call, const uint8_t **ret_bytes)
+{
+    bool hold = call->spec.hold_last && !call->released;
+    size_t used = rb_byteq_peek(call->spec.stream, ret_bytes);
+
+    if (call->spec.stream_bytes == RB_STORE_CALL_UNKNOWN)
+        return used;
+    return (size_t)RB_MIN((int64_t)used, RB_MAX(call->spec.stream_bytes - call->taken - (hold ? 1 : 0), 0));
+}
+
+static bool stream_is_over(const struct rb_store_call *call)
+{
+    if (call->spec.stream == NULL)
+        return true;
+    if (call->spec.stream_bytes == RB_STORE_CALL_UNKNOWN)
+        return call->released && rb_byteq_used(call->spec.stream) == 0;
+    return call->taken == call->spec.stream_bytes;
+}
+
+static void note_sent(struct rb_store_call *call, const void *bytes, size_t count, bool from_stream)
+{
+    call->moved = true;
+    if (call->spec.on_sent != NULL)
+        call->spec.on_sent(bytes, count, from_stream, call->spec.arg);
+}
+
+static size_t read_body(struct rb_store_call *call, char *room, size_t count)
+{
+    const char *bytes = (const char *)call->spec.body + call->body_sent;
+    size_t n = RB_MIN(call->spec.body_bytes - call->body_sent, count);
+
+    memcpy(room, bytes, n);
+    call->body_sent += n;
+    note_sent(call, bytes, n, false);
+    return n;
+}
+
+static size_t read_stream(struct rb_store_call *call, char *room, size_t count)
+{
+    const uint8_t *bytes;
+    size_t n = RB_MIN(stream_ready(call, &bytes), count);
+
+    if (n == 0) {
+        call->paused = true;
+        return CURL_READFUNC_PAUSE;
+    }
+    memcpy(room, bytes, n);
+    call->taken += (int64_t)n;
+    note_sent(call, bytes, n, true);
+    rb_byteq_take(call->spec.stream, n);
+    rb_task_queue(&call->progress);
+    return n;
+}
+
+static size_t on_read(char *room, size_t one, size_t count, void *arg)
+{
+    struct rb_store_call *call = RB_CAST(rb_store_call, arg, CALL_MAGIC);
+
+    if (call->body_sent < call->spec.body_bytes)
+        return read_body(call, room, one * count);
+    return stream_is_over(call) ? 0 : read_stream(call, room, one * count);
+}
+
+/* libcurl found its connection dead and takes another one: from the start, if that is still there. */
+static int on_seek(void *arg, curl_off_t offset, int origin)
+{
+    struct rb_store_call *call = RB_CAST(rb_store_call, arg, CALL_MAGIC);
+
+    if (origin != SEEK_SET || offset != 0 || call->taken > 0)
+        return CURL_SEEKFUNC_FAIL;
+    call->body_sent = 0;
+    if (call->spec.on_rewind != NULL)
+        call->spec.on_rewind(call->spec.arg);
+    return CURL_SEEKFUNC_OK;
+}
+
+/* The answer. */
+
+/* A server that refuses may leave the rest of the body unread: the next request on this connection would not be answered. */
+static void close_after_refusal(struct rb_store_call *call, const char *line, size_t bytes)
+{
+    if (has_body(call) && bytes > 9 && memcmp(line, "HTTP/", 5) == 0 && line[9] >= '3')
+        curl_easy_setopt(call->easy, CURLOPT_FORBID_REUSE, 1L);
+}
+
+static size_t on_header(char *line, size_t one, size_t count, void *arg)
+{
+    struct rb_store_call *call = RB_CAST(rb_store_call, arg, CALL_MAGIC);
+
+    call->moved = true;
+    close_after_refusal(call, line, one * count);
+    if (call->spec.on_header != NULL)
+        call->spec.on_header(line, one * count, call->spec.arg);
+    return one * count;
+}
+
+static size_t on_body(char *bytes, size_t one, size_t count, void *arg)
+{
+    struct rb_store_call *call = RB_CAST(rb_store_call, arg, CALL_MAGIC);
+    size_t n = one * count;
+
+    call->moved = true;
+    if (n > call->spec.answer_max_bytes - call->reply.body.used) {
+        fail_with(call, RB_E_STORE_AWAY, 0, "the answer is too long");
+        return 0;
+    }
+    rb_buffer_add(&call->reply.body, bytes, n);
+    return n;
+}
+
+static void on_finished(CURL *easy, CURLcode result, void *arg)
+{
+    struct rb_store_call *call = RB_CAST(rb_store_call, arg, CALL_MAGIC);
+    struct rb_store_reply *reply = &call->reply;
+    curl_off_t bytes = -1;
+
+    curl_easy_getinfo(easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &bytes);
+    reply->content_bytes = bytes;
+    if (reply->code == RB_E_NONE) {
+        curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &reply->status);
+        /* A server that refuses may close before it has read the body: what it said counts. */
+        if (result != CURLE_OK && reply->status < 300)
+            fail_with(call, rb_errmap_store_curl(result), (int)result,
+                      call->trouble[0] != '\0' ? call->trouble : curl_easy_strerror(result));
+    }
+    finish(call);
+}
+
+/* Waiting for the source is not the store's fault: it has deadlines of its own. */
+static void on_stall(void *arg)
+{
+    struct rb_store_call *call = RB_CAST(rb_store_call, arg, CALL_MAGIC);
+    char what[80];
+
+    if (call->moved || call->paused) {
+        call->moved = false;
+        rb_timer_start(call->stall, call->spec.timeout_ms);
+        return;
+    }
+    rb_http_remove(call->http, call->easy);
+    snprintf(what, sizeof(what), "nothing has moved for %" PRId64 " ms", call->spec.timeout_ms);
+    fail_with(call, RB_E_STORE_AWAY, 0, what);
+    finish(call);
+}
+
+/* The request. */
+
+static void set_body(struct rb_store_call *call)
+{
+    const struct rb_store_call_spec *spec = &call->spec;
+    bool unknown = spec->stream != NULL && spec->stream_bytes == RB_STORE_CALL_UNKNOWN;
+    bool sends =
+        strcmp(spec->method, "PUT") == 0 || strcmp(spec->method, "POST") == 0 || strcmp(spec->method, "PATCH") == 0;
+    int64_t bytes = (int64_t)spec->body_bytes + (spec->stream != NULL ? spec->stream_bytes : 0);
+
+    if (strcmp(spec->method, "HEAD") == 0) {
+        curl_easy_setopt(call->easy, CURLOPT_NOBODY, 1L);
+        return;
+    }
+    if (sends) {
+        curl_easy_setopt(call->easy, CURLOPT_UPLOAD, 1L);
+        curl_easy_setopt(call->easy, CURLOPT_INFILESIZE_LARGE, unknown ? (curl_off_t)-1 : (curl_off_t)bytes);
+        curl_easy_setopt(call->easy, CURLOPT_READFUNCTION, on_read);
+        curl_easy_setopt(call->easy, CURLOPT_READDATA, call);
+        curl_easy_setopt(call->easy, CURLOPT_SEEKFUNCTION, on_seek);
+        curl_easy_setopt(call->easy, CURLOPT_SEEKDATA, call);
+    }
+    curl_easy_setopt(call->easy, CURLOPT_CUSTOMREQUEST, spec->method);
+}
+
+static void set_up(struct rb_store_call *call, const char *url)
+{
+    CURL *easy = call->easy;
+
+    curl_easy_setopt(easy, CURLOPT_URL, url);
+    curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->spec.headers);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, "reelbus/" RB_VERSION);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)call->spec.connect_timeout_ms);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->trouble);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
+    set_body(call);
+}
+
+static void tell_progress(void *arg)
+{
+    struct rb_store_call *call = RB_CAST(rb_store_call, arg, CALL_MAGIC);
+
+    if (call->spec.on_progress != NULL)
+        call->spec.on_progress(call->spec.arg);
+}
+
+struct rb_store_call *rb_store_call_new(struct rb_loop *loop, struct rb_http *http,
+                                        const struct rb_store_call_spec *spec)
+{
+    struct rb_store_call *call = rb_xalloc(sizeof(*call));
+
+    *call = (struct rb_store_call){
+        .magic = CALL_MAGIC,
+        .http = http,
+        .spec = *spec,
+        .easy = curl_easy_init(),
+        .reply.content_bytes = -1,
+    };
+    call->spec.url = NULL;
+    if (call->easy == NULL)
+        RB_BUG("libcurl cannot make an easy handle");
+    call->stall = rb_timer_new(loop, on_stall, call);
+    rb_task_init(&call->progress, loop, tell_progress, call);
+    set_up(call, spec->url);
+    rb_timer_start(call->stall, spec->timeout_ms);
+    rb_http_add(http, call->easy, on_finished, call);
+    return call;
+}
+
+void rb_store_call_free(struct rb_store_call *call)
+{
+    if (call == NULL)
+        return;
+    rb_http_remove(call->http, call->easy);
+    curl_easy_cleanup(call->easy);
+    curl_slist_free_all(call->spec.headers);
+    rb_task_done(&call->progress);
+    rb_timer_free(call->stall);
+    rb_buffer_done(&call->reply.body);
+    call->magic = 0;
+    free(call);
+}
+
+void rb_store_call_more(struct rb_store_call *call)
+{
+    const uint8_t *bytes;
+
+    if (!call->paused || (stream_ready(call, &bytes) == 0 && !stream_is_over(call)))
+        return;
+    call->paused = false; /* first: unpausing may call on_read at once */
+    call->moved = true;
+    curl_easy_pause(call->easy, CURLPAUSE_CONT);
+}
+
+void rb_store_call_release(struct rb_store_call *call)
+{
+    call->released = true;
+    rb_store_call_more(call);
+}
+
+struct rb_store_reply *rb_store_call_reply(struct rb_store_call *call)
+{
+    return &call->reply;
+}
+
+int64_t rb_store_call_taken(const struct rb_store_call *call)
+{
+    return call->taken;
+}
