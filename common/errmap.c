@@ -189,6 +189,60 @@ enum rb_code rb_errmap_s3(long status, const char *code)
     }
 }
 
+/* The codes of Supabase Storage; what stands beside them is how servers of before July 2026 say the same in "error". */
+static const struct {
+    const char *name;
+    const char *old_name;
+    enum rb_code code;
+} supabase_rows[] = {
+    {"KeyAlreadyExists", "Duplicate",
+     RB_E_STORE_AWAY}, /* another worker stored it meanwhile: the next look shows what */
+    {"ResourceAlreadyExists", "already_exists", RB_E_STORE_AWAY},
+    {"EntityTooLarge", "Payload too large", RB_E_TOO_LARGE},
+    {"InvalidMimeType", "invalid_mime_type", RB_E_STORE_REFUSED},
+    {"NoSuchBucket", "Bucket not found", RB_E_STORE_REFUSED},
+    {"NoSuchKey", "not_found", RB_E_STORE_AWAY},
+    {"NoSuchUpload", "", RB_E_STORE_AWAY},
+    {"AccessDenied", "Unauthorized", RB_E_STORE_DENIED},
+    {"InvalidJWT", "invalid_jwt", RB_E_STORE_DENIED},
+    {"ResourceLocked", "resource_locked", RB_E_STORE_BUSY},
+    {"LockTimeout", "acquiring_lock_timeout", RB_E_STORE_BUSY},
+    {"SlowDown", "too_many_connections", RB_E_STORE_BUSY},
+    {"DatabaseReadOnly", "database_read_only", RB_E_STORE_AWAY},
+    {"DatabaseTimeout", "database_timeout", RB_E_STORE_AWAY},
+    {"InternalError", "Internal", RB_E_STORE_AWAY},
+    {"exceed_storage_size_quota", "", RB_E_STORE_FULL},
+};
+
+enum rb_code rb_errmap_supabase(int meaning, const char *code)
+{
+    for (size_t i = 0; i < RB_COUNT(supabase_rows); i++)
+        if (code[0] != '\0' &&
+            (strcmp(code, supabase_rows[i].name) == 0 || strcmp(code, supabase_rows[i].old_name) == 0))
+            return supabase_rows[i].code;
+    switch (meaning) {
+    case 401:
+    case 403:
+        return RB_E_STORE_DENIED;
+    case 402:
+    case 507:
+        return RB_E_STORE_FULL;
+    case 413:
+        return RB_E_TOO_LARGE;
+    case 423:
+    case 429:
+    case 503:
+        return RB_E_STORE_BUSY;
+    case 408:
+    case 409:
+    case 410:
+    case 425:
+        return RB_E_STORE_AWAY;
+    default:
+        return meaning >= 300 && meaning < 500 ? RB_E_STORE_REFUSED : RB_E_STORE_AWAY;
+    }
+}
+
 enum rb_code rb_errmap_kafka(rd_kafka_resp_err_t code)
 {
     switch (code) {

@@ -62,6 +62,14 @@ enum rb_code rb_errmap_store_curl(CURLcode result);
 enum rb_code rb_errmap_s3(long status, const char *code);
 
 /*
+ * What Supabase Storage refuses with: the status that is meant, and the code in its answer.
+ *
+ * Takes:  meaning, what "statusCode" says in an answer of 400, else the HTTP status; code, "" when there was none.
+ * Loop:   pure, any thread.
+ */
+enum rb_code rb_errmap_supabase(int meaning, const char *code);
+
+/*
  * A librdkafka error of producing a record.
  *
  * Loop:   pure, any thread.

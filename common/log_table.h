@@ -95,6 +95,9 @@
     X(STORE_UP, INFO, "store, bucket", "the store answers, knows us and has the bucket")                               \
     X(STORE_DOWN, WARNING, "store, code, error", "it does not; asked again until it does")                             \
     X(STORE_LIMITED, NOTICE, "without", "the store does not know something that we can do without; ignoring")          \
+    X(STORE_STOPPED, WARNING, "store, code, error, retry_ms",                                                          \
+      "the store lets nobody write: nothing is sent for a while, then one is tried")                                   \
+    X(STORE_GOES_ON, NOTICE, "store", "a store that let nobody write does again")                                      \
     X(SETUP, NOTICE, "step, result", "one step of setting up the database, the topics or the schemas")
 
 enum rb_log_event {
