@@ -213,6 +213,7 @@ void rb_job_free(struct rb_job *job)
     rb_task_done(&job->run);
     rb_timer_free(job->timer);
     rb_plan_free(job->plan);
+    free(job->result.url);
     rb_row_done(&job->row);
     rb_input_done(&job->input);
     rb_message_free(job->message);

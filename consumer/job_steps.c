@@ -178,6 +178,8 @@ static void start_transfer(struct rb_job *job)
         job->tries.first_try_at = job->tries.last_try_at;
     rb_metrics_add(job->env->metrics, METRIC_TRIES, 1);
     rb_metrics_add(job->env->metrics, METRIC_TRANSFERRING, 1);
+    free(job->result.url);
+    job->result.url = NULL;
     job->transfer = rb_transfer_new(job->env->transfer, job->plan, job_wake, job);
     rb_progress_enter(job->env->progress, &job->progress, job->row.video_id, job->transfer);
 }
@@ -205,7 +207,7 @@ static int send_stored(struct rb_job *job)
     const struct rb_plan *plan = job->plan;
     struct rb_store *store = job->env->transfer->store;
     const struct rb_object place = {plan->bucket, plan->key, plan->content_type};
-    RB_AUTO_TEXT *url = store->ops->url(store, &place);
+    RB_AUTO_TEXT *url = job->result.url != NULL ? rb_xstrdup(job->result.url) : store->ops->url(store, &place);
     const struct rb_record_object object = {
         .store = store->ops->kind,
         .bucket = plan->bucket,

@@ -34,11 +34,13 @@ struct rb_put_spec {
 
 /* What came of an ask. */
 struct rb_store_answer {
-    bool found;      /* find: there is such an object, or may be. check: the bucket is there */
-    bool made;       /* check: the bucket was made just now */
-    int64_t bytes;   /* find: its size, -1 when the store does not tell */
-    char sha256[65]; /* find: its hash, hexadecimal; "" when the store does not know it */
-    int64_t swept;   /* sweep: how many unfinished uploads were removed */
+    bool found;            /* find: there is such an object, or may be. check: the bucket is there */
+    bool made;             /* check: the bucket was made just now */
+    int64_t bytes;         /* find: its size, -1 when the store does not tell */
+    char sha256[65];       /* find: its hash, hexadecimal; "" when the store does not know it */
+    int64_t swept;         /* sweep: how many unfinished uploads were removed */
+    const char *url;       /* link: borrowed from the ask; NULL for others */
+    int64_t largest_bytes; /* check: that an object in the bucket may have; 0 when that is not known */
 };
 
 /* How to find out whether a store would take objects. */
@@ -78,6 +80,9 @@ struct rb_store_ops {
     /* The URL under which people get a stored object. Owned by the caller. */
     char *(*url)(const struct rb_store *store, const struct rb_object *object);
 
+    /* Ask for that URL, once the object is stored. NULL when url tells it. */
+    struct rb_ask *(*link)(struct rb_store *store, const struct rb_object *object, rb_loop_fn on_change, void *arg);
+
     /* Is such an object there already, whole? NULL when the store cannot say. on_change: answer is not WAIT any more; it is
      * never called before the asking returns, nor after forget. */
     struct rb_ask *(*find)(struct rb_store *store, const struct rb_object *object, rb_loop_fn on_change, void *arg);
@@ -87,7 +92,7 @@ struct rb_store_ops {
                             void *arg);
 
     /* Remove what killed processes have left unfinished and is older than this, of keys that begin with prefix ("" for
-     * all). NULL when opening the store does it. */
+     * all). NULL when opening the store does it, or the store by itself. */
     struct rb_ask *(*sweep)(struct rb_store *store, const struct rb_sweep *what, rb_loop_fn on_change, void *arg);
 
     /* The answer to an ask; STORE_*. */

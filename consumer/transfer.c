@@ -29,6 +29,7 @@ struct rb_transfer {
     struct rb_mp4 mp4;
     EVP_MD_CTX *hash;
     bool committed; /* all is there, and has been checked */
+    char *url;      /* that the store was asked for */
     char sha256[65];
     rb_loop_fn on_change;
     void *arg; /* borrowed */
@@ -164,16 +165,34 @@ static int finish(struct rb_transfer *transfer, struct rb_error *err)
 /* Wait for the answer to the ask. */
 static enum rb_poll poll_ask(struct rb_transfer *transfer, struct rb_error *err)
 {
+    struct rb_store_answer answer = {0};
     enum rb_poll answered;
 
     if (transfer->ask == NULL)
         return RB_POLL_DONE;
-    answered = transfer->store->ops->answer(transfer->ask, &transfer->found, err);
-    if (answered != RB_POLL_WAIT) {
-        transfer->store->ops->forget(transfer->ask);
-        transfer->ask = NULL;
-    }
+    answered = transfer->store->ops->answer(transfer->ask, &answer, err);
+    if (answered == RB_POLL_WAIT)
+        return RB_POLL_WAIT;
+    if (answered == RB_POLL_DONE && transfer->committed)
+        transfer->url = rb_xstrdup(answer.url);
+    else if (answered == RB_POLL_DONE)
+        transfer->found = answer;
+    transfer->store->ops->forget(transfer->ask);
+    transfer->ask = NULL;
     return answered;
+}
+
+/* The object is stored: ask where people get it, if that has to be asked. */
+static enum rb_poll poll_link(struct rb_transfer *transfer, struct rb_error *err)
+{
+    const struct rb_object object = object_of(transfer->plan);
+    const struct rb_store_ops *ops = transfer->store->ops;
+
+    if (ops->link == NULL || transfer->url != NULL)
+        return RB_POLL_DONE;
+    if (transfer->ask == NULL)
+        transfer->ask = ops->link(transfer->store, &object, on_part_change, transfer);
+    return poll_ask(transfer, err);
 }
 
 /* How is it going on the store's side? */
@@ -227,7 +246,10 @@ enum rb_poll rb_transfer_poll(struct rb_transfer *transfer, struct rb_transfer_r
             return fetched;
         stored = poll_store(transfer, err);
     }
+    if (stored == RB_POLL_DONE)
+        stored = poll_link(transfer, err);
     if (stored == RB_POLL_DONE) {
+        ret_result->url = RB_STEAL(transfer->url);
         ret_result->bytes = rb_download_bytes(transfer->download);
         memcpy(ret_result->sha256, transfer->sha256, sizeof(ret_result->sha256));
     }
@@ -251,6 +273,7 @@ void rb_transfer_free(struct rb_transfer *transfer)
     else
         rb_byteq_free(transfer->queue);
     EVP_MD_CTX_free(transfer->hash);
+    free(transfer->url);
     transfer->magic = 0;
     free(transfer);
 }

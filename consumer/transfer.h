@@ -30,6 +30,7 @@ struct rb_transfer_config {
 struct rb_transfer_result {
     int64_t bytes;
     char sha256[65]; /* hexadecimal, in lower case */
+    char *url;       /* owned by the caller; NULL when the store's url tells it */
 };
 
 /*
