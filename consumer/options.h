@@ -33,7 +33,7 @@
     X(source_allow_private, BOOL, "false", 0, 1, "",                                                                   \
       "fetch from loopback and private networks too; for providers in one's own network")                              \
     X(bucket, TEXT, "videos", 1, 63, "", "bucket that videos are stored in")                                           \
-    X(store, TEXT, "file", 1, 32, "", "where videos are kept: file or s3")                                             \
+    X(store, TEXT, "file", 1, 32, "", "where videos are kept: file, s3 or supabase")                                   \
     X(file_root, TEXT, "", 0, 4096, "", "folder of the file store")                                                    \
     X(file_public_url, TEXT, "", 0, 2048, "", "what stands before bucket and key in the URL of a stored file")         \
     X(s3_endpoint, TEXT, "", 0, 2048, "AWS_ENDPOINT_URL",                                                              \
@@ -85,6 +85,26 @@
     X(s3_container_token_file, TEXT, "", 0, 4096, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "file with it")            \
     X(s3_instance_endpoint, TEXT, "http://169.254.169.254", 0, 2048, "AWS_EC2_METADATA_SERVICE_ENDPOINT",              \
       "metadata service of the virtual machine; empty: there is none")                                                 \
+    X(supabase_url, TEXT, "", 0, 2048, "SUPABASE_URL", "the project: https://<ref>.supabase.co, or one's own server")  \
+    X(supabase_key, SECRET, "", 0, 4096, "SUPABASE_SERVICE_ROLE_KEY",                                                  \
+      "its secret key (sb_secret_...) or service_role key (eyJ...)")                                                   \
+    X(supabase_storage_url, TEXT, "", 0, 2048, "",                                                                     \
+      "its Storage API; empty: supabase_url and /storage/v1; https://<ref>.storage.supabase.co/storage/v1 is faster")  \
+    X(supabase_public_url, TEXT, "", 0, 2048, "",                                                                      \
+      "what stands in links instead of supabase_url: a domain of one's own, the address outside of the network")       \
+    X(supabase_link, TEXT, "public", 1, 16, "",                                                                        \
+      "links that people get: public, authenticated (with a user's token, as policies allow), signed")                 \
+    X(supabase_link_ms, MS, "365d", 1000, 315360000000, "", "how long a signed link works")                            \
+    X(supabase_cache_ms, MS, "1h", 0, 31536000000, "", "how long browsers and caches may keep a video")                \
+    X(supabase_single_max_bytes, BYTES, "6MiB", 0, 6291456, "",                                                        \
+      "up to this size an object is sent in one request, above it in a resumable upload")                              \
+    X(supabase_buffers_bytes, BYTES, "24MiB", 0, 68719476736, "",                                                      \
+      "memory for bytes that are on their way, all objects together; what gets none starts over after a cut")          \
+    X(supabase_hash_max_bytes, BYTES, "5GiB", 0, 5368709120, "",                                                       \
+      "up to this size an object is copied onto itself to give it its SHA-256 as metadata; 0: never")                  \
+    X(supabase_timeout_ms, MS, "60s", 10000, 3600000, "",                                                              \
+      "a request in which nothing moves for this long is given up")                                                    \
+    X(supabase_make_bucket, BOOL, "true", 0, 1, "", "setup: make the bucket when it is missing")                       \
     X(status_completed, TEXT, "completed", 1, 255, "", "what the application's status column says of a stored video")  \
     X(status_failed, TEXT, "failed", 1, 255, "", "and of a video that could not be made or stored")                    \
     X(metrics_listen, TEXT, "", 0, 255, "",                                                                            \

@@ -13,6 +13,7 @@
 #include "common/embed.h"
 #include "common/errmap.h"
 #include "common/kafka.h"
+#include "common/units.h"
 #include "consumer/store_kinds.h"
 #include "consumer/store_probe.h"
 
@@ -195,11 +196,29 @@ static bool store_is_named(const struct consumer_options *options)
     return strcmp(options->store, "file") != 0 || options->file_root[0] != '\0';
 }
 
+static bool makes_bucket(const struct consumer_options *options)
+{
+    return strcmp(options->store, "supabase") == 0 ? options->supabase_make_bucket : options->s3_make_bucket;
+}
+
+/* A store that takes less than we would send is no mistake, but somebody should know. */
+static void say_limit(const struct consumer_options *options, int64_t largest_bytes)
+{
+    char text[RB_UNITS_TEXT_BYTES];
+    RB_AUTO_TEXT *limit = NULL;
+
+    if (largest_bytes == 0 || largest_bytes >= options->video_max_bytes)
+        return;
+    limit = rb_xprintf("takes videos of up to %s; raise its file size limit for larger ones",
+                       rb_units_bytes_text(largest_bytes, text));
+    say("store", options->bucket, limit);
+}
+
 static int set_up_store(struct rb_loop *loop, const struct consumer_options *options, struct rb_error *err)
 {
     struct rb_store_answer answer = {0};
     struct rb_store *store = NULL;
-    enum rb_check how = options->s3_make_bucket ? RB_CHECK_MAKE : RB_CHECK_WRITE;
+    enum rb_check how = makes_bucket(options) ? RB_CHECK_MAKE : RB_CHECK_WRITE;
     int result;
 
     if (!store_is_named(options)) {
@@ -209,9 +228,11 @@ static int set_up_store(struct rb_loop *loop, const struct consumer_options *opt
     RB_TRY(rb_store_open(loop, options, &store, err));
     result = rb_store_probe_once(loop, store, options->bucket, how, STORE_TIMEOUT_MS, &answer, err);
     store->ops->free(store);
-    if (result == 0)
-        say("store", options->bucket, answer.made ? "made, can be written" : "can be written");
-    return result;
+    if (result < 0)
+        return -1;
+    say("store", options->bucket, answer.made ? "made, can be written" : "can be written");
+    say_limit(options, answer.largest_bytes);
+    return 0;
 }
 
 int rb_setup(const struct consumer_options *options, struct rb_error *err)

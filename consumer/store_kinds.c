@@ -1,13 +1,14 @@
 /*
  * store_kinds.c — the table of stores that there are.
  *
- * Way:  store_file, store_s3 -> [store_kinds] -> main
+ * Way:  store_file, store_s3, store_supabase -> [store_kinds] -> main
  */
 #include "consumer/store_kinds.h"
 
 #include "common/buffer.h"
 #include "consumer/store_file.h"
 #include "consumer/store_s3.h"
+#include "consumer/store_supabase.h"
 
 static int open_file(struct rb_loop *loop, const struct consumer_options *options, struct rb_store **ret_store,
                      struct rb_error *err)
@@ -62,6 +63,26 @@ static int open_s3(struct rb_loop *loop, const struct consumer_options *options,
     return rb_store_s3_new(loop, &config, ret_store, err);
 }
 
+static int open_supabase(struct rb_loop *loop, const struct consumer_options *options, struct rb_store **ret_store,
+                         struct rb_error *err)
+{
+    const struct rb_store_supabase_config config = {
+        .url = options->supabase_url,
+        .storage_url = options->supabase_storage_url,
+        .public_url = options->supabase_public_url,
+        .key = options->supabase_key,
+        .link = options->supabase_link,
+        .link_ms = options->supabase_link_ms,
+        .cache_ms = options->supabase_cache_ms,
+        .single_max_bytes = options->supabase_single_max_bytes,
+        .buffers_bytes = options->supabase_buffers_bytes,
+        .hash_max_bytes = options->supabase_hash_max_bytes,
+        .connect_timeout_ms = options->connect_timeout_ms,
+        .timeout_ms = options->supabase_timeout_ms,
+    };
+    return rb_store_supabase_new(loop, &config, ret_store, err);
+}
+
 static const struct {
     const char *kind;
     int (*open)(struct rb_loop *loop, const struct consumer_options *options, struct rb_store **ret_store,
@@ -69,6 +90,7 @@ static const struct {
 } kind_rows[] = {
     {"file", open_file},
     {"s3", open_s3},
+    {"supabase", open_supabase},
 };
 
 int rb_store_open(struct rb_loop *loop, const struct consumer_options *options, struct rb_store **ret_store,

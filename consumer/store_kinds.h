@@ -1,7 +1,7 @@
 /*
  * store_kinds.h — the table of stores that there are, and what opens each of them.
  *
- * Way:  store_file, store_s3 -> [store_kinds] -> main
+ * Way:  store_file, store_s3, store_supabase -> [store_kinds] -> main
  */
 #pragma once
 

@@ -1,0 +1,298 @@
+/*
+ * store_supabase_ask.c — questions to Supabase Storage: is it there, where do people get it, may we write.
+ *
+ * Way:  download -> [store_supabase] -> record
+ *
+ * An ask is a row of calls, one at a time. The function that each of them ends in decides what comes next.
+ */
+#include <inttypes.h>
+
+#include "common/clock.h"
+#include "consumer/store_supabase_bucket.h"
+#include "consumer/store_supabase_internal.h"
+
+#define ASK_MAGIC 0x53554153u
+#define TRIAL_KEY ".reelbus-check.mp4"
+
+typedef void (*ask_next_fn)(struct rb_ask *ask, const struct rb_supabase_result *result);
+
+struct rb_ask {
+    uint32_t magic;
+    struct store_supabase *store; /* borrowed */
+    char *bucket;
+    char *key;
+    char *body; /* of the call that is out */
+    enum rb_check how;
+    struct rb_supabase_call *call;
+    ask_next_fn next;
+    enum rb_poll state;
+    struct rb_store_answer answer;
+    char *url; /* that the answer shows */
+    struct rb_error error;
+    struct rb_task tell; /* for what is answered without a call */
+    rb_loop_fn on_change;
+    void *arg; /* borrowed */
+};
+
+static void tell(void *arg)
+{
+    struct rb_ask *ask = RB_CAST(rb_ask, arg, ASK_MAGIC);
+
+    ask->on_change(ask->arg);
+}
+
+static void on_called(void *arg)
+{
+    struct rb_ask *ask = RB_CAST(rb_ask, arg, ASK_MAGIC);
+    struct rb_supabase_call *call = ask->call;
+
+    ask->call = NULL;
+    ask->next(ask, rb_supabase_call_result(call));
+    rb_supabase_call_free(call);
+    if (ask->state != RB_POLL_WAIT)
+        ask->on_change(ask->arg);
+}
+
+static void ask_call(struct rb_ask *ask, struct rb_supabase_call_spec spec, ask_next_fn next)
+{
+    spec.bucket = ask->bucket;
+    spec.on_done = on_called;
+    spec.arg = ask;
+    ask->next = next;
+    ask->call = rb_supabase_call_new(&ask->store->env, &spec);
+}
+
+static void ask_fail(struct rb_ask *ask, const struct rb_error *err)
+{
+    ask->state = RB_POLL_FAILED;
+    ask->error = *err;
+}
+
+static struct rb_ask *ask_new(struct rb_store *base, const char *bucket, const char *key, rb_loop_fn on_change,
+                              void *arg)
+{
+    struct rb_ask *ask = rb_xalloc(sizeof(*ask));
+
+    *ask = (struct rb_ask){
+        .magic = ASK_MAGIC,
+        .store = (struct store_supabase *)base,
+        .bucket = rb_xstrdup(bucket),
+        .key = rb_xstrdup(key),
+        .on_change = on_change,
+        .arg = arg,
+        .answer.bytes = -1,
+    };
+    rb_task_init(&ask->tell, ask->store->loop, tell, ask);
+    return ask;
+}
+
+/* find */
+
+static void after_find(struct rb_ask *ask, const struct rb_supabase_result *result)
+{
+    struct rb_supabase_info info;
+
+    if (result->error.code != RB_E_NONE && result->meaning != 404) {
+        ask_fail(ask, &result->error);
+        return;
+    }
+    ask->state = RB_POLL_DONE;
+    ask->answer.found = result->error.code == RB_E_NONE;
+    if (ask->answer.found) {
+        rb_supabase_answer_info(result, &info);
+        ask->answer.bytes = info.bytes;
+        memcpy(ask->answer.sha256, info.sha256, sizeof(ask->answer.sha256));
+    }
+}
+
+/* While nothing may be written, nothing is asked either: then nothing is fetched in vain. */
+struct rb_ask *supabase_ask_find(struct rb_store *base, const struct rb_object *object, rb_loop_fn on_change, void *arg)
+{
+    struct rb_ask *ask = ask_new(base, object->bucket, object->key, on_change, arg);
+    RB_AUTO_TEXT *path = rb_supabase_path("/object/info", object->bucket, object->key);
+    const struct rb_supabase_call_spec spec = {
+        .doing = "look for", .method = "GET", .path = path, .key = ask->key, .weight = RB_SUPABASE_READS};
+    struct rb_error err = {0};
+
+    if (rb_store_stop_look(&ask->store->env.stop, rb_clock_ms(), &err) < 0) {
+        ask_fail(ask, &err);
+        rb_task_queue(&ask->tell);
+    } else {
+        ask_call(ask, spec, after_find);
+    }
+    return ask;
+}
+
+/* link */
+
+static void after_link(struct rb_ask *ask, const struct rb_supabase_result *result)
+{
+    const char *path = rb_json_text(result->body, "signedURL");
+    struct rb_error err = {0};
+
+    if (result->error.code != RB_E_NONE) {
+        ask_fail(ask, &result->error);
+    } else if (path == NULL || strncmp(path, "/object/sign/", strlen("/object/sign/")) != 0) {
+        rb_fail(&err, RB_E_STORE_AWAY, 0, "the store signs a link to '%.60s/%.80s' and does not show it", ask->bucket,
+                ask->key);
+        ask_fail(ask, &err);
+    } else {
+        ask->url = rb_xprintf("%s%s", ask->store->public_base, path);
+        ask->answer.url = ask->url;
+        ask->state = RB_POLL_DONE;
+    }
+}
+
+struct rb_ask *supabase_ask_link(struct rb_store *base, const struct rb_object *object, rb_loop_fn on_change, void *arg)
+{
+    struct rb_ask *ask = ask_new(base, object->bucket, object->key, on_change, arg);
+    RB_AUTO_TEXT *path = rb_supabase_path("/object/sign", object->bucket, object->key);
+
+    ask->body = rb_xprintf("{\"expiresIn\":%" PRId64 "}", ask->store->config.link_ms / 1000);
+    ask_call(ask,
+             (struct rb_supabase_call_spec){.doing = "sign a link to",
+                                            .method = "POST",
+                                            .path = path,
+                                            .key = ask->key,
+                                            .headers = rb_supabase_header(NULL, "Content-Type", "application/json"),
+                                            .body = ask->body,
+                                            .body_bytes = strlen(ask->body)},
+             after_link);
+    return ask;
+}
+
+/* check: is the bucket there, and does it fit? And may we write: an upload is begun and taken back, nothing is ever seen. */
+
+static void after_trial_end(struct rb_ask *ask, const struct rb_supabase_result *result)
+{
+    (void)result; /* that it could be begun is what counts */
+    ask->state = RB_POLL_DONE;
+    ask->answer.found = true;
+}
+
+static void after_trial(struct rb_ask *ask, const struct rb_supabase_result *result)
+{
+    RB_AUTO_TEXT *path = NULL;
+
+    if (result->error.code != RB_E_NONE) {
+        ask_fail(ask, &result->error);
+    } else if (result->upload_id == NULL) {
+        after_trial_end(ask, result);
+    } else {
+        path = rb_xprintf("/upload/resumable/%s", result->upload_id);
+        ask_call(
+            ask,
+            (struct rb_supabase_call_spec){
+                .doing = "take back a test upload to",
+                .method = "DELETE",
+                .path = path,
+                .key = ask->key,
+                .headers = rb_supabase_header(rb_supabase_header(NULL, "Tus-Resumable", "1.0.0"), "x-upsert", "true")},
+            after_trial_end);
+    }
+}
+
+static void try_to_write(struct rb_ask *ask)
+{
+    RB_AUTO_TEXT *bucket = rb_supabase_base64(ask->bucket);
+    RB_AUTO_TEXT *key = rb_supabase_base64(ask->key);
+    RB_AUTO_TEXT *type = rb_supabase_base64(SUPABASE_CONTENT_TYPE);
+    RB_AUTO_TEXT *metadata = rb_xprintf("bucketName %s,objectName %s,contentType %s", bucket, key, type);
+    struct curl_slist *headers = rb_supabase_header(NULL, "Tus-Resumable", "1.0.0");
+
+    headers = rb_supabase_header(headers, "x-upsert", "true");
+    headers = rb_supabase_header(headers, "Upload-Length", "1");
+    headers = rb_supabase_header(headers, "Upload-Metadata", metadata);
+    ask_call(ask,
+             (struct rb_supabase_call_spec){.doing = "begin a test upload to",
+                                            .method = "POST",
+                                            .path = "/upload/resumable",
+                                            .key = ask->key,
+                                            .weight = RB_SUPABASE_WRITES,
+                                            .headers = headers},
+             after_trial);
+}
+
+static void after_make(struct rb_ask *ask, const struct rb_supabase_result *result)
+{
+    bool there = result->meaning == 409;
+
+    if (result->error.code != RB_E_NONE && !there) {
+        ask_fail(ask, &result->error);
+        return;
+    }
+    ask->answer.made = !there;
+    try_to_write(ask);
+}
+
+static void make_bucket(struct rb_ask *ask)
+{
+    ask->body = supabase_bucket_request(ask->bucket, ask->store->config.link);
+    ask_call(ask,
+             (struct rb_supabase_call_spec){.doing = "make the bucket",
+                                            .method = "POST",
+                                            .path = "/bucket",
+                                            .headers = rb_supabase_header(NULL, "Content-Type", "application/json"),
+                                            .body = ask->body,
+                                            .body_bytes = strlen(ask->body)},
+             after_make);
+}
+
+static void after_look(struct rb_ask *ask, const struct rb_supabase_result *result)
+{
+    struct rb_error *misfit = &ask->store->misfit;
+
+    if (result->error.code == RB_E_NONE)
+        *misfit = (struct rb_error){0};
+    if (result->meaning == 404 && ask->how == RB_CHECK_MAKE) {
+        make_bucket(ask);
+    } else if (result->meaning == 404) {
+        rb_fail(&ask->error, RB_E_STORE_REFUSED, 404,
+                "there is no bucket '%s'; make it, or run setup with supabase_make_bucket", ask->bucket);
+        ask_fail(ask, &ask->error);
+    } else if (result->error.code != RB_E_NONE) {
+        ask_fail(ask, &result->error);
+    } else if (supabase_bucket_fits(result->body, ask->bucket, ask->store->config.link, &ask->answer.largest_bytes,
+                                    misfit) < 0) {
+        ask_fail(ask, misfit);
+    } else if (ask->how == RB_CHECK_LOOK) {
+        after_trial_end(ask, result);
+    } else {
+        try_to_write(ask);
+    }
+}
+
+struct rb_ask *supabase_ask_check(struct rb_store *base, const char *bucket, enum rb_check how, rb_loop_fn on_change,
+                                  void *arg)
+{
+    struct rb_ask *ask = ask_new(base, bucket, TRIAL_KEY, on_change, arg);
+    RB_AUTO_TEXT *path = rb_supabase_path("/bucket", bucket, NULL);
+
+    ask->how = how;
+    ask_call(ask,
+             (struct rb_supabase_call_spec){
+                 .doing = "look at the bucket", .method = "GET", .path = path, .weight = RB_SUPABASE_WRITES},
+             after_look);
+    return ask;
+}
+
+enum rb_poll supabase_ask_answer(const struct rb_ask *ask, struct rb_store_answer *ret_answer, struct rb_error *err)
+{
+    if (ask->state == RB_POLL_DONE)
+        *ret_answer = ask->answer;
+    else if (ask->state == RB_POLL_FAILED)
+        *err = ask->error;
+    return ask->state;
+}
+
+void supabase_ask_forget(struct rb_ask *ask)
+{
+    rb_supabase_call_free(ask->call);
+    rb_task_done(&ask->tell);
+    free(ask->bucket);
+    free(ask->key);
+    free(ask->body);
+    free(ask->url);
+    ask->magic = 0;
+    free(ask);
+}

@@ -1,0 +1,53 @@
+/*
+ * store_supabase_bucket.c — a bucket of Supabase: what it must be like.
+ *
+ * Way:  download -> [store_supabase] -> record
+ */
+#include "consumer/store_supabase_bucket.h"
+
+char *supabase_bucket_request(const char *bucket, const char *link)
+{
+    json_t *body = json_pack("{s:s, s:s, s:b, s:[s]}", "id", bucket, "name", bucket, "public",
+                             strcmp(link, "public") == 0, "allowed_mime_types", SUPABASE_CONTENT_TYPE);
+    char *text = json_dumps(body, JSON_COMPACT);
+
+    json_decref(body);
+    return text;
+}
+
+/* A type, a group of them as video with a star, or all. */
+static bool is_allowed(const json_t *types)
+{
+    size_t i;
+    json_t *type;
+
+    if (!json_is_array(types) || json_array_size(types) == 0)
+        return true;
+    json_array_foreach(types, i, type)
+    {
+        const char *text = json_is_string(type) ? json_string_value(type) : "";
+
+        if (strcmp(text, SUPABASE_CONTENT_TYPE) == 0 || strcmp(text, "video/*") == 0 || strcmp(text, "*/*") == 0 ||
+            strcmp(text, "*") == 0)
+            return true;
+    }
+    return false;
+}
+
+int supabase_bucket_fits(const json_t *body, const char *bucket, const char *link, int64_t *ret_largest_bytes,
+                         struct rb_error *err)
+{
+    json_t *limit = json_object_get(body, "file_size_limit");
+
+    if (!is_allowed(json_object_get(body, "allowed_mime_types")))
+        return rb_fail(err, RB_E_STORE_REFUSED, 0,
+                       "the bucket '%s' does not take " SUPABASE_CONTENT_TYPE "; add it to the bucket's allowed types",
+                       bucket);
+    if (strcmp(link, "public") == 0 && json_is_false(json_object_get(body, "public")))
+        return rb_fail(err, RB_E_STORE_REFUSED, 0,
+                       "the bucket '%s' is private, public links to it lead nowhere; make it public, or set "
+                       "supabase_link to signed or authenticated",
+                       bucket);
+    *ret_largest_bytes = json_is_integer(limit) ? json_integer_value(limit) : 0;
+    return 0;
+}
