@@ -1,0 +1,9 @@
+-- The bucket for videos, if you would rather make it by SQL than let `reelbus-consumer setup` do it. Safe to run twice: what is
+-- there stays as it is.
+--
+-- public: whoever has the link can watch; for supabase_link=public. Make it false for signed links, or for links that only
+-- signed-in users can follow (supabase_link=signed or authenticated).
+
+INSERT INTO storage.buckets (id, name, public, allowed_mime_types)
+VALUES ('videos', 'videos', true, ARRAY['video/mp4'])
+ON CONFLICT DO NOTHING;
