@@ -187,8 +187,8 @@ static int get_text(avro_value_t *value, char **ret_text)
         if (avro_value_get_enum(value, &symbol) != 0)
             return -1;
         text = avro_schema_enum_get(avro_value_get_schema(value), symbol);
-    } else if (avro_value_get_string(value, &text, &bytes) != 0) {
-        return -1;
+    } else if (avro_value_get_string(value, &text, &bytes) != 0 || strlen(text) + 1 != bytes) {
+        return -1; /* with a NUL in it, one text would be two: what we check, and what others read */
     }
     *ret_text = rb_xstrdup(text);
     return 0;

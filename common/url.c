@@ -5,6 +5,7 @@
  */
 #include "common/url.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <stdio.h>
 
@@ -17,6 +18,7 @@ static int refuse(struct rb_error *err, const char *what)
 static int check_text(const char *text, struct rb_error *err)
 {
     size_t length = strnlen(text, RB_URL_MAX_BYTES + 1);
+    const char *authority;
 
     if (length == 0)
         return refuse(err, "is empty");
@@ -32,33 +34,79 @@ static int check_text(const char *text, struct rb_error *err)
     }
     if (strncasecmp(text, "http://", 7) != 0 && strncasecmp(text, "https://", 8) != 0)
         return refuse(err, "does not begin with http:// or https://");
-    if (strchr("/?#@:", strstr(text, "://")[3]) != NULL) /* libcurl takes http:///host for http://host */
+    authority = strstr(text, "://") + 3;
+    if (memchr(authority, '@', strcspn(authority, "/?#")) != NULL)
+        return refuse(err, "has a user name in it");
+    if (strchr("/?#:", authority[0]) != NULL) /* libcurl takes http:///host for http://host */
         return refuse(err, "has no host");
     return 0;
 }
 
-static int check_host(const char *host, struct rb_error *err)
+static bool is_numeric(const char *label)
 {
-    size_t label = 0;
+    if (label[0] == '0' && (label[1] == 'x' || label[1] == 'X'))
+        return label[2 + strspn(label + 2, "0123456789abcdefABCDEF")] == '\0';
+    return label[0] != '\0' && label[strspn(label, "0123456789")] == '\0';
+}
 
-    if (host[0] == '[')
-        return 0; /* libcurl has checked it */
-    for (; *host != '\0'; host++) {
-        label = *host == '.' ? 0 : label + 1;
-        if (label > 63)
-            return refuse(err, "has a host name with a label of over 63 bytes");
+/* One label of a name, as DNS has them, and underscores, which buckets have. */
+static int check_label(const char *label, size_t length, struct rb_error *err)
+{
+    if (length == 0)
+        return refuse(err, "has a host name with an empty label");
+    if (length > 63)
+        return refuse(err, "has a host name with a label of over 63 bytes");
+    if (label[0] == '-' || (length == 4 && memcmp(label, "xn--", 4) == 0))
+        return refuse(err, "has a host name that is none");
+    for (size_t i = 0; i < length; i++)
+        if (!isalnum((unsigned char)label[i]) && label[i] != '-' && label[i] != '_')
+            return refuse(err, "has a character in its host name that does not belong there");
+    return 0;
+}
+
+/* A name whose last label is a number is an address in one of its old spellings, or nothing at all. It is written out, so
+ * that nobody reads it in another way. */
+static int write_out(struct rb_url *url, const char *last, struct rb_error *err)
+{
+    struct in_addr address;
+    char text[INET_ADDRSTRLEN];
+
+    if (!is_numeric(last))
+        return 0;
+    if (inet_aton(url->host, &address) == 0)
+        return refuse(err, "has a host that is neither a name nor an address");
+    inet_ntop(AF_INET, &address, text, sizeof(text));
+    free(url->host);
+    url->host = rb_xstrdup(text);
+    return 0;
+}
+
+static int check_host(struct rb_url *url, struct rb_error *err)
+{
+    size_t length = strlen(url->host);
+    const char *label = url->host;
+
+    if (url->host[0] == '[') /* libcurl has checked it; a zone is of no use to us */
+        return curl_url_set(url->handle, CURLUPART_ZONEID, NULL, 0) == CURLUE_OK ? 0 : refuse(err, "has a zone in it");
+    if (length > 1 && url->host[length - 1] == '.')
+        url->host[--length] = '\0'; /* the root's dot: with it, one host would have two names */
+    if (length > 253)
+        return refuse(err, "has a host name of over 253 bytes");
+    for (size_t bytes; bytes = strcspn(label, "."), true; label += bytes + 1) {
+        RB_TRY(check_label(label, bytes, err));
+        if (label[bytes] == '\0')
+            break;
     }
+    RB_TRY(write_out(url, label, err));
+    if (curl_url_set(url->handle, CURLUPART_HOST, url->host, 0) != CURLUE_OK)
+        return refuse(err, "has a host that is neither a name nor an address");
     return 0;
 }
 
 static int take_parts(struct rb_url *url, struct rb_error *err)
 {
-    char *port = NULL, *scheme = NULL, *host = NULL, *user = NULL;
-    CURLUcode got_user = curl_url_get(url->handle, CURLUPART_USER, &user, 0);
+    char *port = NULL, *scheme = NULL, *host = NULL;
 
-    curl_free(user);
-    if (got_user != CURLUE_NO_USER)
-        return refuse(err, "has a user name in it");
     if (curl_url_get(url->handle, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK)
         url->scheme = rb_xstrdup(scheme);
     curl_free(scheme);
@@ -74,7 +122,7 @@ static int take_parts(struct rb_url *url, struct rb_error *err)
         return refuse(err, "has no host");
     if (url->port <= 0)
         return refuse(err, "has a port that is none");
-    return check_host(url->host, err);
+    return check_host(url, err);
 }
 
 int rb_url_parse(const char *text, struct rb_url *ret_url, struct rb_error *err)

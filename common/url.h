@@ -21,7 +21,8 @@ struct rb_url {
 
 /*
  * Parse a URL that came from outside. Refused beside what libcurl refuses: anything but http:// and https:// spelled so,
- * user and password, backslashes, spaces, control and non-ASCII characters, port 0, labels over 63 bytes.
+ * user and password, backslashes, spaces, control and non-ASCII characters, port 0, names that DNS could not have. IPv4
+ * addresses in their old spellings (0x7f.1, 2130706433) are written out, the root's dot behind a name goes.
  *
  * Takes:  text, borrowed for the call.
  * Gives:  ret_url; rb_url_done it.
