@@ -41,6 +41,7 @@ enum rb_class { RB_OK, RB_RETRYABLE, RB_OUTAGE, RB_PERMANENT, RB_FATAL };
     X(SOURCE_AWAY, RETRYABLE, "the source cannot be reached")                                                          \
     X(SOURCE_SLOW, RETRYABLE, "the source sent nothing, or too little, for too long")                                  \
     X(SOURCE_CUT, RETRYABLE, "the source closed before the video was whole")                                           \
+    X(SOURCE_CHANGED, RETRYABLE, "the video became another one at the source while it was fetched")                    \
     X(SOURCE_PAGE, RETRYABLE, "the source sent a page instead of a video")                                             \
     X(SOURCE_ENCODED, PERMANENT, "the source encoded the body although nobody asked for that")                         \
     X(NOT_A_VIDEO, PERMANENT, "what the source sent is not an MP4 file")                                               \

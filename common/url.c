@@ -15,10 +15,9 @@ static int refuse(struct rb_error *err, const char *what)
 }
 
 /* By the letter, before any parser: parsers differ in what they forgive. */
-static int check_text(const char *text, struct rb_error *err)
+static int check_letters(const char *text, struct rb_error *err)
 {
     size_t length = strnlen(text, RB_URL_MAX_BYTES + 1);
-    const char *authority;
 
     if (length == 0)
         return refuse(err, "is empty");
@@ -32,6 +31,14 @@ static int check_text(const char *text, struct rb_error *err)
         if (c == '\\')
             return refuse(err, "has a backslash in it");
     }
+    return 0;
+}
+
+static int check_text(const char *text, struct rb_error *err)
+{
+    const char *authority;
+
+    RB_TRY(check_letters(text, err));
     if (strncasecmp(text, "http://", 7) != 0 && strncasecmp(text, "https://", 8) != 0)
         return refuse(err, "does not begin with http:// or https://");
     authority = strstr(text, "://") + 3;
@@ -142,6 +149,26 @@ int rb_url_parse(const char *text, struct rb_url *ret_url, struct rb_error *err)
     *ret_url = url;
     url = (struct rb_url){0};
     return 0;
+}
+
+int rb_url_join(const struct rb_url *base, const char *text, struct rb_url *ret_url, struct rb_error *err)
+{
+    CURLU *handle;
+    CURLUcode code;
+    char *whole = NULL;
+    int result;
+
+    RB_TRY(check_letters(text, err));
+    handle = curl_url_dup(base->handle);
+    code = curl_url_set(handle, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME);
+    if (code == CURLUE_OK)
+        code = curl_url_get(handle, CURLUPART_URL, &whole, 0);
+    result = code == CURLUE_OK
+                 ? rb_url_parse(whole, ret_url, err)
+                 : rb_fail(err, RB_E_URL_INVALID, (int)code, "the URL is not valid: %s", curl_url_strerror(code));
+    curl_free(whole);
+    curl_url_cleanup(handle);
+    return result;
 }
 
 void rb_url_done(struct rb_url *url)

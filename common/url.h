@@ -32,6 +32,17 @@ struct rb_url {
 RB_MUST_CHECK int rb_url_parse(const char *text, struct rb_url *ret_url, struct rb_error *err);
 
 /*
+ * Parse what a page or an answer at base refers to: a URL, or a part of one that base completes.
+ *
+ * Takes:  base, parsed; text, borrowed for the call.
+ * Gives:  ret_url; rb_url_done it.
+ * Fails:  as rb_url_parse.
+ * Loop:   pure, any thread.
+ */
+RB_MUST_CHECK int rb_url_join(const struct rb_url *base, const char *text, struct rb_url *ret_url,
+                              struct rb_error *err);
+
+/*
  * Free what is in it; fine for an empty one.
  *
  * Loop:   pure, any thread.

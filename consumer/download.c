@@ -1,193 +1,156 @@
 /*
- * download.c — the GET side of a transfer.
+ * download.c — the GET side of a transfer: requests one after the other, until all bytes are here.
  *
  * Way:  plan -> guard -> [download] -> store
  */
-#include "consumer/download.h"
+#include <inttypes.h>
 
-#include <arpa/inet.h>
-#include <ctype.h>
-#include <openssl/crypto.h>
-#include <unistd.h>
-
+#include "common/clock.h"
 #include "common/errmap.h"
-#include "common/version.h"
+#include "common/random.h"
+#include "consumer/download_internal.h"
 
-#define DOWNLOAD_MAGIC 0x444f574eu
-#define REDIRECTS_MAX  5
-#define BUFFER_BYTES   65536L
+#define REDIRECTS_MAX      5
+#define LOOK_MS            1000    /* between two looks at the speed */
+#define RESUME_FIRST_MS    200
+#define RESUME_MAX_MS      5000
+#define RESUME_WORTH_BYTES 1048576 /* with so many more, a request was not in vain */
 
-enum download_state { RUNNING, COMPLETE, BROKEN };
-
-struct rb_download {
-    uint32_t magic;
-    struct rb_download_spec spec;
-    CURL *easy;
-    struct curl_slist *headers;
-    const struct rb_provider *provider; /* whose API the first URL belongs to; borrowed from spec.providers */
-    struct rb_url redirect;             /* where we were sent to; empty at the first URL */
-    unsigned redirects;
-    enum download_state state;
-    struct rb_error error;  /* of the first thing that went wrong; code NONE until then */
-    struct rb_task changed; /* tells the owner from the loop: it may free us then */
-    bool may_connect;       /* at least one address of the name is allowed */
-    bool paused;
-    int64_t bytes;
-    int64_t length; /* of the whole video, as the source says; -1 when it does not */
-    char trouble[CURL_ERROR_SIZE];
-};
-
-static const struct rb_url *current_url(const struct rb_download *download)
+const struct rb_url *download_url(const struct rb_download *download)
 {
     return download->redirect.handle != NULL ? &download->redirect : download->spec.url;
 }
 
-/* libcurl asks for a socket to each address that it tries: refused addresses get none. */
-static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+const struct rb_provider *download_provider(const struct rb_download *download, const struct rb_url *url)
 {
-    struct rb_download *download = RB_CAST(rb_download, arg, DOWNLOAD_MAGIC);
-    struct rb_error refusal = {0};
+    const struct rb_provider *provider =
+        download->spec.providers != NULL ? rb_providers_of_url(download->spec.providers, url) : NULL;
 
-    (void)purpose;
-    if (rb_guard_address(download->spec.guard, &address->addr, &refusal) < 0) {
-        if (!download->may_connect)
-            download->error = refusal; /* stands unless another address of the name is allowed */
-        return CURL_SOCKET_BAD;
-    }
-    download->may_connect = true;
-    download->error = (struct rb_error){0};
-    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    return provider != NULL && provider->api.kind == RB_API_OPENAI ? provider : NULL;
 }
 
-/* A connection from the cache has not asked for a socket: the address that it leads to is judged again. */
-static int on_before_request(void *arg, char *remote_ip, char *local_ip, int remote_port, int local_port)
+void download_enter(struct rb_download *download, enum download_state state)
 {
-    struct rb_download *download = RB_CAST(rb_download, arg, DOWNLOAD_MAGIC);
-    struct sockaddr_in in4 = {.sin_family = AF_INET};
-    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
-    const struct sockaddr *address = NULL;
+    const struct rb_download_limits *limits = download->spec.limits;
+    int64_t now_ms = rb_clock_ms();
 
-    (void)local_ip;
-    (void)remote_port;
-    (void)local_port;
-    if (inet_pton(AF_INET, remote_ip, &in4.sin_addr) == 1)
-        address = (const struct sockaddr *)&in4;
-    else if (inet_pton(AF_INET6, remote_ip, &in6.sin6_addr) == 1)
-        address = (const struct sockaddr *)&in6;
-    if (address == NULL || rb_guard_address(download->spec.guard, address, &download->error) < 0)
-        return CURL_PREREQFUNC_ABORT;
-    return CURL_PREREQFUNC_OK;
-}
-
-static bool header_value(const char *line, size_t bytes, const char *name, char *ret_value, size_t room)
-{
-    size_t length = strlen(name);
-    size_t used = 0;
-
-    if (bytes <= length || strncasecmp(line, name, length) != 0 || line[length] != ':')
-        return false;
-    for (size_t i = length + 1; i < bytes && used + 1 < room; i++)
-        if (!isspace((unsigned char)line[i]))
-            ret_value[used++] = (char)tolower((unsigned char)line[i]);
-    ret_value[used] = '\0';
-    return true;
-}
-
-/* What libcurl 7.88 would decode unasked, or overlook, ends the download. */
-static int check_header(struct rb_download *download, const char *line, size_t bytes)
-{
-    char value[80];
-
-    if (header_value(line, bytes, "content-encoding", value, sizeof(value)) && strcmp(value, "identity") != 0 &&
-        value[0] != '\0')
-        return rb_fail(&download->error, RB_E_SOURCE_ENCODED, 0, "the source encoded the body as '%.40s' unasked",
-                       value);
-    if (header_value(line, bytes, "transfer-encoding", value, sizeof(value)) && strcmp(value, "chunked") != 0)
-        return rb_fail(&download->error, RB_E_SOURCE_ENCODED, 0, "the source encoded the transfer as '%.40s' unasked",
-                       value);
-    if (header_value(line, bytes, "content-type", value, sizeof(value)) &&
-        (strncmp(value, "text/html", 9) == 0 || strncmp(value, "application/json", 16) == 0 ||
-         strncmp(value, "application/xml", 15) == 0 || strncmp(value, "text/xml", 8) == 0))
-        return rb_fail(&download->error, RB_E_SOURCE_PAGE, 0, "the source sent '%.40s' instead of a video", value);
-    if (header_value(line, bytes, "content-length", value, sizeof(value)) &&
-        strtoll(value, NULL, 10) > download->spec.limits->max_bytes)
-        return rb_fail(&download->error, RB_E_TOO_LARGE, 0, "the video has %.30s bytes, more than the limit of %lld",
-                       value, (long long)download->spec.limits->max_bytes);
-    return 0;
-}
-
-static size_t on_header(char *line, size_t one, size_t count, void *arg)
-{
-    struct rb_download *download = RB_CAST(rb_download, arg, DOWNLOAD_MAGIC);
-    long status = 0;
-
-    curl_easy_getinfo(download->easy, CURLINFO_RESPONSE_CODE, &status);
-    if (status == 200 && check_header(download, line, one * count) < 0)
-        return 0;
-    return one * count;
-}
-
-static void take_length(struct rb_download *download)
-{
-    curl_off_t length = -1;
-
-    curl_easy_getinfo(download->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
-    download->length = length;
-}
-
-static size_t on_body(char *bytes, size_t one, size_t count, void *arg)
-{
-    struct rb_download *download = RB_CAST(rb_download, arg, DOWNLOAD_MAGIC);
-    size_t n = one * count;
-    long status = 0;
-
-    curl_easy_getinfo(download->easy, CURLINFO_RESPONSE_CODE, &status);
-    if (status != 200)
-        return 0; /* the body of a redirect or an error is of no use: the status tells all */
-    if (n > rb_byteq_room(download->spec.queue)) {
-        download->paused = true; /* libcurl keeps them and offers the same bytes again */
-        return CURL_WRITEFUNC_PAUSE;
-    }
-    if (download->bytes + (int64_t)n > download->spec.limits->max_bytes) {
-        rb_fail(&download->error, RB_E_TOO_LARGE, 0, "the video has more bytes than the limit of %lld",
-                (long long)download->spec.limits->max_bytes);
-        return 0;
-    }
-    if (download->spec.tap((const uint8_t *)bytes, n, download->spec.arg, &download->error) < 0)
-        return 0;
-    if (download->bytes == 0)
-        take_length(download);
-    rb_byteq_put(download->spec.queue, bytes, n);
-    download->bytes += (int64_t)n;
-    rb_task_queue(&download->changed);
-    return n;
-}
-
-static void download_end(struct rb_download *download, enum download_state state)
-{
     download->state = state;
-    rb_task_queue(&download->changed);
+    switch (state) {
+    case DOWNLOAD_RESOLVING:
+        download->reach_until_ms = now_ms + limits->connect_timeout_ms;
+        rb_timer_start(download->timer, limits->connect_timeout_ms);
+        break;
+    case DOWNLOAD_CONNECTING:
+        rb_timer_start(download->timer, RB_MAX(download->reach_until_ms - now_ms, 1));
+        break;
+    case DOWNLOAD_WAITING:
+        rb_timer_start(download->timer, limits->first_byte_timeout_ms);
+        break;
+    case DOWNLOAD_FLOWING:
+        download->looked_ms = download->fast_ms = now_ms;
+        download->looked_bytes = download->bytes;
+        rb_timer_start(download->timer, RB_MIN(limits->low_speed_ms, LOOK_MS));
+        break;
+    case DOWNLOAD_RESTING:
+        rb_timer_start(download->timer, rb_backoff_next_ms(&download->backoff, rb_random()));
+        break;
+    case DOWNLOAD_COMPLETE:
+    case DOWNLOAD_BROKEN:
+        rb_timer_stop(download->timer);
+        rb_task_queue(&download->changed);
+        break;
+    }
 }
 
-static void download_start(struct rb_download *download);
+static void on_resolved(void *arg);
 
-static int take_redirect(struct rb_download *download, long status)
+static void start_hop(struct rb_download *download)
 {
-    const struct rb_url *from = current_url(download);
-    struct rb_url next = {0};
-    char *location = NULL;
+    download->error = (struct rb_error){0};
+    download_enter(download, DOWNLOAD_RESOLVING);
+    rb_addresses_free(download->addresses);
+    download->addresses =
+        rb_addresses_new(download->loop, download->spec.guard, download_url(download), on_resolved, download);
+}
+
+/* Begin at the first URL: where it leads to may have expired meanwhile. */
+static void start_request(struct rb_download *download)
+{
+    rb_url_done(&download->redirect);
+    download->redirects = 0;
+    start_hop(download);
+}
+
+/* Is it worth asking for the rest? Only when the source says by what we can know the video again. */
+static bool may_resume(struct rb_download *download)
+{
+    enum rb_code code = download->error.code;
+    bool passing = code == RB_E_SOURCE_CUT || code == RB_E_SOURCE_SLOW || code == RB_E_SOURCE_AWAY ||
+                   (code == RB_E_SOURCE_BUSY && download->resumes > 0);
+
+    if (download->bytes == 0 || download->validator == NULL || !passing)
+        return false;
+    if (download->bytes - download->resumed_at >= RESUME_WORTH_BYTES) {
+        download->in_vain = 0;
+        rb_backoff_reset(&download->backoff);
+    }
+    return download->in_vain < download->spec.limits->resume_max;
+}
+
+/* download->error is set. */
+static void download_failed(struct rb_download *download)
+{
     struct rb_error *err = &download->error;
 
-    curl_easy_getinfo(download->easy, CURLINFO_REDIRECT_URL, &location);
-    if (location == NULL)
-        return rb_fail(err, RB_E_SOURCE_REDIRECTS, (int)status, "the source redirects to nowhere");
+    if (download->redirects > 0 && (err->code == RB_E_URL_INVALID || err->code == RB_E_URL_REFUSED)) {
+        struct rb_error cause = *err;
+
+        rb_fail(err, cause.code, cause.detail, "the source redirects to where it must not: %.180s", cause.message);
+    }
+    if (!may_resume(download)) {
+        download_enter(download, DOWNLOAD_BROKEN);
+        return;
+    }
+    download->in_vain++;
+    download->resumes++;
+    download->resumed_at = download->bytes;
+    download_enter(download, DOWNLOAD_RESTING);
+}
+
+static void on_resolved(void *arg)
+{
+    struct rb_download *download = RB_CAST(rb_download, arg, DOWNLOAD_MAGIC);
+    const char *pin = NULL;
+
+    switch (rb_addresses_poll(download->addresses, &pin, &download->error)) {
+    case RB_POLL_WAIT:
+        return;
+    case RB_POLL_FAILED:
+        download_failed(download);
+        return;
+    case RB_POLL_DONE:
+        download_enter(download, DOWNLOAD_CONNECTING);
+        download_request_start(download, pin);
+        return;
+    }
+}
+
+static int take_redirect(struct rb_download *download)
+{
+    const struct rb_url *from = download_url(download);
+    const struct rb_source_head *head = &download->head;
+    struct rb_url next = {0};
+    struct rb_error *err = &download->error;
+
+    if (head->location == NULL || head->location[0] == '\0')
+        return rb_fail(err, RB_E_SOURCE_REDIRECTS, (int)head->status, "the source redirects to nowhere");
     if (++download->redirects > REDIRECTS_MAX)
-        return rb_fail(err, RB_E_SOURCE_REDIRECTS, (int)status, "the source redirects more than %d times",
+        return rb_fail(err, RB_E_SOURCE_REDIRECTS, (int)head->status, "the source redirects more than %d times",
                        REDIRECTS_MAX);
-    RB_TRY(rb_url_parse(location, &next, err));
+    RB_TRY(rb_url_join(from, head->location, &next, err));
     if (strcmp(from->scheme, "https") == 0 && strcmp(next.scheme, "https") != 0) {
         rb_url_done(&next);
-        return rb_fail(err, RB_E_URL_REFUSED, (int)status, "the source redirects from https to http");
+        return rb_fail(err, RB_E_URL_REFUSED, (int)head->status, "from https to http");
     }
     if (rb_guard_url(download->spec.guard, &next, err) < 0) {
         rb_url_done(&next);
@@ -203,137 +166,135 @@ static bool is_redirect(long status)
     return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
-/* Nothing of ours went wrong before: what libcurl says counts. */
-static void fail_by_curl(struct rb_download *download, CURLcode result)
+/* What went wrong, when nothing of ours did? 0 when all is here. */
+static int check_end(struct rb_download *download, CURLcode result)
 {
-    rb_fail(&download->error, rb_errmap_source_curl(result), (int)result, "cannot fetch the video: %.150s",
-            download->trouble[0] != '\0' ? download->trouble : curl_easy_strerror(result));
+    long status = download->head.complete ? download->head.status : 0;
+    struct rb_error *err = &download->error;
+
+    if (status != 0 && !download->accepted)
+        return rb_fail(err, rb_errmap_source_status(status), (int)status, "the source answered %ld", status);
+    if (result != CURLE_OK)
+        return rb_fail(err, rb_errmap_source_curl(result), (int)result, "cannot fetch the video: %.150s",
+                       download->trouble[0] != '\0' ? download->trouble : curl_easy_strerror(result));
+    if (download->length >= 0 && download->bytes != download->length)
+        return rb_fail(err, RB_E_SOURCE_CUT, 0, "%" PRId64 " bytes came of %" PRId64, download->bytes,
+                       download->length);
+    return 0;
 }
 
-static void on_finished(CURL *easy, CURLcode result, void *arg)
+void download_answered(struct rb_download *download, CURLcode result)
 {
-    struct rb_download *download = RB_CAST(rb_download, arg, DOWNLOAD_MAGIC);
-    long status = 0;
-
-    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+    download->paused = false;
     if (download->error.code != RB_E_NONE) {
-        download_end(download, BROKEN);
-    } else if (is_redirect(status) && (result == CURLE_OK || result == CURLE_WRITE_ERROR)) {
-        if (take_redirect(download, status) < 0)
-            download_end(download, BROKEN);
+        download_failed(download);
+    } else if (download->head.complete && is_redirect(download->head.status)) {
+        if (take_redirect(download) < 0)
+            download_failed(download);
         else
-            download_start(download);
-    } else if (status != 0 && status != 200) {
-        rb_fail(&download->error, rb_errmap_source_status(status), (int)status, "the source answered %ld", status);
-        download_end(download, BROKEN);
-    } else if (result != CURLE_OK) {
-        fail_by_curl(download, result);
-        download_end(download, BROKEN);
+            start_hop(download);
+    } else if (check_end(download, result) < 0) {
+        download_failed(download);
     } else {
-        download_end(download, COMPLETE);
+        download_enter(download, DOWNLOAD_COMPLETE);
     }
 }
 
-static void set_policy(struct rb_download *download)
+/* What a source is too slow for ends its request. */
+static void give_up_request(struct rb_download *download, const char *what, int64_t ms)
 {
-    CURL *easy = download->easy;
-
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, download->spec.guard->https_only ? "https" : "http,https");
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* a proxy's address would be judged instead of the source's */
-    curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
-    curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-    curl_easy_setopt(easy, CURLOPT_UNRESTRICTED_AUTH, 0L);
-    curl_easy_setopt(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, download);
-    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_before_request);
-    curl_easy_setopt(easy, CURLOPT_PREREQDATA, download);
+    rb_addresses_free(download->addresses);
+    download->addresses = NULL;
+    rb_http_remove(download->spec.http, download->easy);
+    download->paused = false;
+    rb_fail(&download->error, RB_E_SOURCE_SLOW, 0, "%s within %" PRId64 " ms", what, ms);
+    download_failed(download);
 }
 
-static void set_limits(struct rb_download *download)
+/* Too slow is who was so at every look for so long. While it waits for us, a source cannot be slow; and when the looks
+ * themselves came late, we were. */
+static bool is_too_slow(struct rb_download *download)
 {
     const struct rb_download_limits *limits = download->spec.limits;
-    CURL *easy = download->easy;
+    int64_t now_ms = rb_clock_ms();
+    int64_t passed_ms = RB_MAX(now_ms - download->looked_ms, 1);
+    int64_t came = download->bytes - download->looked_bytes;
 
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)limits->connect_timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, (long)limits->low_speed_bytes);
-    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)RB_MAX(limits->low_speed_ms / 1000, 1));
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)limits->timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, BUFFER_BYTES);
+    if (download->paused || download->was_paused || passed_ms > 3 * LOOK_MS ||
+        came * 1000 / passed_ms >= limits->low_speed_bytes)
+        download->fast_ms = now_ms;
+    download->was_paused = download->paused;
+    download->looked_ms = now_ms;
+    download->looked_bytes = download->bytes;
+    return now_ms - download->fast_ms >= limits->low_speed_ms;
 }
 
-static const struct rb_provider *provider_of(const struct rb_download *download, const struct rb_url *url)
+static void on_timer(void *arg)
 {
-    const struct rb_provider *provider =
-        download->spec.providers != NULL ? rb_providers_of_url(download->spec.providers, url) : NULL;
+    struct rb_download *download = RB_CAST(rb_download, arg, DOWNLOAD_MAGIC);
+    const struct rb_download_limits *limits = download->spec.limits;
 
-    return provider != NULL && provider->api.kind == RB_API_OPENAI ? provider : NULL;
-}
-
-/* libcurl has the only copy of these; it keeps them as long as they are set. */
-static void free_headers(struct rb_download *download)
-{
-    for (struct curl_slist *header = download->headers; header != NULL; header = header->next)
-        OPENSSL_cleanse(header->data, strlen(header->data));
-    curl_slist_free_all(download->headers);
-    download->headers = NULL;
-}
-
-/* The key goes to the API that the first URL belongs to; a redirect that leads away from there does not get it. */
-static void set_headers(struct rb_download *download)
-{
-    const struct rb_provider *provider = provider_of(download, current_url(download));
-    char *line = provider != NULL && provider == download->provider ? rb_provider_auth_line(provider) : NULL;
-
-    curl_easy_setopt(download->easy, CURLOPT_HTTPHEADER, NULL);
-    free_headers(download);
-    download->headers = curl_slist_append(NULL, "Accept: video/mp4, video/*, application/octet-stream");
-    if (line != NULL) {
-        download->headers = curl_slist_append(download->headers, line);
-        OPENSSL_cleanse(line, strlen(line));
+    switch (download->state) {
+    case DOWNLOAD_RESOLVING:
+        give_up_request(download, "the source's host was not looked up", limits->connect_timeout_ms);
+        break;
+    case DOWNLOAD_CONNECTING:
+        give_up_request(download, "the source could not be reached", limits->connect_timeout_ms);
+        break;
+    case DOWNLOAD_WAITING:
+        if (download->paused) /* for the budget */
+            rb_timer_start(download->timer, limits->first_byte_timeout_ms);
+        else
+            give_up_request(download, "the source sent no byte of the video", limits->first_byte_timeout_ms);
+        break;
+    case DOWNLOAD_FLOWING:
+        if (is_too_slow(download))
+            give_up_request(download, "the source sent too little", limits->low_speed_ms);
+        else
+            rb_timer_start(download->timer, RB_MIN(limits->low_speed_ms, LOOK_MS));
+        break;
+    case DOWNLOAD_RESTING:
+        start_request(download);
+        break;
+    case DOWNLOAD_COMPLETE:
+    case DOWNLOAD_BROKEN:
+        break;
     }
-    free(line);
-    curl_easy_setopt(download->easy, CURLOPT_HTTPHEADER, download->headers);
-}
-
-static void download_start(struct rb_download *download)
-{
-    download->may_connect = false;
-    set_headers(download);
-    curl_easy_setopt(download->easy, CURLOPT_CURLU, current_url(download)->handle);
-    rb_http_add(download->spec.http, download->easy, on_finished, download);
 }
 
 static void tell_owner(void *arg)
 {
     struct rb_download *download = RB_CAST(rb_download, arg, DOWNLOAD_MAGIC);
 
+    if (!download->share.waiting && rb_byteq_is_low(download->spec.queue))
+        rb_download_resume(download); /* its turn in the budget may have come */
     download->spec.on_change(download->spec.arg);
+}
+
+/* From whoever has left the budget: go on from the loop. */
+static void on_turn(void *arg)
+{
+    rb_task_queue(&RB_CAST(rb_download, arg, DOWNLOAD_MAGIC)->changed);
 }
 
 struct rb_download *rb_download_new(struct rb_loop *loop, const struct rb_download_spec *spec)
 {
     struct rb_download *download = rb_xalloc(sizeof(*download));
 
-    *download = (struct rb_download){.magic = DOWNLOAD_MAGIC, .spec = *spec, .easy = curl_easy_init(), .length = -1};
-    if (download->easy == NULL)
-        RB_BUG("libcurl cannot make an easy handle");
+    *download = (struct rb_download){.magic = DOWNLOAD_MAGIC,
+                                     .spec = *spec,
+                                     .loop = loop,
+                                     .length = -1,
+                                     .share = {.on_turn = on_turn, .arg = download},
+                                     .backoff = {.first_ms = RESUME_FIRST_MS, .max_ms = RESUME_MAX_MS}};
     rb_task_init(&download->changed, loop, tell_owner, download);
+    download->timer = rb_timer_new(loop, on_timer, download);
     if (spec->providers != NULL)
         rb_providers_ref(spec->providers);
-    download->provider = provider_of(download, spec->url);
-    curl_easy_setopt(download->easy, CURLOPT_USERAGENT, "reelbus/" RB_VERSION);
-    curl_easy_setopt(download->easy, CURLOPT_ERRORBUFFER, download->trouble);
-    curl_easy_setopt(download->easy, CURLOPT_HEADERFUNCTION, on_header);
-    curl_easy_setopt(download->easy, CURLOPT_HEADERDATA, download);
-    curl_easy_setopt(download->easy, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(download->easy, CURLOPT_WRITEDATA, download);
-    set_policy(download);
-    set_limits(download);
-    download_start(download);
+    download->provider = download_provider(download, spec->url);
+    rb_source_head_init(&download->head);
+    download_request_init(download);
+    start_request(download);
     return download;
 }
 
@@ -341,28 +302,25 @@ void rb_download_free(struct rb_download *download)
 {
     if (download == NULL)
         return;
-    rb_http_remove(download->spec.http, download->easy);
-    curl_easy_cleanup(download->easy);
-    free_headers(download);
+    rb_addresses_free(download->addresses);
+    download_request_done(download);
+    rb_budget_leave(&download->share);
     rb_providers_unref(download->spec.providers);
+    rb_timer_free(download->timer);
     rb_task_done(&download->changed);
     rb_url_done(&download->redirect);
+    free(download->validator);
     download->magic = 0;
     free(download);
 }
 
 enum rb_poll rb_download_poll(const struct rb_download *download, struct rb_error *err)
 {
-    switch (download->state) {
-    case RUNNING:
-        return RB_POLL_WAIT;
-    case COMPLETE:
-        return RB_POLL_DONE;
-    case BROKEN:
+    if (download->state == DOWNLOAD_BROKEN)
         *err = download->error;
-        return RB_POLL_FAILED;
-    }
-    RB_BUG("unknown state of a download");
+    return download->state == DOWNLOAD_BROKEN     ? RB_POLL_FAILED
+           : download->state == DOWNLOAD_COMPLETE ? RB_POLL_DONE
+                                                  : RB_POLL_WAIT;
 }
 
 void rb_download_resume(struct rb_download *download)
@@ -381,4 +339,19 @@ int64_t rb_download_bytes(const struct rb_download *download)
 int64_t rb_download_length(const struct rb_download *download)
 {
     return download->length;
+}
+
+bool rb_download_is_framed(const struct rb_download *download)
+{
+    return download->framed;
+}
+
+bool rb_download_is_paused(const struct rb_download *download)
+{
+    return download->paused;
+}
+
+unsigned rb_download_resumes(const struct rb_download *download)
+{
+    return download->resumes;
 }

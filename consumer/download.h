@@ -3,25 +3,30 @@
  *
  * Way:  plan -> guard -> [download] -> store
  *
- * Redirects are followed by hand, each one judged like the first URL; addresses are judged when they are connected to and
- * again when a connection is used anew. Nothing that identifies us or the operator is ever sent, but for one thing: an API
- * that keeps the bytes of its videos behind its key gets that key, at URLs below its own base URL and nowhere else.
+ * Redirects are followed by hand, each one judged like the first URL. Names are resolved here, not by libcurl, and all of
+ * their addresses are judged; once more when they are connected to, and when a connection is used again. Nothing that
+ * identifies us or the operator is ever sent, but for one thing: an API that keeps the bytes of its videos behind its key
+ * gets that key, at URLs below its own base URL and nowhere else.
+ *
+ * A download that is cut goes on where it was, when the source says how to ask for the rest of the same video.
  */
 #pragma once
 
 #include "common/byteq.h"
 #include "common/http.h"
 #include "common/providers.h"
+#include "consumer/budget.h"
 #include "consumer/guard.h"
 
 struct rb_download;
 
 struct rb_download_limits {
-    int64_t max_bytes;          /* of one video */
-    int64_t connect_timeout_ms; /* name resolution, connecting, TLS */
-    int64_t low_speed_bytes;    /* fewer per second than this ... */
-    int64_t low_speed_ms;       /* ... for this long is too slow */
-    int64_t timeout_ms;         /* for all of it */
+    int64_t max_bytes;             /* of one video */
+    int64_t connect_timeout_ms;    /* name resolution, connecting, TLS */
+    int64_t first_byte_timeout_ms; /* from then to the first byte of the video */
+    int64_t low_speed_bytes;       /* fewer per second than this ... */
+    int64_t low_speed_ms;          /* ... for this long is too slow */
+    unsigned resume_max;           /* how often the rest is asked for without much coming of it */
 };
 
 /*
@@ -37,6 +42,7 @@ struct rb_download_spec {
     const struct rb_download_limits *limits;
     const struct rb_url *url;       /* checked by the guard */
     struct rb_providers *providers; /* whose keys may be needed; a reference is kept; NULL: nobody's */
+    struct rb_budget *budget; /* of all downloads */
     struct rb_byteq *queue;
     rb_download_tap_fn tap;
     rb_loop_fn on_change; /* bytes have come, or it has ended */
@@ -88,3 +94,24 @@ int64_t rb_download_bytes(const struct rb_download *download);
  * Loop:   loop thread.
  */
 int64_t rb_download_length(const struct rb_download *download);
+
+/*
+ * Would a cut of the connection have been noticed as such? When not, only the bytes themselves can tell.
+ *
+ * Loop:   loop thread.
+ */
+bool rb_download_is_framed(const struct rb_download *download);
+
+/*
+ * Does it wait for us, not for the source: for room in the queue or in the budget?
+ *
+ * Loop:   loop thread.
+ */
+bool rb_download_is_paused(const struct rb_download *download);
+
+/*
+ * How often it went on after a cut.
+ *
+ * Loop:   loop thread.
+ */
+unsigned rb_download_resumes(const struct rb_download *download);

@@ -6,7 +6,9 @@
 #include "consumer/guard.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <netinet/in.h>
+#include <stdio.h>
 
 #include "common/units.h"
 
@@ -57,6 +59,47 @@ static int refuse(struct rb_error *err, const char *what)
     return rb_fail(err, RB_E_URL_REFUSED, 0, "the URL leads to a forbidden address (%s)", what);
 }
 
+/* Any address as IPv6, so that networks need to be compared in one form only. */
+static void to_mapped(const struct sockaddr *address, uint8_t *ret_address)
+{
+    if (address->sa_family == AF_INET6) {
+        memcpy(ret_address, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, 16);
+        return;
+    }
+    memset(ret_address, 0, 10);
+    memset(ret_address + 10, 0xff, 2);
+    memcpy(ret_address + 12, &((const struct sockaddr_in *)(const void *)address)->sin_addr, 4);
+}
+
+static bool begins(const uint8_t *address, const void *prefix, unsigned bits)
+{
+    unsigned bytes = bits / 8;
+    unsigned rest = bits % 8;
+
+    if (memcmp(address, prefix, bytes) != 0)
+        return false;
+    return rest == 0 || ((address[bytes] ^ ((const uint8_t *)prefix)[bytes]) >> (8 - rest)) == 0;
+}
+
+static bool is_mapped(const uint8_t *address)
+{
+    static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
+
+    return memcmp(address, prefix, sizeof(prefix)) == 0;
+}
+
+/* An IPv6 network has no IPv4 addresses in it, not even ::/0. */
+static bool is_among(const struct rb_guard_networks *networks, const uint8_t *address)
+{
+    for (size_t i = 0; i < networks->count; i++) {
+        const struct rb_guard_network *network = &networks->list[i];
+
+        if (begins(address, network->address, network->bits) && (network->bits >= 96 || !is_mapped(address)))
+            return true;
+    }
+    return false;
+}
+
 static int check4(const struct rb_guard *guard, uint32_t address, struct rb_error *err)
 {
     for (size_t i = 0; i < RB_COUNT(refused4); i++) {
@@ -68,26 +111,10 @@ static int check4(const struct rb_guard *guard, uint32_t address, struct rb_erro
     return 0;
 }
 
-static bool begins(const uint8_t *address, const char *prefix, unsigned bits)
+static int check6(const struct rb_guard *guard, const uint8_t *address, struct rb_error *err)
 {
-    unsigned bytes = bits / 8;
-    unsigned rest = bits % 8;
-
-    if (memcmp(address, prefix, bytes) != 0)
-        return false;
-    return rest == 0 || ((address[bytes] ^ (uint8_t)prefix[bytes]) >> (8 - rest)) == 0;
-}
-
-static int check6(const struct rb_guard *guard, const struct in6_addr *in6, struct rb_error *err)
-{
-    const uint8_t *address = in6->s6_addr;
-    uint32_t mapped;
-
-    if (IN6_IS_ADDR_V4MAPPED(in6)) {
-        memcpy(&mapped, address + 12, sizeof(mapped));
-        return check4(guard, ntohl(mapped), err);
-    }
-    if (guard->allow_private && (IN6_IS_ADDR_LOOPBACK(in6) || (address[0] & 0xfe) == 0xfc))
+    if (guard->allow_private &&
+        (memcmp(address, &in6addr_loopback, sizeof(in6addr_loopback)) == 0 || (address[0] & 0xfe) == 0xfc))
         return 0;
     if ((address[0] & 0xe0) != 0x20)
         return refuse(err, "not global unicast");
@@ -99,14 +126,34 @@ static int check6(const struct rb_guard *guard, const struct in6_addr *in6, stru
 
 int rb_guard_address(const struct rb_guard *guard, const struct sockaddr *address, struct rb_error *err)
 {
-    if (address->sa_family == AF_INET)
-        return check4(guard, ntohl(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr), err);
-    if (address->sa_family == AF_INET6)
-        return check6(guard, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, err);
-    return refuse(err, "neither IPv4 nor IPv6");
+    uint8_t mapped[16];
+    uint32_t in4;
+
+    if (address->sa_family != AF_INET && address->sa_family != AF_INET6)
+        return refuse(err, "neither IPv4 nor IPv6");
+    to_mapped(address, mapped);
+    if (is_among(&guard->deny_networks, mapped))
+        return refuse(err, "one of source_deny_networks");
+    if (is_among(&guard->allow_networks, mapped))
+        return 0;
+    if (!is_mapped(mapped))
+        return check6(guard, mapped, err);
+    memcpy(&in4, mapped + 12, sizeof(in4));
+    return check4(guard, ntohl(in4), err);
 }
 
-int rb_guard_set_ports(struct rb_guard *guard, const char *text, struct rb_error *err)
+int rb_guard_own_address(const struct rb_guard *guard, const struct sockaddr *address, struct rb_error *err)
+{
+    uint8_t mapped[16];
+
+    RB_TRY(rb_guard_address(guard, address, err));
+    to_mapped(address, mapped);
+    if (!guard->allow_private && !is_among(&guard->allow_networks, mapped))
+        return refuse(err, "this machine itself");
+    return 0;
+}
+
+static int set_ports(struct rb_guard *guard, const char *text, struct rb_error *err)
 {
     RB_AUTO_TEXT *copy = rb_xstrdup(text);
     char *rest = copy;
@@ -126,6 +173,112 @@ int rb_guard_set_ports(struct rb_guard *guard, const char *text, struct rb_error
     return 0;
 }
 
+/* "10.0.0.0/8", "fd00::/8", or one address. What is behind the bits must be zero: else it was meant otherwise. */
+static int parse_network(char *word, struct rb_guard_network *ret_network)
+{
+    struct sockaddr_in in4 = {.sin_family = AF_INET};
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+    char *slash = strchr(word, '/');
+    bool four;
+    int64_t bits;
+
+    if (slash != NULL)
+        *slash = '\0';
+    four = inet_pton(AF_INET, word, &in4.sin_addr) == 1;
+    if (!four && inet_pton(AF_INET6, word, &in6.sin6_addr) != 1)
+        return -1;
+    to_mapped(four ? (const struct sockaddr *)&in4 : (const struct sockaddr *)&in6, ret_network->address);
+    bits = four ? 32 : 128;
+    if (slash != NULL && (rb_units_parse_number(slash + 1, &bits) < 0 || bits < 0 || bits > (four ? 32 : 128)))
+        return -1;
+    ret_network->bits = (unsigned)bits + (four ? 96 : 0);
+    for (unsigned bit = ret_network->bits; bit < 128; bit++)
+        if (ret_network->address[bit / 8] & 0x80 >> bit % 8)
+            return -1;
+    return 0;
+}
+
+static int set_networks(struct rb_guard_networks *networks, const char *option, const char *text, struct rb_error *err)
+{
+    RB_AUTO_TEXT *copy = rb_xstrdup(text != NULL ? text : "");
+    char *rest = copy;
+
+    networks->count = 0;
+    for (char *word; copy[0] != '\0' && (word = strsep(&rest, ",")) != NULL;)
+        if (networks->count == RB_GUARD_NETWORKS_MAX || parse_network(word, &networks->list[networks->count++]) < 0)
+            return rb_fail(err, RB_E_BAD_OPTION, 0,
+                           "option '%s': '%.60s' is not accepted; expected up to %d networks as in "
+                           "'10.1.0.0/16,fd00:1::/32'",
+                           option, text, RB_GUARD_NETWORKS_MAX);
+    return 0;
+}
+
+/* Names, or "*." and a name. Kept as text: lists are short, and are looked at once per URL. */
+static int set_hosts(char *ret_hosts, const char *option, const char *text, struct rb_error *err)
+{
+    size_t length = strlen(text != NULL ? text : "");
+    bool fits = length < RB_GUARD_HOSTS_BYTES;
+
+    for (size_t i = 0; fits && i < length; i++) {
+        bool starts = i == 0 || text[i - 1] == ',';
+
+        ret_hosts[i] = (char)tolower((unsigned char)text[i]);
+        if (text[i] == '*')
+            fits = starts && text[i + 1] == '.';
+        else
+            fits = isalnum((unsigned char)text[i]) || strchr("-_.:[]", text[i]) != NULL || (text[i] == ',' && !starts);
+    }
+    if (!fits || (length > 0 && text[length - 1] == ','))
+        return rb_fail(err, RB_E_BAD_OPTION, 0,
+                       "option '%s': '%.60s' is not accepted; expected hosts as in 'cdn.example.com,*.example.net'",
+                       option, text);
+    ret_hosts[length] = '\0';
+    return 0;
+}
+
+int rb_guard_init(const struct rb_guard_config *config, struct rb_guard *ret_guard, struct rb_error *err)
+{
+    *ret_guard = (struct rb_guard){.https_only = config->https_only, .allow_private = config->allow_private};
+    RB_TRY(set_ports(ret_guard, config->ports, err));
+    RB_TRY(set_hosts(ret_guard->hosts, "source_hosts", config->hosts, err));
+    RB_TRY(set_hosts(ret_guard->deny_hosts, "source_deny_hosts", config->deny_hosts, err));
+    RB_TRY(set_networks(&ret_guard->allow_networks, "source_allow_networks", config->allow_networks, err));
+    return set_networks(&ret_guard->deny_networks, "source_deny_networks", config->deny_networks, err);
+}
+
+static bool ends_with(const char *host, const char *tail, size_t tail_bytes)
+{
+    size_t bytes = strlen(host);
+
+    return bytes > tail_bytes && memcmp(host + bytes - tail_bytes, tail, tail_bytes) == 0;
+}
+
+/* "*.example.com" stands for what is below example.com, not for that itself. */
+static bool is_listed(const char *hosts, const char *host)
+{
+    for (const char *word = hosts; word[0] != '\0';) {
+        size_t bytes = strcspn(word, ",");
+
+        if (word[0] == '*' ? ends_with(host, word + 1, bytes - 1)
+                           : strlen(host) == bytes && memcmp(host, word, bytes) == 0)
+            return true;
+        word += bytes + (word[bytes] == ',');
+    }
+    return false;
+}
+
+static int check_host(const struct rb_guard *guard, const char *host, struct rb_error *err)
+{
+    if (guard->hosts[0] != '\0' && !is_listed(guard->hosts, host))
+        return rb_fail(err, RB_E_URL_REFUSED, 0, "the URL's host '%.80s' is not one of source_hosts", host);
+    if (is_listed(guard->deny_hosts, host))
+        return rb_fail(err, RB_E_URL_REFUSED, 0, "the URL's host '%.80s' is one of source_deny_hosts", host);
+    /* RFC 6761: loopback by definition, whatever a resolver may say */
+    if (!guard->allow_private && (strcmp(host, "localhost") == 0 || ends_with(host, ".localhost", 10)))
+        return refuse(err, "loopback");
+    return 0;
+}
+
 int rb_guard_url(const struct rb_guard *guard, const struct rb_url *url, struct rb_error *err)
 {
     bool port_fits = guard->any_port;
@@ -136,5 +289,5 @@ int rb_guard_url(const struct rb_guard *guard, const struct rb_url *url, struct 
         port_fits = port_fits || guard->ports[i] == url->port;
     if (!port_fits)
         return rb_fail(err, RB_E_URL_REFUSED, url->port, "the URL's port %d is not one of source_ports", url->port);
-    return 0;
+    return check_host(guard, url->host, err);
 }

@@ -12,7 +12,20 @@
 
 #include "common/url.h"
 
-#define RB_GUARD_PORTS_MAX 16
+#define RB_GUARD_PORTS_MAX    16
+#define RB_GUARD_NETWORKS_MAX 64
+#define RB_GUARD_HOSTS_BYTES  2048
+
+/* An IPv6 network; an IPv4 network stands in it in its mapped form. */
+struct rb_guard_network {
+    uint8_t address[16];
+    unsigned bits;
+};
+
+struct rb_guard_networks {
+    struct rb_guard_network list[RB_GUARD_NETWORKS_MAX];
+    size_t count;
+};
 
 struct rb_guard {
     bool https_only;
@@ -20,19 +33,36 @@ struct rb_guard {
     bool any_port;
     uint16_t ports[RB_GUARD_PORTS_MAX];
     size_t port_count;
+    char hosts[RB_GUARD_HOSTS_BYTES];      /* these hosts and no others, in lower case, parted by commas; "" is any */
+    char deny_hosts[RB_GUARD_HOSTS_BYTES]; /* never these */
+    struct rb_guard_networks allow_networks; /* fine although they are special */
+    struct rb_guard_networks deny_networks;  /* never these */
+};
+
+/* What a guard is made from, as the options of the same names spell it. Texts are borrowed for the call. */
+struct rb_guard_config {
+    bool https_only;
+    bool allow_private;
+    const char *ports;
+    const char *hosts;
+    const char *deny_hosts;
+    const char *allow_networks;
+    const char *deny_networks;
 };
 
 /*
- * Read the list of ports, "80,443" or "any".
+ * Make a guard.
  *
- * Gives:  the ports of guard.
- * Fails:  BAD_OPTION.
+ * Takes:  config; its texts may be NULL for none, ports may not.
+ * Gives:  ret_guard.
+ * Fails:  BAD_OPTION, naming the option and what was expected.
  * Loop:   pure, any thread.
  */
-RB_MUST_CHECK int rb_guard_set_ports(struct rb_guard *guard, const char *text, struct rb_error *err);
+RB_MUST_CHECK int rb_guard_init(const struct rb_guard_config *config, struct rb_guard *ret_guard, struct rb_error *err);
 
 /*
- * May this URL be asked, as far as its text tells: scheme and port?
+ * May this URL be asked, as far as its text tells: scheme, host and port? A name is not resolved for this, and its
+ * addresses are not judged, but for names that are loopback by definition.
  *
  * Fails:  URL_REFUSED.
  * Loop:   pure, any thread.
@@ -48,3 +78,12 @@ RB_MUST_CHECK int rb_guard_url(const struct rb_guard *guard, const struct rb_url
  * Loop:   pure, any thread.
  */
 RB_MUST_CHECK int rb_guard_address(const struct rb_guard *guard, const struct sockaddr *address, struct rb_error *err);
+
+/*
+ * The same for an address of this machine's own: public or not, behind it is what only this machine should reach.
+ *
+ * Fails:  URL_REFUSED.
+ * Loop:   pure, any thread.
+ */
+RB_MUST_CHECK int rb_guard_own_address(const struct rb_guard *guard, const struct sockaddr *address,
+                                       struct rb_error *err);

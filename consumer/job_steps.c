@@ -195,6 +195,7 @@ enum job_state job_step_TRANSFERRING(struct rb_job *job)
         return job_after_error(job);
     case RB_POLL_DONE:
         rb_backoff_reset(&job->backoff);
+        rb_metrics_add(job->env->metrics, METRIC_RESUMES, job->result.resumes);
         job->outcome = OUTCOME_STORED;
         return JOB_RECORDING;
     }
@@ -206,16 +207,16 @@ static int send_stored(struct rb_job *job)
     const struct rb_record_ask ask = job_ask(job);
     const struct rb_plan *plan = job->plan;
     struct rb_store *store = job->env->transfer->store;
-    const struct rb_object place = {plan->bucket, plan->key, plan->content_type};
+    const struct rb_object place = {plan->bucket, job->result.key, job->result.content_type};
     RB_AUTO_TEXT *url = job->result.url != NULL ? rb_xstrdup(job->result.url) : store->ops->url(store, &place);
     const struct rb_record_object object = {
         .store = store->ops->kind,
         .bucket = plan->bucket,
-        .key = plan->key,
+        .key = job->result.key,
         .url = url,
         .bytes = job->result.bytes,
         .sha256 = job->result.sha256,
-        .content_type = plan->content_type,
+        .content_type = job->result.content_type,
     };
 
     return rb_record_stored(job->env->record, &ask, &job->row, &object, &job->op, &job->error);

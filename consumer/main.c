@@ -14,6 +14,7 @@
 #include "common/version.h"
 #include "consumer/cleanup.h"
 #include "consumer/consume.h"
+#include "consumer/container.h"
 #include "consumer/metrics_table.h"
 #include "consumer/options.h"
 #include "consumer/setup.h"
@@ -72,6 +73,7 @@ struct app {
     struct rb_transfer_config transfer;
     struct rb_turns *turns;
     struct rb_slots slots;
+    struct rb_budget budget;
     struct rb_consume *consume;
     struct rb_route routes[3];
     struct rb_httpd *httpd; /* NULL when metrics are not served */
@@ -152,13 +154,23 @@ static int read_providers(struct app *app, struct rb_error *err)
 static int open_transfers(struct app *app, struct rb_error *err)
 {
     const struct consumer_options *options = app->options;
+    bool accept_webm = false;
+    const struct rb_guard_config guard = {
+        .https_only = options->source_https_only,
+        .allow_private = options->source_allow_private,
+        .ports = options->source_ports,
+        .hosts = options->source_hosts,
+        .deny_hosts = options->source_deny_hosts,
+        .allow_networks = options->source_allow_networks,
+        .deny_networks = options->source_deny_networks,
+    };
 
     app->policy = (struct rb_plan_policy){
-        .guard = {.https_only = options->source_https_only, .allow_private = options->source_allow_private},
         .bucket = options->bucket,
         .retry_for_ms = options->retry_for_ms,
     };
-    RB_TRY(rb_guard_set_ports(&app->policy.guard, options->source_ports, err));
+    RB_TRY(rb_guard_init(&guard, &app->policy.guard, err));
+    RB_TRY(rb_container_formats(options->formats, &accept_webm, err));
     RB_TRY(rb_store_open(app->loop, options, &app->store, err));
     app->probe = rb_store_probe_new(app->loop, app->store, options->bucket, options->store_check_ms);
     app->media_http = rb_http_new(app->loop, 0);
@@ -169,11 +181,16 @@ static int open_transfers(struct app *app, struct rb_error *err)
         .guard = &app->policy.guard,
         .limits = {.max_bytes = options->video_max_bytes,
                    .connect_timeout_ms = options->connect_timeout_ms,
+                   .first_byte_timeout_ms = options->first_byte_timeout_ms,
                    .low_speed_bytes = options->low_speed_bytes,
                    .low_speed_ms = options->low_speed_ms,
-                   .timeout_ms = options->transfer_timeout_ms},
+                   .resume_max = (unsigned)options->resume_max},
+        .timeout_ms = options->transfer_timeout_ms,
+        .accept_webm = accept_webm,
+        .budget = &app->budget,
         .queue_bytes = (size_t)options->queue_bytes,
     };
+    app->budget.max_bytes = options->in_flight_max_bytes;
     app->slots.max = (size_t)options->transfers_max;
     app->turns = rb_turns_new();
     return read_providers(app, err);
@@ -224,6 +241,7 @@ static void serve_metrics(struct rb_exchange *exchange, void *arg)
     RB_AUTO_BUFFER text = {0};
 
     rb_metrics_set(&app->metrics, METRIC_KAFKA_UP, rb_consume_is_up(app->consume));
+    rb_metrics_set(&app->metrics, METRIC_IN_FLIGHT, app->budget.used_bytes);
     rb_metrics_set(&app->metrics, METRIC_DB_UP, rb_pg_is_up(app->pg));
     rb_metrics_set(&app->metrics, METRIC_STORE_UP, rb_store_probe_is_up(app->probe));
     rb_metrics_print(&app->metrics, &text);
@@ -384,6 +402,7 @@ int main(int argc, char **argv)
     if (status >= 0)
         return status;
     signal(SIGPIPE, SIG_IGN);
+    setenv("UV_THREADPOOL_SIZE", "16", 0); /* half of them may wait for names, which others need not wait for */
     curl_global_init(CURL_GLOBAL_DEFAULT);
     status = strcmp(options.command, "run") == 0 ? run(&options) : run_command(&options);
     curl_global_cleanup();

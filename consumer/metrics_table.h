@@ -15,10 +15,12 @@
     X(DEAD_LETTER, COUNTER, "reelbus_videos_total", "outcome=\"dead_letter\"", "")                                     \
     X(BYTES, COUNTER, "reelbus_stored_bytes_total", "", "Bytes of videos that were stored")                            \
     X(TRIES, COUNTER, "reelbus_transfers_started_total", "", "Transfers that were started")                            \
+    X(RESUMES, COUNTER, "reelbus_resumes_total", "", "Cut downloads that went on where they were, of stored videos")   \
     X(RETRIES, COUNTER, "reelbus_retries_total", "why=\"error\"", "Pauses before a step was tried again")              \
     X(WAITS, COUNTER, "reelbus_retries_total", "why=\"outage\"", "")                                                   \
     X(JOBS, GAUGE, "reelbus_jobs", "", "Records that are worked on")                                                   \
     X(TRANSFERRING, GAUGE, "reelbus_transfers", "", "Transfers that are running")                                      \
+    X(IN_FLIGHT, GAUGE, "reelbus_in_flight_bytes", "", "Size of the videos that are being transferred")                \
     X(PARTITIONS, GAUGE, "reelbus_partitions", "", "Partitions that the group gave us")                                \
     X(PAUSED, GAUGE, "reelbus_paused", "", "1 while no more records are taken, because enough are worked on")          \
     X(KAFKA_UP, GAUGE, "reelbus_kafka_up", "", "1 when a broker is connected")                                         \

@@ -1,7 +1,7 @@
 /*
- * mp4.c — is what came an MP4, and all of it?
+ * mp4.c — is what came an MP4 with a video in it, and all of it?
  *
- * Way:  download -> [mp4] -> store
+ * Way:  download -> [mp4] -> container -> store
  */
 #include "consumer/mp4.h"
 
@@ -9,6 +9,9 @@
 
 #define SHORT_HEAD 8
 #define LONG_HEAD  16
+
+/* These hold boxes and nothing else. */
+static const char *const folders[] = {"moov", "trak", "mdia", "minf", "stbl", "edts", "mvex", "moof", "traf", "mfra"};
 
 void rb_mp4_init(struct rb_mp4 *mp4)
 {
@@ -36,6 +39,14 @@ static bool is_type(const struct rb_mp4 *mp4, const char *type)
     return memcmp(mp4->head + 4, type, 4) == 0;
 }
 
+static bool is_folder(const struct rb_mp4 *mp4)
+{
+    for (size_t i = 0; i < RB_COUNT(folders); i++)
+        if (is_type(mp4, folders[i]))
+            return true;
+    return false;
+}
+
 /* How long the head is can be seen in its first four bytes. */
 static unsigned head_needed(const struct rb_mp4 *mp4)
 {
@@ -53,6 +64,50 @@ static int check_first(const struct rb_mp4 *mp4, struct rb_error *err)
     return rb_fail(err, RB_E_NOT_A_VIDEO, 0, "the file does not begin as an MP4 does (no 'ftyp')");
 }
 
+/* How far the innermost folder goes from here. */
+static uint64_t room(const struct rb_mp4 *mp4)
+{
+    uint64_t end = mp4->depth > 0 ? mp4->ends[mp4->depth - 1] : UINT64_MAX;
+
+    return end > mp4->total_bytes ? end - mp4->total_bytes : 0;
+}
+
+static void leave_folders(struct rb_mp4 *mp4)
+{
+    while (mp4->depth > 0 && mp4->ends[mp4->depth - 1] == mp4->total_bytes)
+        mp4->depth--;
+}
+
+static int enter_folder(struct rb_mp4 *mp4, uint64_t bytes, struct rb_error *err)
+{
+    if (mp4->depth == RB_MP4_MAX_DEPTH)
+        return rb_fail(err, RB_E_NOT_A_VIDEO, 0, "the file has boxes in boxes, over %d deep", RB_MP4_MAX_DEPTH);
+    if (bytes > UINT64_MAX - mp4->total_bytes)
+        return rb_fail(err, RB_E_NOT_A_VIDEO, 0, "box '%.4s' claims to be larger than any file", mp4->head + 4);
+    mp4->ends[mp4->depth++] = mp4->total_bytes + bytes;
+    return 0;
+}
+
+static int check_size(const struct rb_mp4 *mp4, uint64_t size, struct rb_error *err)
+{
+    if (size < mp4->head_bytes)
+        return rb_fail(err, RB_E_NOT_A_VIDEO, 0, "box '%.4s' claims to be smaller than its own head", mp4->head + 4);
+    if (size - mp4->head_bytes > room(mp4) || (mp4->depth > 0 && mp4->total_bytes > mp4->ends[mp4->depth - 1]))
+        return rb_fail(err, RB_E_NOT_A_VIDEO, 0, "box '%.4s' claims to be larger than the box around it",
+                       mp4->head + 4);
+    return 0;
+}
+
+static void note_box(struct rb_mp4 *mp4)
+{
+    if (mp4->depth == 0) {
+        mp4->has_moov = mp4->has_moov || is_type(mp4, "moov");
+        mp4->has_media = mp4->has_media || is_type(mp4, "mdat") || is_type(mp4, "moof");
+    }
+    mp4->in_handler = mp4->depth > 0 && is_type(mp4, "hdlr");
+    mp4->handler_bytes = 0;
+}
+
 /* The head of a box is complete. */
 static int enter_box(struct rb_mp4 *mp4, struct rb_error *err)
 {
@@ -66,12 +121,15 @@ static int enter_box(struct rb_mp4 *mp4, struct rb_error *err)
     if (size == 1)
         size = read64(mp4->head + 8);
     mp4->open_ended = size == 0;
-    if (!mp4->open_ended && size < head)
-        return rb_fail(err, RB_E_NOT_A_VIDEO, 0, "box '%.4s' claims to be smaller than its own head", mp4->head + 4);
-    mp4->has_moov = mp4->has_moov || is_type(mp4, "moov");
-    mp4->has_media = mp4->has_media || is_type(mp4, "mdat") || is_type(mp4, "moof");
-    mp4->skip_bytes = mp4->open_ended ? UINT64_MAX : size - head;
+    if (mp4->open_ended && (mp4->depth > 0 || !is_type(mp4, "mdat")))
+        return rb_fail(err, RB_E_NOT_A_VIDEO, 0, "box '%.4s' has no size", mp4->head + 4);
+    if (!mp4->open_ended)
+        RB_TRY(check_size(mp4, size, err));
+    note_box(mp4);
     mp4->head_bytes = 0;
+    if (is_folder(mp4))
+        return enter_folder(mp4, size - head, err);
+    mp4->skip_bytes = mp4->open_ended ? UINT64_MAX : size - head;
     return 0;
 }
 
@@ -85,31 +143,66 @@ static size_t take_head(struct rb_mp4 *mp4, const uint8_t *bytes, size_t count)
     return took;
 }
 
+/* What is left of a folder may be too little for a box: QuickTime ends some with four zeros. */
+static bool ends_in_padding(struct rb_mp4 *mp4)
+{
+    if (mp4->head_bytes > 0 || mp4->depth == 0 || room(mp4) >= SHORT_HEAD)
+        return false;
+    mp4->skip_bytes = room(mp4);
+    return true;
+}
+
+/* A track says in its handler what it is: four bytes behind version, flags and a field of no use. */
+static void take_handler(struct rb_mp4 *mp4, const uint8_t *bytes, size_t count)
+{
+    size_t took = RB_MIN(count, sizeof(mp4->handler) - mp4->handler_bytes);
+
+    memcpy(mp4->handler + mp4->handler_bytes, bytes, took);
+    mp4->handler_bytes += (unsigned)took;
+    if (mp4->handler_bytes == sizeof(mp4->handler)) {
+        mp4->has_video = mp4->has_video || memcmp(mp4->handler + 8, "vide", 4) == 0;
+        mp4->in_handler = false;
+    }
+}
+
+static int take_some(struct rb_mp4 *mp4, const uint8_t *bytes, size_t count, size_t *ret_took, struct rb_error *err)
+{
+    if (mp4->skip_bytes == 0 && !ends_in_padding(mp4)) {
+        *ret_took = take_head(mp4, bytes, count);
+        mp4->total_bytes += *ret_took;
+        return mp4->head_bytes >= SHORT_HEAD && mp4->head_bytes == head_needed(mp4) ? enter_box(mp4, err) : 0;
+    }
+    *ret_took = (size_t)RB_MIN((uint64_t)count, mp4->skip_bytes);
+    if (mp4->in_handler)
+        take_handler(mp4, bytes, *ret_took);
+    mp4->skip_bytes -= mp4->open_ended ? 0 : *ret_took;
+    mp4->total_bytes += *ret_took;
+    return 0;
+}
+
 int rb_mp4_feed(struct rb_mp4 *mp4, const uint8_t *bytes, size_t count, struct rb_error *err)
 {
-    mp4->total_bytes += count;
     while (count > 0) {
-        size_t took;
+        size_t took = 0;
 
-        if (mp4->skip_bytes > 0) {
-            took = (size_t)RB_MIN((uint64_t)count, mp4->skip_bytes);
-            mp4->skip_bytes -= mp4->open_ended ? 0 : took;
-        } else {
-            took = take_head(mp4, bytes, count);
-            if (mp4->head_bytes >= SHORT_HEAD && mp4->head_bytes == head_needed(mp4))
-                RB_TRY(enter_box(mp4, err));
-        }
+        RB_TRY(take_some(mp4, bytes, count, &took, err));
+        if (mp4->skip_bytes == 0 && mp4->head_bytes == 0)
+            leave_folders(mp4);
         bytes += took;
         count -= took;
     }
     return 0;
 }
 
-int rb_mp4_finish(const struct rb_mp4 *mp4, struct rb_error *err)
+int rb_mp4_finish(const struct rb_mp4 *mp4, bool framed, struct rb_error *err)
 {
-    if (mp4->head_bytes > 0 || (mp4->skip_bytes > 0 && !mp4->open_ended))
+    if (mp4->head_bytes > 0 || mp4->depth > 0 || (mp4->skip_bytes > 0 && !mp4->open_ended))
         return rb_fail(err, RB_E_SOURCE_CUT, 0, "the file ends inside of a box");
     if (!mp4->has_moov || !mp4->has_media)
         return rb_fail(err, RB_E_SOURCE_CUT, 0, "the file has no '%s'", mp4->has_moov ? "mdat' or 'moof" : "moov");
+    if (mp4->open_ended && !framed)
+        return rb_fail(err, RB_E_SOURCE_CUT, 0, "neither the file nor the source says where the file ends");
+    if (!mp4->has_video)
+        return rb_fail(err, RB_E_NOT_A_VIDEO, 0, "the file has no track of pictures");
     return 0;
 }

@@ -20,16 +20,30 @@
     X(transfers_max, NUMBER, "16", 1, 1024, "", "transfers at once")                                                   \
     X(queue_bytes, BYTES, "256KiB", 131072, 268435456, "",                                                             \
       "memory between the download and the upload of one transfer")                                                    \
+    X(formats, TEXT, "mp4", 1, 32, "", "containers that are stored: 'mp4' or 'mp4,webm'")                              \
     X(video_max_bytes, BYTES, "2GiB", 1024, 1099511627776, "", "largest video that is stored")                         \
+    X(in_flight_max_bytes, BYTES, "0", 0, 1099511627776, "",                                                           \
+      "size of all videos that are transferred at once; more wait; 0: no limit")                                       \
     X(connect_timeout_ms, MS, "10s", 100, 300000, "", "for reaching a source: name resolution, connecting, TLS")       \
+    X(first_byte_timeout_ms, MS, "60s", 100, 3600000, "",                                                              \
+      "from then to the first byte of the video; anew at each redirect")                                               \
     X(low_speed_bytes, BYTES, "10KiB", 0, 1073741824, "", "a source that sends fewer bytes a second ...")              \
     X(low_speed_ms, MS, "30s", 1000, 3600000, "", "... for this long is given up")                                     \
     X(transfer_timeout_ms, MS, "1h", 1000, 86400000, "", "for one transfer as a whole")                                \
+    X(resume_max, NUMBER, "5", 0, 1000, "",                                                                            \
+      "how often a download that was cut goes on where it was without another 1 MiB coming; 0: never")                 \
     X(retry_first_ms, MS, "500ms", 1, 3600000, "", "longest pause after the first failure")                            \
     X(retry_max_ms, MS, "1m", 1, 86400000, "", "longest pause between two tries")                                      \
     X(retry_for_ms, MS, "1h", 0, 2592000000, "", "how long a video is tried whose URL has no known expiry")            \
     X(source_https_only, BOOL, "false", 0, 1, "", "fetch from https URLs only")                                        \
     X(source_ports, TEXT, "80,443", 1, 255, "", "ports that videos may be fetched from, or 'any'")                     \
+    X(source_hosts, TEXT, "", 0, 2047, "",                                                                             \
+      "hosts that videos may be fetched from, as in 'cdn.example.com,*.example.net'; empty: any")                      \
+    X(source_deny_hosts, TEXT, "", 0, 2047, "", "hosts that they are never fetched from")                              \
+    X(source_deny_networks, TEXT, "", 0, 4096, "",                                                                     \
+      "networks that they are never fetched from, as in '198.51.100.0/24,2001:db8::/32'")                              \
+    X(source_allow_networks, TEXT, "", 0, 4096, "",                                                                    \
+      "private or special networks that they may be fetched from, as in '10.1.0.0/16'")                                \
     X(source_allow_private, BOOL, "false", 0, 1, "",                                                                   \
       "fetch from loopback and private networks too; for providers in one's own network")                              \
     X(bucket, TEXT, "videos", 1, 63, "", "bucket that videos are stored in")                                           \

@@ -41,7 +41,7 @@ static int pick_key(struct rb_plan *plan, const struct rb_row *row, const struct
     RB_TRY(check_id("the video id", row->video_id, err));
     plan->bucket = rb_xstrdup(policy->bucket);
     plan->key = rb_xprintf("%s/%s.mp4", user_id, row->video_id);
-    plan->content_type = "video/mp4";
+    plan->webm_key = rb_xprintf("%s/%s.webm", user_id, row->video_id);
     return 0;
 }
 
@@ -70,5 +70,6 @@ void rb_plan_free(struct rb_plan *plan)
     free(plan->source);
     free(plan->bucket);
     free(plan->key);
+    free(plan->webm_key);
     free(plan);
 }

@@ -21,7 +21,7 @@ struct rb_plan {
     struct rb_url url;        /* the same, parsed */
     char *bucket;             /* owned */
     char *key;                /* owned; {user_id}/{video_id}.mp4 */
-    const char *content_type; /* static */
+    char *webm_key;           /* owned; the same for what turns out to be a WebM */
     int64_t deadline_unix_ms; /* after this, failures are final */
 };
 

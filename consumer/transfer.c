@@ -9,9 +9,10 @@
  */
 #include "consumer/transfer.h"
 
+#include <inttypes.h>
 #include <openssl/evp.h>
 
-#include "consumer/mp4.h"
+#include "consumer/container.h"
 
 #define TRANSFER_MAGIC 0x5452414eu
 
@@ -22,11 +23,13 @@ struct rb_transfer {
     struct rb_store *store;                  /* borrowed */
     struct rb_byteq *queue;
     struct rb_download *download;
+    struct rb_timer *timer;       /* of the whole */
     struct rb_ask *ask;           /* NULL when it was answered */
+    enum rb_format asked;         /* for an object of this format */
     struct rb_store_answer found; /* what the store has already */
     bool comparing;               /* with what was found; nothing is sent */
     struct rb_put *put;           /* NULL until the source has sent something */
-    struct rb_mp4 mp4;
+    struct rb_container container;
     EVP_MD_CTX *hash;
     bool committed; /* all is there, and has been checked */
     char *url;      /* that the store was asked for */
@@ -39,7 +42,7 @@ static int on_bytes(const uint8_t *bytes, size_t count, void *arg, struct rb_err
 {
     struct rb_transfer *transfer = RB_CAST(rb_transfer, arg, TRANSFER_MAGIC);
 
-    RB_TRY(rb_mp4_feed(&transfer->mp4, bytes, count, err));
+    RB_TRY(rb_container_feed(&transfer->container, bytes, count, err));
     if (EVP_DigestUpdate(transfer->hash, bytes, count) != 1)
         RB_BUG("OpenSSL has no SHA-256");
     return 0;
@@ -52,9 +55,11 @@ static void on_part_change(void *arg)
     transfer->on_change(transfer->arg);
 }
 
-static struct rb_object object_of(const struct rb_plan *plan)
+static struct rb_object object_of(const struct rb_plan *plan, enum rb_format format)
 {
-    return (struct rb_object){plan->bucket, plan->key, plan->content_type};
+    bool webm = format == RB_FORMAT_WEBM;
+
+    return (struct rb_object){plan->bucket, webm ? plan->webm_key : plan->key, webm ? "video/webm" : "video/mp4"};
 }
 
 static void start_download(struct rb_transfer *transfer)
@@ -65,6 +70,7 @@ static void start_download(struct rb_transfer *transfer)
         .limits = &transfer->config->limits,
         .providers = transfer->config->providers,
         .url = &transfer->plan->url,
+        .budget = transfer->config->budget,
         .queue = transfer->queue,
         .tap = on_bytes,
         .on_change = on_part_change,
@@ -73,17 +79,26 @@ static void start_download(struct rb_transfer *transfer)
 
     if (EVP_DigestInit_ex(transfer->hash, EVP_sha256(), NULL) != 1)
         RB_BUG("OpenSSL has no SHA-256");
-    rb_mp4_init(&transfer->mp4);
+    rb_container_init(&transfer->container, transfer->config->accept_webm);
     transfer->download = rb_download_new(transfer->config->loop, &spec);
+}
+
+/* Has the store such an object already? */
+static void start_ask(struct rb_transfer *transfer, enum rb_format format)
+{
+    const struct rb_object object = object_of(transfer->plan, format);
+    const struct rb_store_ops *ops = transfer->store->ops;
+
+    transfer->asked = format;
+    transfer->found = (struct rb_store_answer){0};
+    if (ops->find != NULL)
+        transfer->ask = ops->find(transfer->store, &object, on_part_change, transfer);
 }
 
 struct rb_transfer *rb_transfer_new(const struct rb_transfer_config *config, const struct rb_plan *plan,
                                     rb_loop_fn on_change, void *arg)
 {
     struct rb_transfer *transfer = rb_xalloc(sizeof(*transfer));
-    const struct rb_object object = object_of(plan);
-    const struct rb_store_ops *ops = config->store->ops;
-
     RB_ASSERT(config->queue_bytes >= RB_TRANSFER_QUEUE_MIN_BYTES);
     *transfer = (struct rb_transfer){
         .magic = TRANSFER_MAGIC,
@@ -97,8 +112,9 @@ struct rb_transfer *rb_transfer_new(const struct rb_transfer_config *config, con
     };
     if (transfer->hash == NULL)
         RB_BUG("OpenSSL has no SHA-256");
-    if (ops->find != NULL)
-        transfer->ask = ops->find(config->store, &object, on_part_change, transfer);
+    transfer->timer = rb_timer_new(config->loop, on_part_change, transfer);
+    rb_timer_start(transfer->timer, config->timeout_ms);
+    start_ask(transfer, RB_FORMAT_MP4); /* what most are */
     start_download(transfer);
     return transfer;
 }
@@ -117,7 +133,7 @@ static void finish_hash(struct rb_transfer *transfer)
 /* Once both the store and the source have said something: into the store with it, or only compare? */
 static void begin_put(struct rb_transfer *transfer)
 {
-    const struct rb_object object = object_of(transfer->plan);
+    const struct rb_object object = object_of(transfer->plan, transfer->container.format);
     const struct rb_put_spec spec = {
         .object = &object,
         .bytes = rb_download_length(transfer->download),
@@ -150,7 +166,7 @@ static int finish(struct rb_transfer *transfer, struct rb_error *err)
 
     if (transfer->committed)
         return 0;
-    RB_TRY(rb_mp4_finish(&transfer->mp4, err));
+    RB_TRY(rb_container_finish(&transfer->container, rb_download_is_framed(transfer->download), err));
     finish_hash(transfer);
     if (transfer->put != NULL)
         transfer->store->ops->commit(transfer->put, bytes, transfer->sha256);
@@ -185,7 +201,7 @@ static enum rb_poll poll_ask(struct rb_transfer *transfer, struct rb_error *err)
 /* The object is stored: ask where people get it, if that has to be asked. */
 static enum rb_poll poll_link(struct rb_transfer *transfer, struct rb_error *err)
 {
-    const struct rb_object object = object_of(transfer->plan);
+    const struct rb_object object = object_of(transfer->plan, transfer->container.format);
     const struct rb_store_ops *ops = transfer->store->ops;
 
     if (ops->link == NULL || transfer->url != NULL)
@@ -202,8 +218,13 @@ static enum rb_poll poll_store(struct rb_transfer *transfer, struct rb_error *er
 
     if (answered != RB_POLL_DONE)
         return answered;
-    if (transfer->put == NULL && !transfer->comparing && rb_download_bytes(transfer->download) > 0)
+    if (transfer->put == NULL && !transfer->comparing && rb_download_bytes(transfer->download) > 0) {
+        if (transfer->container.format != transfer->asked)
+            start_ask(transfer, transfer->container.format);
+        if (transfer->ask != NULL)
+            return RB_POLL_WAIT;
         begin_put(transfer);
+    }
     if (transfer->comparing)
         rb_byteq_take(transfer->queue, rb_byteq_used(transfer->queue));
     if (transfer->put == NULL)
@@ -235,10 +256,26 @@ void rb_transfer_progress(const struct rb_transfer *transfer, int64_t *ret_bytes
     *ret_total = rb_download_length(transfer->download);
 }
 
+/* The time for the whole is up. Whom has it waited for last? */
+static enum rb_poll fail_late(struct rb_transfer *transfer, struct rb_error *err)
+{
+    bool source = rb_download_poll(transfer->download, err) == RB_POLL_WAIT &&
+                  !rb_download_is_paused(transfer->download) && transfer->ask == NULL;
+
+    if (source)
+        rb_fail(err, RB_E_SOURCE_SLOW, 0, "the transfer took over %" PRId64 " ms", transfer->config->timeout_ms);
+    else
+        rb_fail(err, RB_E_STORE_AWAY, 0, "the transfer took over %" PRId64 " ms; the store did not keep up",
+                transfer->config->timeout_ms);
+    return RB_POLL_FAILED;
+}
+
 enum rb_poll rb_transfer_poll(struct rb_transfer *transfer, struct rb_transfer_result *ret_result, struct rb_error *err)
 {
     enum rb_poll stored = poll_store(transfer, err);
 
+    if (stored == RB_POLL_WAIT && !rb_timer_is_started(transfer->timer))
+        return fail_late(transfer, err);
     if (stored == RB_POLL_WAIT) {
         enum rb_poll fetched = poll_source(transfer, err);
 
@@ -249,9 +286,14 @@ enum rb_poll rb_transfer_poll(struct rb_transfer *transfer, struct rb_transfer_r
     if (stored == RB_POLL_DONE)
         stored = poll_link(transfer, err);
     if (stored == RB_POLL_DONE) {
+        const struct rb_object object = object_of(transfer->plan, transfer->container.format);
+
         ret_result->url = RB_STEAL(transfer->url);
         ret_result->bytes = rb_download_bytes(transfer->download);
         memcpy(ret_result->sha256, transfer->sha256, sizeof(ret_result->sha256));
+        ret_result->key = object.key;
+        ret_result->content_type = object.content_type;
+        ret_result->resumes = rb_download_resumes(transfer->download);
     }
     return stored;
 }
@@ -266,6 +308,7 @@ void rb_transfer_free(struct rb_transfer *transfer)
     if (transfer == NULL)
         return;
     rb_download_free(transfer->download);
+    rb_timer_free(transfer->timer);
     if (transfer->ask != NULL)
         transfer->store->ops->forget(transfer->ask);
     if (transfer->put != NULL)

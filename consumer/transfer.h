@@ -24,13 +24,19 @@ struct rb_transfer_config {
     const struct rb_guard *guard;
     struct rb_providers *providers; /* of now: later ones take their place here; NULL: none */
     struct rb_download_limits limits;
+    int64_t timeout_ms; /* for a transfer as a whole */
+    bool accept_webm;
+    struct rb_budget *budget; /* of all transfers */
     size_t queue_bytes; /* RB_TRANSFER_QUEUE_MIN_BYTES or more */
 };
 
 struct rb_transfer_result {
     int64_t bytes;
-    char sha256[65]; /* hexadecimal, in lower case */
-    char *url;       /* owned by the caller; NULL when the store's url tells it */
+    char sha256[65];          /* hexadecimal, in lower case */
+    char *url;                /* owned by the caller; NULL when the store's url tells it */
+    const char *key;          /* borrowed from the plan */
+    const char *content_type; /* static */
+    unsigned resumes;         /* how often the download went on after a cut */
 };
 
 /*

@@ -4,7 +4,7 @@ import http.server
 import threading
 
 import pytest
-from harness import wait_for
+from harness import TINY_MP4, wait_for
 
 GIVE_UP_SOON = {"REELBUS_RETRY_FOR_MS": "0"}
 
@@ -74,21 +74,22 @@ class Odd(http.server.BaseHTTPRequestHandler):
         self.close_connection = True
 
 
-MP4 = b"\0\0\0\x10ftypisom\0\0\0\0\0\0\0\x0cmoov1234\0\0\0\x0bmdatabc"
+MP4 = TINY_MP4
+LENGTH = b"Content-Length: %d\n" % len(MP4)
 ODD = {
-    "gzip": (b"HTTP/1.1 200 OK\nContent-Encoding: gzip\nContent-Length: 39\n", MP4),
-    "transfer-gzip": (b"HTTP/1.1 200 OK\nTransfer-Encoding: gzip, chunked\n", b"27\r\n" + MP4 + b"\r\n0\r\n\r\n"),
+    "gzip": (b"HTTP/1.1 200 OK\nContent-Encoding: gzip\n" + LENGTH, MP4),
+    "transfer-gzip": (b"HTTP/1.1 200 OK\nTransfer-Encoding: gzip, chunked\n", b"%x\r\n" % len(MP4) + MP4 + b"\r\n0\r\n\r\n"),
     "json": (b"HTTP/1.1 200 OK\nContent-Type: application/json\nContent-Length: 2\n", b"{}"),
     "gif": (b"HTTP/1.1 200 OK\nContent-Type: video/mp4\nContent-Length: 20\n", b"GIF89a" + b"x" * 14),
     "empty": (b"HTTP/1.1 200 OK\nContent-Type: video/mp4\nContent-Length: 0\n", b""),
-    "partial": (b"HTTP/1.1 206 Partial Content\nContent-Range: bytes 0-38/39\nContent-Length: 39\n", MP4),
+    "partial": (b"HTTP/1.1 206 Partial Content\nContent-Range: bytes 0-%d/%d\n" % (len(MP4) - 1, len(MP4)) + LENGTH, MP4),
     "no-content": (b"HTTP/1.1 204 No Content\n", b""),
     "file": (b"HTTP/1.1 302 Found\nLocation: file:///etc/passwd\nContent-Length: 0\n", b""),
     "metadata": (b"HTTP/1.1 302 Found\nLocation: http://169.254.169.254/latest/\nContent-Length: 0\n", b""),
     "user": (b"HTTP/1.1 302 Found\nLocation: http://user:password@127.0.0.1/\nContent-Length: 0\n", b""),
     "nowhere": (b"HTTP/1.1 302 Found\nContent-Length: 0\n", b""),
     "garbage": (b"SSH-2.0-OpenSSH_9.2\n", b""),
-    "good": (b"HTTP/1.1 200 OK\nContent-Length: 39\n", MP4),
+    "good": (b"HTTP/1.1 200 OK\n" + LENGTH, MP4),
 }
 
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 import s3
-from harness import ROOT, wait_for
+from harness import MP4_HEAD, ROOT, wait_for
 from sources import Source
 
 sys.path.insert(0, str(ROOT / "tests/fakes"))
@@ -517,7 +517,7 @@ def test_how_objects_are_kept_is_told_each_time(place):
 def test_memory_is_flat_whatever_the_size(place, request):
     """REELBUS_TEST_5GIB=1 takes five times as much."""
     size = (5 if os.environ.get("REELBUS_TEST_5GIB") else 1) << 30
-    head = b"\0\0\0\x10ftypisom\0\0\0\0" + b"\0\0\0\x0cmoov1234"
+    head = MP4_HEAD
     box = struct.pack(">I4sQ", 1, b"mdat", size - len(head))
     place.bus.start_producer()
     consumer = place.bus.start_consumer(**s3.options(place.server.port, place.bucket, REELBUS_VIDEO_MAX_BYTES="8GiB",

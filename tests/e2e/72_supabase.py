@@ -11,7 +11,7 @@ import urllib.parse
 import pytest
 import requests
 import s3
-from harness import ROOT, wait_for
+from harness import MP4_HEAD, ROOT, wait_for
 from sources import Source
 
 sys.path.insert(0, str(ROOT / "tests/fakes"))
@@ -515,7 +515,7 @@ def test_kill_in_the_middle_stores_once(place):
 def test_memory_is_flat_whatever_the_size(place, request):
     size = 1 << 30
     place.server.size_limit = 8 << 30
-    head = b"\0\0\0\x10ftypisom\0\0\0\0" + b"\0\0\0\x0cmoov1234"
+    head = MP4_HEAD
     box = struct.pack(">I4sQ", 1, b"mdat", size - len(head))
     consumer = place.start(REELBUS_VIDEO_MAX_BYTES="8GiB")
     with Source(head + box, size - len(head) - len(box)) as source:

@@ -41,6 +41,16 @@ TOPICS = {
 }
 
 
+def mp4_box(kind, *parts):
+    body = b"".join(parts)
+    return (8 + len(body)).to_bytes(4, "big") + kind + body
+
+
+# The least that is an MP4 with a video in it, but for its mdat; and a whole one.
+MP4_HEAD = mp4_box(b"ftyp", b"isom\0\0\0\0") + mp4_box(b"moov", mp4_box(b"trak", mp4_box(b"mdia", mp4_box(b"hdlr", b"\0" * 8, b"vide"))))
+TINY_MP4 = MP4_HEAD + mp4_box(b"mdat", b"abc")
+
+
 def binaries(build):
     return ROOT / "build" if build == "release" else ROOT / "build" / build
 

@@ -1,0 +1,50 @@
+/*
+ * budget.h — how many bytes may be on their way at once, over all transfers.
+ *
+ * Way:  download -> [budget]
+ *
+ * A video takes its announced size before its first byte is taken, and waits in line when that does not fit any more. One
+ * alone always fits, however large. What nobody has announced is counted as it comes.
+ */
+#pragma once
+
+#include "common/loop.h"
+
+struct rb_budget {
+    int64_t max_bytes; /* 0: no limit */
+    int64_t used_bytes;
+    struct rb_share *waiting; /* first come, first served */
+};
+
+/* A part of the budget. Part of its owner; zeroed before its first use. */
+struct rb_share {
+    struct rb_budget *budget; /* borrowed; NULL while it has nothing and waits for nothing */
+    int64_t bytes;
+    bool waiting;
+    rb_loop_fn on_turn;
+    void *arg; /* borrowed */
+    struct rb_share *next;
+};
+
+/*
+ * Take so many bytes, or get in line for them.
+ *
+ * Takes:  share, with on_turn and arg set; on_turn is called once it is its turn, from rb_budget_leave of another one.
+ * Gives:  true when it has them at once: on_turn is not called then.
+ * Loop:   loop thread.
+ */
+bool rb_budget_take(struct rb_budget *budget, struct rb_share *share, int64_t bytes);
+
+/*
+ * Have more than was taken: never waits, because what has come is here.
+ *
+ * Loop:   loop thread.
+ */
+void rb_budget_grow(struct rb_share *share, int64_t bytes);
+
+/*
+ * Give all back, or leave the line; those who fit now get their turn. Fine for one that has nothing.
+ *
+ * Loop:   loop thread; may call on_turn of others before it returns.
+ */
+void rb_budget_leave(struct rb_share *share);
