@@ -160,6 +160,7 @@ class Bus:
         self.store = self.folder / "store"
         self.folder.mkdir(parents=True)
         self.started = []
+        self.before = lambda port: []  # words before the command of a program that listens on this port
         self.user = str(uuid.uuid4())
         stack.psql(f'CREATE DATABASE "{self.number}" TEMPLATE template_app', "postgres")
         self.database_url = stack.database_url(self.number)
@@ -187,7 +188,8 @@ class Bus:
         return done.stdout
 
     def start(self, program, port, options, wait):
-        begun = Program(self, f"bus/{self.folder.name}/{program}-{len(self.started)}", [self.programs / program],
+        command = [*self.before(port), self.programs / program]
+        begun = Program(self, f"bus/{self.folder.name}/{program}-{len(self.started)}", command,
                         {**self.common, **{name: str(value) for name, value in options.items()}}, port)  # fmt: skip
         self.started.append(begun)
         if wait:
@@ -315,6 +317,24 @@ class Bus:
             return records
         finally:
             consumer.close()
+
+    def send_webhook_event(self, video_id, url, **fields):
+        """The record that a producer would have sent, by somebody who checks nothing. The URL may be any bytes."""
+        url = url if isinstance(url, bytes) else url.encode()
+        filler = "u" * len(url)
+        event = {"event_id": str(uuid.uuid4()), "video_id": video_id, "user_id": self.user, "status": "completed", "video_url": filler,
+                 "scheme": "plain", "checked": True, "received_at": int(time.time() * 1000), **fields}  # fmt: skip
+        schema = SCHEMAS["video_webhook_received"]
+        stream = io.BytesIO()
+        fastavro.schemaless_writer(stream, schema, event)
+        value = b"\xc3\x01" + fingerprint(schema) + stream.getvalue().replace(filler.encode() or b"\0never", url)
+        self.produce("video.webhook.received", value, video_id)
+
+    def produce(self, topic, value, key):
+        if not hasattr(self, "kafka_producer"):
+            self.kafka_producer = confluent_kafka.Producer({"bootstrap.servers": self.common["REELBUS_KAFKA_BROKERS"]})
+        self.kafka_producer.produce(self.prefix + topic, value, key)
+        assert self.kafka_producer.flush(60) == 0
 
     def send_again(self, record):
         """Another record with the same event, as after a crash of whoever sent it."""
