@@ -85,6 +85,7 @@ enum rb_code rb_errmap_source_curl(CURLcode result)
         return RB_E_SOURCE_ENCODED;
     case CURLE_FILESIZE_EXCEEDED:
         return RB_E_TOO_LARGE;
+    case CURLE_OUT_OF_MEMORY: /* so libcurl 7.88 calls a header line that is too long; for itself it never lacks any */
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_UNSUPPORTED_PROTOCOL: /* the URL was checked before: the answer was in no HTTP that we speak */
         return RB_E_SOURCE_ANSWER;

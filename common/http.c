@@ -47,7 +47,10 @@ static void on_timer(void *arg)
 static void on_socket(int status, int events, void *arg)
 {
     struct http_socket *socket = RB_CAST(http_socket, arg, SOCKET_MAGIC);
-    int flags = status < 0 ? CURL_CSELECT_ERR : 0;
+    int flags = 0;
+
+    if (status < 0) /* ERR alone is a failure to send to libcurl: let it look, it may find an answer, or the true reason */
+        flags = CURL_CSELECT_ERR | CURL_CSELECT_IN | CURL_CSELECT_OUT;
 
     flags |= events & UV_READABLE ? CURL_CSELECT_IN : 0;
     flags |= events & UV_WRITABLE ? CURL_CSELECT_OUT : 0;

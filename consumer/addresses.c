@@ -153,18 +153,10 @@ static void look_up(struct rb_addresses *addresses, struct rb_loop *loop)
 /* An address needs no lookup. Gives whether it was one. */
 static bool take_literal(struct rb_addresses *addresses)
 {
-    const char *host = addresses->url->host;
-    struct sockaddr_in in4 = {.sin_family = AF_INET};
-    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
-    struct addrinfo found = {0};
-    char text[INET6_ADDRSTRLEN];
+    struct sockaddr_storage address;
+    struct addrinfo found = {.ai_addr = (struct sockaddr *)&address};
 
-    snprintf(text, sizeof(text), "%.*s", (int)strcspn(host + 1, "]"), host + 1);
-    if (host[0] == '[' && inet_pton(AF_INET6, text, &in6.sin6_addr) == 1)
-        found.ai_addr = (struct sockaddr *)&in6;
-    else if (inet_pton(AF_INET, host, &in4.sin_addr) == 1)
-        found.ai_addr = (struct sockaddr *)&in4;
-    if (found.ai_addr == NULL)
+    if (!rb_guard_literal(addresses->url, &address))
         return false;
     addresses_end(addresses, judge_all(addresses, &found, &addresses->error));
     free(addresses->pin);

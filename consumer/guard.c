@@ -267,8 +267,31 @@ static bool is_listed(const char *hosts, const char *host)
     return false;
 }
 
-static int check_host(const struct rb_guard *guard, const char *host, struct rb_error *err)
+bool rb_guard_literal(const struct rb_url *url, struct sockaddr_storage *ret_address)
 {
+    struct sockaddr_in in4 = {.sin_family = AF_INET};
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+    char text[INET6_ADDRSTRLEN];
+
+    *ret_address = (struct sockaddr_storage){0};
+    if (url->host[0] != '[') {
+        if (inet_pton(AF_INET, url->host, &in4.sin_addr) != 1)
+            return false;
+        memcpy(ret_address, &in4, sizeof(in4));
+        return true;
+    }
+    snprintf(text, sizeof(text), "%.*s", (int)strcspn(url->host + 1, "]"), url->host + 1);
+    if (inet_pton(AF_INET6, text, &in6.sin6_addr) != 1)
+        return false;
+    memcpy(ret_address, &in6, sizeof(in6));
+    return true;
+}
+
+static int check_host(const struct rb_guard *guard, const struct rb_url *url, struct rb_error *err)
+{
+    const char *host = url->host;
+    struct sockaddr_storage address;
+
     if (guard->hosts[0] != '\0' && !is_listed(guard->hosts, host))
         return rb_fail(err, RB_E_URL_REFUSED, 0, "the URL's host '%.80s' is not one of source_hosts", host);
     if (is_listed(guard->deny_hosts, host))
@@ -276,7 +299,7 @@ static int check_host(const struct rb_guard *guard, const char *host, struct rb_
     /* RFC 6761: loopback by definition, whatever a resolver may say */
     if (!guard->allow_private && (strcmp(host, "localhost") == 0 || ends_with(host, ".localhost", 10)))
         return refuse(err, "loopback");
-    return 0;
+    return rb_guard_literal(url, &address) ? rb_guard_address(guard, (const struct sockaddr *)&address, err) : 0;
 }
 
 int rb_guard_url(const struct rb_guard *guard, const struct rb_url *url, struct rb_error *err)
@@ -285,9 +308,10 @@ int rb_guard_url(const struct rb_guard *guard, const struct rb_url *url, struct 
 
     if (guard->https_only && strcmp(url->scheme, "https") != 0)
         return rb_fail(err, RB_E_URL_REFUSED, 0, "the URL is not https, and only https is allowed");
+    RB_TRY(check_host(guard, url, err));
     for (size_t i = 0; i < guard->port_count; i++)
         port_fits = port_fits || guard->ports[i] == url->port;
     if (!port_fits)
         return rb_fail(err, RB_E_URL_REFUSED, url->port, "the URL's port %d is not one of source_ports", url->port);
-    return check_host(guard, url->host, err);
+    return 0;
 }

@@ -61,8 +61,16 @@ struct rb_guard_config {
 RB_MUST_CHECK int rb_guard_init(const struct rb_guard_config *config, struct rb_guard *ret_guard, struct rb_error *err);
 
 /*
- * May this URL be asked, as far as its text tells: scheme, host and port? A name is not resolved for this, and its
- * addresses are not judged, but for names that are loopback by definition.
+ * The address that stands in a URL in the place of a name.
+ *
+ * Gives:  whether there is one; then ret_address.
+ * Loop:   pure, any thread.
+ */
+bool rb_guard_literal(const struct rb_url *url, struct sockaddr_storage *ret_address);
+
+/*
+ * May this URL be asked, as far as its text tells: scheme, host and port? An address in it is judged; a name is not
+ * resolved for this, only names that are loopback by definition are refused.
  *
  * Fails:  URL_REFUSED.
  * Loop:   pure, any thread.

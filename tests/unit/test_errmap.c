@@ -71,6 +71,7 @@ static void results_of_libcurl_become_ours(void **state)
         {CURLE_OPERATION_TIMEDOUT, RB_E_SOURCE_SLOW},
         {CURLE_BAD_CONTENT_ENCODING, RB_E_SOURCE_ENCODED},
         {CURLE_WEIRD_SERVER_REPLY, RB_E_SOURCE_ANSWER},
+        {CURLE_OUT_OF_MEMORY, RB_E_SOURCE_ANSWER},
         {CURLE_FILESIZE_EXCEEDED, RB_E_TOO_LARGE},
     };
 

@@ -5,9 +5,23 @@
 #define FTYP                                                                                                           \
     "\0\0\0\x10"                                                                                                       \
     "ftypisom\0\0\0\0"
+#define HDLR                                                                                                           \
+    "\0\0\0\x14"                                                                                                       \
+    "hdlr\0\0\0\0\0\0\0\0vide"
+#define SOUN                                                                                                           \
+    "\0\0\0\x14"                                                                                                       \
+    "hdlr\0\0\0\0\0\0\0\0soun"
+#define MDIA(hdlr)                                                                                                     \
+    "\0\0\0\x1c"                                                                                                       \
+    "mdia" hdlr
+#define TRAK(hdlr)                                                                                                     \
+    "\0\0\0\x24"                                                                                                       \
+    "trak" MDIA(hdlr)
 #define MOOV                                                                                                           \
-    "\0\0\0\x0c"                                                                                                       \
-    "moov1234"
+    "\0\0\0\x2c"                                                                                                       \
+    "moov" TRAK(HDLR)
+#define MOOV_OF(bytes, what)                                                                                           \
+    "\0\0\0" bytes "moov" what
 #define MDAT                                                                                                           \
     "\0\0\0\x0b"                                                                                                       \
     "mdatabc"
@@ -18,14 +32,19 @@
 #define REST "\0\0\0\0mdat-to-the-end"
 
 /* Walk over bytes in pieces of some size, to the end. */
-static int walk(const char *bytes, size_t count, size_t piece, struct rb_error *err)
+static int walk_framed(const char *bytes, size_t count, size_t piece, bool framed, struct rb_error *err)
 {
     struct rb_mp4 mp4;
 
     rb_mp4_init(&mp4);
     for (size_t at = 0; at < count; at += piece)
         RB_TRY(rb_mp4_feed(&mp4, (const uint8_t *)bytes + at, RB_MIN(piece, count - at), err));
-    return rb_mp4_finish(&mp4, err);
+    return rb_mp4_finish(&mp4, framed, err);
+}
+
+static int walk(const char *bytes, size_t count, size_t piece, struct rb_error *err)
+{
+    return walk_framed(bytes, count, piece, true, err);
 }
 
 #define WHOLE(text) text, sizeof(text) - 1
@@ -39,6 +58,8 @@ static void whole_files_are_taken_in_pieces_of_any_size(void **state)
                 {WHOLE(FTYP MDAT MOOV)},
                 {WHOLE(FTYP MOOV BIG)},
                 {WHOLE(FTYP MOOV REST)},
+                {WHOLE(FTYP MOOV_OF("\x50", TRAK(SOUN) TRAK(HDLR)) MDAT)},
+                {WHOLE(FTYP MOOV_OF("\x30", TRAK(HDLR) "\0\0\0\0") MDAT)}, /* QuickTime's padding */
                 {WHOLE(FTYP MOOV "\0\0\0\x08moof" MDAT "\0\0\0\x08"
                                  "free")}};
 
@@ -73,6 +94,47 @@ static void what_is_no_mp4_is_refused(void **state)
     assert_fails(walk(WHOLE(MOOV MDAT), 4, &err), NOT_A_VIDEO);
     assert_fails(walk(WHOLE(FTYP "\0\0\0\x07moov"), 4, &err), NOT_A_VIDEO);
     assert_fails(walk(WHOLE(FTYP "\0\0\0\x01mdat\0\0\0\0\0\0\0\x0f"), 4, &err), NOT_A_VIDEO);
+    assert_fails(walk(WHOLE(FTYP "\0\0\0\0free" MOOV MDAT), 4, &err), NOT_A_VIDEO);
+}
+
+static void a_file_with_nothing_to_see_is_no_video(void **state)
+{
+    (void)state;
+    assert_fails(walk(WHOLE(FTYP MOOV_OF("\x2c", TRAK(SOUN)) MDAT), 5, &err), NOT_A_VIDEO);
+    assert_fails(walk(WHOLE(FTYP MOOV_OF("\x08", "") MDAT), 5, &err), NOT_A_VIDEO);
+    assert_fails(walk(WHOLE(FTYP HDLR MOOV_OF("\x08", "") MDAT), 5, &err), NOT_A_VIDEO);
+}
+
+static void sizes_inside_must_add_up(void **state)
+{
+    (void)state;
+    assert_fails(walk(WHOLE(FTYP MOOV_OF("\x2b", TRAK(HDLR)) MDAT), 5, &err), NOT_A_VIDEO);
+    assert_fails(walk(WHOLE(FTYP MOOV_OF("\x10", "\0\0\0\x09" "mvhd") MDAT), 5, &err), NOT_A_VIDEO);
+    assert_fails(walk(WHOLE(FTYP MOOV_OF("\x10", "\0\0\0\x07" "mvhd") MDAT), 5, &err), NOT_A_VIDEO);
+    assert_fails(walk(WHOLE(FTYP MOOV_OF("\x10", "\0\0\0\0" "mvhd") MDAT), 5, &err), NOT_A_VIDEO);
+    assert_fails(walk(WHOLE(FTYP MOOV_OF("\x10", "\0\0\0\x01" "mvhd\0\0\0\0\0\0\0\x10") MDAT), 5, &err), NOT_A_VIDEO);
+}
+
+static void boxes_in_boxes_have_a_bottom(void **state)
+{
+    char nest[16 + 8 * 100];
+
+    (void)state;
+    memcpy(nest, FTYP, 16);
+    for (size_t i = 0; i < 100; i++) {
+        uint8_t head[8] = {0, 0, (uint8_t)((100 - i) * 8 >> 8), (uint8_t)((100 - i) * 8), 't', 'r', 'a', 'k'};
+
+        memcpy(nest + 16 + 8 * i, head, 8);
+    }
+    assert_fails(walk(nest, sizeof(nest), 3, &err), NOT_A_VIDEO);
+}
+
+static void a_box_without_a_size_needs_a_source_that_says_where_the_end_is(void **state)
+{
+    (void)state;
+    assert_works(walk_framed(WHOLE(FTYP MOOV REST), 5, true, &err));
+    assert_fails(walk_framed(WHOLE(FTYP MOOV REST), 5, false, &err), SOURCE_CUT);
+    assert_works(walk_framed(WHOLE(FTYP MOOV MDAT), 5, false, &err));
 }
 
 static void a_page_is_told_from_a_broken_video(void **state)
@@ -88,7 +150,7 @@ static void sizes_at_the_edge_of_64_bits_do_no_harm(void **state)
     assert_fails(walk(WHOLE(FTYP MOOV "\0\0\0\x01mdat\xff\xff\xff\xff\xff\xff\xff\xff"
                                       "abc"),
                       3, &err),
-                 SOURCE_CUT);
+                 NOT_A_VIDEO);
 }
 
 static void the_number_of_boxes_is_bounded(void **state)
@@ -110,7 +172,8 @@ static void the_number_of_boxes_is_bounded(void **state)
     assert_int_equal(trouble.code, RB_E_NOT_A_VIDEO);
 }
 
-UNIT_MAIN(T(whole_files_are_taken_in_pieces_of_any_size), T(a_file_that_was_cut_is_found_wherever_the_cut_is),
+UNIT_MAIN(T(a_file_with_nothing_to_see_is_no_video), T(sizes_inside_must_add_up), T(boxes_in_boxes_have_a_bottom),
+          T(a_box_without_a_size_needs_a_source_that_says_where_the_end_is), T(whole_files_are_taken_in_pieces_of_any_size), T(a_file_that_was_cut_is_found_wherever_the_cut_is),
           T(a_file_without_its_index_or_its_media_is_not_whole), T(what_is_no_mp4_is_refused),
           T(a_page_is_told_from_a_broken_video), T(sizes_at_the_edge_of_64_bits_do_no_harm),
           T(the_number_of_boxes_is_bounded))
