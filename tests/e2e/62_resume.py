@@ -1,0 +1,215 @@
+"""Downloads that are cut and go on, and sources that take too long."""
+
+import http.server
+import threading
+
+import pytest
+from harness import TINY_MP4, mp4_box, wait_for
+
+STRONG = {"etag": '"one"'}
+
+
+@pytest.fixture
+def patient(bus):
+    """A consumer that knows a stalled source soon."""
+    bus.start_producer()
+    bus.start_consumer(REELBUS_LOW_SPEED_MS="2s", REELBUS_LOW_SPEED_BYTES="20KiB")
+    return bus
+
+
+def requests_of(bus, provider_video):
+    return bus.provider("GET", f"/v1/videos/{provider_video}/requests").json()["data"]
+
+
+def ranges_of(bus, provider_video):
+    """Where the requests began that asked for a range."""
+    return [int(request["Range"][6:-1]) for request in requests_of(bus, provider_video) if "Range" in request]
+
+
+def test_a_cut_download_goes_on_where_it_was(patient):
+    size = 3_000_000
+    video_id, provider_video = patient.store_video(**STRONG, bytes=size, cuts=[0.2, 0.5, 0.8])
+    event = patient.wait_for_event("video.stored", video_id)
+    ranges = ranges_of(patient, provider_video)
+    requests = requests_of(patient, provider_video)
+    patient.assert_stored(video_id, provider_video)
+    assert event["tries"] == 1 and len(requests) == 4
+    assert len(ranges) == 3 and 0 < ranges[0] <= 0.2 * size + 100 < ranges[1] <= 0.5 * size + 100 < ranges[2]
+    assert {request["If-Range"] for request in requests[1:]} == {'"one"'}
+    assert patient.consumer.metric("reelbus_resumes_total") == 3
+
+
+@pytest.mark.parametrize("behaviour", [
+    {**STRONG, "stalls": [0.4]},
+    {**STRONG, "chunked": True, "cuts": [0.3, 0.6]},
+    {**STRONG, "cuts": [0.3], "range": "busy", "range_times": 2},
+    {"modified_s": 3600, "cuts": [0.5]},
+])  # fmt: skip
+def test_it_goes_on_whatever_cut_it_when_the_source_is_sure_of_the_file(patient, behaviour):
+    video_id, provider_video = patient.store_video(**behaviour)
+    patient.wait_for_event("video.stored", video_id)
+    assert ranges_of(patient, provider_video)
+    event, _ = patient.assert_stored(video_id, provider_video)
+    assert event["tries"] == 1
+
+
+@pytest.mark.parametrize("behaviour", [
+    {},
+    {"etag": 'W/"one"', "modified_s": 3600},
+    {"modified_s": 0},
+    {**STRONG, "range": "none"},
+])  # fmt: skip
+def test_it_starts_over_when_nothing_says_that_the_file_is_the_same(patient, behaviour):
+    video_id, provider_video = patient.store_video(**behaviour, cuts=[0.5])
+    patient.wait_for_event("video.stored", video_id)
+    assert ranges_of(patient, provider_video) == []
+    event, _ = patient.assert_stored(video_id, provider_video)
+    assert event["tries"] == 2
+
+
+@pytest.mark.parametrize("behaviour", [
+    {**STRONG, "range": "whole"},
+    {**STRONG, "range": "first"},
+    {**STRONG, "range": "other_total"},
+    {**STRONG, "range": "other_etag"},
+    {**STRONG, "range": "bad"},
+    {"etag": '"{asked}"'},
+])  # fmt: skip
+def test_a_part_of_something_else_is_refused_and_it_starts_over(patient, behaviour):
+    video_id, provider_video = patient.store_video(**behaviour, cuts=[0.5])
+    patient.wait_for_event("video.stored", video_id)
+    assert len(ranges_of(patient, provider_video)) == 1
+    event, _ = patient.assert_stored(video_id, provider_video)
+    assert event["tries"] == 2
+
+
+def test_a_source_that_cuts_again_and_again_is_not_asked_for_ever(bus):
+    bus.start_producer()
+    bus.start_consumer(REELBUS_RESUME_MAX="3", REELBUS_RETRY_FOR_MS="0")
+    video_id, provider_video = bus.store_video(**STRONG, cut_at=0.5, expires_s=-1)
+    event = bus.wait_for_event("video.store_failed", video_id)
+    assert event["tries"] == 1 and len(requests_of(bus, provider_video)) <= 4
+    assert bus.objects() == []
+
+
+def test_each_wait_for_a_source_has_an_end(bus):
+    bus.start_producer()
+    bus.start_consumer(REELBUS_FIRST_BYTE_TIMEOUT_MS="1s", REELBUS_TRANSFER_TIMEOUT_MS="6s", REELBUS_TRANSFERS_MAX="1",
+                       REELBUS_RETRY_MAX_MS="20s", REELBUS_RETRY_FIRST_MS="20s")  # fmt: skip
+    slow_head, _ = bus.store_video(slow_head_s=120, expires_s=10)
+    slow_body, _ = bus.store_video(bytes_per_s=20_000, expires_s=20)
+    video_id, provider_video = bus.store_video()
+    bus.assert_stored(video_id, provider_video)
+    for slow in (slow_head, slow_body):
+        event = bus.wait_for_event("video.store_failed", slow)
+        assert event["code"] in ("expired", "source_slow"), event["message"]
+    assert "sent no byte of the video" in bus.consumer.log and "the transfer took over 6000 ms" in bus.consumer.log
+
+
+def test_only_so_many_bytes_are_on_their_way(bus):
+    bus.start_producer()
+    bus.start_consumer(REELBUS_IN_FLIGHT_MAX_BYTES="2500000")
+    videos = dict(bus.store_video(bytes=1_000_000, bytes_per_s=1_000_000) for _ in range(6))
+    seen = []
+
+    def look():
+        seen.append(bus.consumer.metric("reelbus_in_flight_bytes"))
+        return len(bus.events("video.stored")) == len(videos)
+
+    wait_for(look, "all are stored")
+    for video_id, provider_video in videos.items():
+        bus.assert_stored(video_id, provider_video)
+    assert 0 < max(seen) <= 2_500_000
+    assert bus.consumer.metric("reelbus_in_flight_bytes") == 0
+
+
+class Key(http.server.BaseHTTPRequestHandler):
+    """Remembers who has shown a key."""
+
+    keys = []
+
+    def log_message(self, *args):
+        pass
+
+    def do_GET(self):
+        self.keys.append(self.headers.get("Authorization"))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(TINY_MP4)))
+        self.end_headers()
+        self.wfile.write(TINY_MP4)
+
+
+def test_the_key_of_a_provider_is_shown_to_nobody_else(bus):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Key)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    base = f"http://127.0.0.1:{bus.stack.ports['provider']}/v1"
+    try:
+        bus.start_producer()
+        bus.start_consumer(OPENAI_BASE_URL=base, OPENAI_API_KEY="sample-key")
+        provider_video = bus.ask_for_video(bus.insert_video(), call_back=False,
+                                           redirect_to=f"http://127.0.0.1:{server.server_port}/v.mp4")  # fmt: skip
+        video_id = bus.insert_video()
+        url = f"{base}/videos/{provider_video}/content"
+        assert bus.webhook({"videoId": video_id, "videoUrl": url, "status": "completed"}).status_code == 200
+        bus.wait_for_event("video.stored", video_id)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert [request.get("Authorization") for request in requests_of(bus, provider_video)] == ["Bearer sample-key"]
+    assert Key.keys == [None]
+
+
+def element(identity, body):
+    return identity + (len(body) | 1 << 56).to_bytes(8, "big") + body
+
+
+WEBM = element(b"\x1a\x45\xdf\xa3", element(b"\x42\x82", b"webm")) + element(
+    b"\x18\x53\x80\x67",
+    element(b"\x16\x54\xae\x6b", element(b"\xae", element(b"\x83", b"\x01"))) + element(b"\x1f\x43\xb6\x75", element(b"\xa3", b"frame")),
+)
+
+
+class Files(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+    def do_GET(self):
+        body = {"/whole": WEBM, "/cut": WEBM[:-3], "/open": TINY_MP4[:-11] + mp4_box(b"mdat", b"x").replace(b"\0\0\0\x09", b"\0\0\0\0")}[self.path]
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture
+def files():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Files)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def send(bus, url):
+    video_id = bus.insert_video()
+    assert bus.webhook({"videoId": video_id, "videoUrl": url, "status": "completed"}).status_code == 200
+    return video_id
+
+
+def test_webm_is_stored_when_it_is_asked_for(bus, files):
+    bus.start_producer()
+    bus.start_consumer(REELBUS_FORMATS="mp4,webm", REELBUS_RETRY_FOR_MS="0")
+    cut = send(bus, f"{files}/cut")
+    assert bus.wait_for_event("video.store_failed", cut)["code"] == "source_cut"
+    whole = send(bus, f"{files}/whole")
+    event = bus.wait_for_event("video.stored", whole)
+    assert event["object_key"] == f"{bus.user}/{whole}.webm" and event["content_type"] == "video/webm"
+    assert (bus.store / "videos" / event["object_key"]).read_bytes() == WEBM
+    assert len(bus.objects()) == 1
+
+
+def test_webm_is_refused_when_it_is_not_and_so_is_what_has_no_end(bus, files):
+    bus.start_producer()
+    bus.start_consumer(REELBUS_RETRY_FOR_MS="0")
+    assert bus.wait_for_event("video.store_failed", send(bus, f"{files}/whole"))["code"] == "not_a_video"
+    assert bus.wait_for_event("video.store_failed", send(bus, f"{files}/open"))["code"] == "source_cut"
+    assert bus.objects() == []
