@@ -49,7 +49,8 @@ static void on_socket(int status, int events, void *arg)
     struct http_socket *socket = RB_CAST(http_socket, arg, SOCKET_MAGIC);
     int flags = 0;
 
-    if (status < 0) /* ERR alone is a failure to send to libcurl: let it look, it may find an answer, or the true reason */
+    if (status <
+        0) /* ERR alone is a failure to send to libcurl: let it look, it may find an answer, or the true reason */
         flags = CURL_CSELECT_ERR | CURL_CSELECT_IN | CURL_CSELECT_OUT;
 
     flags |= events & UV_READABLE ? CURL_CSELECT_IN : 0;

@@ -14,7 +14,7 @@
 #include "common/buffer.h"
 
 #define ADDRESSES_MAGIC 0x52534f4cu
-#define LOOKUP_MAGIC  0x4c4f4f4bu
+#define LOOKUP_MAGIC    0x4c4f4f4bu
 
 /* A lookup on the pool. It cannot be stopped there, so it outlives whoever does not want its answer any more. */
 struct lookup {
@@ -124,8 +124,8 @@ static void on_found(uv_getaddrinfo_t *uv, int status, struct addrinfo *found)
         addresses->lookup = NULL;
         if (status < 0)
             addresses_end(addresses, rb_fail(&addresses->error, RB_E_SOURCE_AWAY, status,
-                                         "the host '%.100s' cannot be looked up: %s", addresses->url->host,
-                                         uv_strerror(status)));
+                                             "the host '%.100s' cannot be looked up: %s", addresses->url->host,
+                                             uv_strerror(status)));
         else
             addresses_end(addresses, judge_all(addresses, found, &addresses->error));
     }
@@ -146,8 +146,9 @@ static void look_up(struct rb_addresses *addresses, struct rb_loop *loop)
         return;
     }
     free(lookup);
-    addresses_end(addresses, rb_fail(&addresses->error, RB_E_SOURCE_AWAY, result, "the host '%.100s' cannot be looked up: %s",
-                                 addresses->url->host, uv_strerror(result)));
+    addresses_end(addresses,
+                  rb_fail(&addresses->error, RB_E_SOURCE_AWAY, result, "the host '%.100s' cannot be looked up: %s",
+                          addresses->url->host, uv_strerror(result)));
 }
 
 /* An address needs no lookup. Gives whether it was one. */
@@ -172,16 +173,16 @@ static void tell_owner(void *arg)
 }
 
 struct rb_addresses *rb_addresses_new(struct rb_loop *loop, const struct rb_guard *guard, const struct rb_url *url,
-                                  rb_loop_fn on_change, void *arg)
+                                      rb_loop_fn on_change, void *arg)
 {
     struct rb_addresses *addresses = rb_xalloc(sizeof(*addresses));
 
     *addresses = (struct rb_addresses){.magic = ADDRESSES_MAGIC,
-                                   .guard = guard,
-                                   .url = url,
-                                   .state = RB_POLL_WAIT,
-                                   .on_change = on_change,
-                                   .arg = arg};
+                                       .guard = guard,
+                                       .url = url,
+                                       .state = RB_POLL_WAIT,
+                                       .on_change = on_change,
+                                       .arg = arg};
     rb_task_init(&addresses->changed, loop, tell_owner, addresses);
     if (!take_literal(addresses))
         look_up(addresses, loop);

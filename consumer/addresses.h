@@ -25,7 +25,7 @@ struct rb_addresses;
  * Loop:   loop thread.
  */
 struct rb_addresses *rb_addresses_new(struct rb_loop *loop, const struct rb_guard *guard, const struct rb_url *url,
-                                  rb_loop_fn on_change, void *arg);
+                                      rb_loop_fn on_change, void *arg);
 
 /*
  * What came of it?

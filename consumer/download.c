@@ -11,7 +11,7 @@
 #include "consumer/download_internal.h"
 
 #define REDIRECTS_MAX      5
-#define LOOK_MS            1000    /* between two looks at the speed */
+#define LOOK_MS            1000 /* between two looks at the speed */
 #define RESUME_FIRST_MS    200
 #define RESUME_MAX_MS      5000
 #define RESUME_WORTH_BYTES 1048576 /* with so many more, a request was not in vain */

@@ -42,7 +42,7 @@ struct rb_download_spec {
     const struct rb_download_limits *limits;
     const struct rb_url *url;       /* checked by the guard */
     struct rb_providers *providers; /* whose keys may be needed; a reference is kept; NULL: nobody's */
-    struct rb_budget *budget; /* of all downloads */
+    struct rb_budget *budget;       /* of all downloads */
     struct rb_byteq *queue;
     rb_download_tap_fn tap;
     rb_loop_fn on_change; /* bytes have come, or it has ended */

@@ -6,8 +6,8 @@
 #pragma once
 
 #include "common/backoff.h"
-#include "consumer/download.h"
 #include "consumer/addresses.h"
+#include "consumer/download.h"
 #include "consumer/source_head.h"
 
 #define DOWNLOAD_MAGIC 0x444f574eu

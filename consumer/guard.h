@@ -33,8 +33,8 @@ struct rb_guard {
     bool any_port;
     uint16_t ports[RB_GUARD_PORTS_MAX];
     size_t port_count;
-    char hosts[RB_GUARD_HOSTS_BYTES];      /* these hosts and no others, in lower case, parted by commas; "" is any */
-    char deny_hosts[RB_GUARD_HOSTS_BYTES]; /* never these */
+    char hosts[RB_GUARD_HOSTS_BYTES];        /* these hosts and no others, in lower case, parted by commas; "" is any */
+    char deny_hosts[RB_GUARD_HOSTS_BYTES];   /* never these */
     struct rb_guard_networks allow_networks; /* fine although they are special */
     struct rb_guard_networks deny_networks;  /* never these */
 };

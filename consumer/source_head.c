@@ -168,8 +168,9 @@ int rb_source_head_line(struct rb_source_head *head, const char *line, size_t by
 /* The type that is declared is advice only, the first bytes decide; but what is declared to be a page is none. */
 static bool is_page(const char *type)
 {
-    static const char *const pages[] = {"text/html", "application/xhtml+xml", "application/json",
-                                        "application/problem+json", "application/xml", "text/xml"};
+    static const char *const pages[] = {"text/html",        "application/xhtml+xml",
+                                        "application/json", "application/problem+json",
+                                        "application/xml",  "text/xml"};
 
     for (size_t i = 0; i < RB_COUNT(pages); i++)
         if (strncmp(type, pages[i], strlen(pages[i])) == 0)
@@ -201,22 +202,32 @@ int rb_source_head_check(const struct rb_source_head *head, int64_t max_bytes, s
     return 0;
 }
 
+/* Is it about the same bytes as the answers before? A part that names no validator is taken on the word of If-Range. */
+static bool is_same(const struct rb_source_head *head, const struct rb_source_rest *rest)
+{
+    const char *now = rest->validator[0] == '"' ? head->etag : head->last_modified;
+
+    return (now[0] == '\0' || strcmp(now, rest->validator) == 0) &&
+           (head->total < 0 || rest->total < 0 || head->total == rest->total);
+}
+
+/* From where we are to the end, which somebody must have told. */
+static bool is_all_of_the_rest(const struct rb_source_head *head, const struct rb_source_rest *rest)
+{
+    int64_t total = RB_MAX(head->total, rest->total);
+
+    return head->first == rest->at && total >= 0 && head->last == total - 1 &&
+           (head->length < 0 || head->length == head->last - head->first + 1);
+}
+
 int rb_source_head_check_rest(const struct rb_source_head *head, const struct rb_source_rest *rest,
                               struct rb_error *err)
 {
-    bool by_etag = rest->validator[0] == '"';
-
     if (head->status == 200)
         return rb_fail(err, RB_E_SOURCE_CHANGED, 200, "the source sent all of the video again instead of its rest");
-    if (by_etag && head->etag[0] != '\0' && strcmp(head->etag, rest->validator) != 0)
+    if (!is_same(head, rest))
         return rb_fail(err, RB_E_SOURCE_CHANGED, 206, "the source sent the rest of another video");
-    if (!by_etag && head->last_modified[0] != '\0' && strcmp(head->last_modified, rest->validator) != 0)
-        return rb_fail(err, RB_E_SOURCE_CHANGED, 206, "the source sent the rest of another video");
-    if (head->total >= 0 && rest->total >= 0 && head->total != rest->total)
-        return rb_fail(err, RB_E_SOURCE_CHANGED, 206, "the source sent the rest of a video of another size");
-    if (head->first != rest->at || (head->total < 0 && rest->total < 0) || (head->total >= 0 && head->last != head->total - 1) ||
-        (rest->total >= 0 && head->last != rest->total - 1) ||
-        (head->length >= 0 && head->length != head->last - head->first + 1))
+    if (!is_all_of_the_rest(head, rest))
         return rb_fail(err, RB_E_SOURCE_ANSWER, 206, "the source sent another part of the video than was asked for");
     return 0;
 }

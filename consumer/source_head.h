@@ -10,7 +10,7 @@
 
 #include "common/error.h"
 
-#define RB_SOURCE_HEAD_MAX_BYTES 65536 /* of all heads of one answer, interim ones and trailers too */
+#define RB_SOURCE_HEAD_MAX_BYTES  65536 /* of all heads of one answer, interim ones and trailers too */
 #define RB_SOURCE_VALIDATOR_BYTES 256
 
 struct rb_source_head {

@@ -27,7 +27,7 @@ struct rb_transfer_config {
     int64_t timeout_ms; /* for a transfer as a whole */
     bool accept_webm;
     struct rb_budget *budget; /* of all transfers */
-    size_t queue_bytes; /* RB_TRANSFER_QUEUE_MIN_BYTES or more */
+    size_t queue_bytes;       /* RB_TRANSFER_QUEUE_MIN_BYTES or more */
 };
 
 struct rb_transfer_result {

@@ -7,16 +7,16 @@
 
 #include <inttypes.h>
 
-#define ID_EBML         0x1a45dfa3u
-#define ID_DOCTYPE      0x4282u
-#define ID_SEGMENT      0x18538067u
-#define ID_TRACKS       0x1654ae6bu
-#define ID_TRACK        0xaeu
-#define ID_TRACK_TYPE   0x83u
-#define ID_CLUSTER      0x1f43b675u
-#define ID_VOID         0xecu
-#define UNKNOWN         UINT64_MAX
-#define TRACK_OF_VIDEO  1
+#define ID_EBML        0x1a45dfa3u
+#define ID_DOCTYPE     0x4282u
+#define ID_SEGMENT     0x18538067u
+#define ID_TRACKS      0x1654ae6bu
+#define ID_TRACK       0xaeu
+#define ID_TRACK_TYPE  0x83u
+#define ID_CLUSTER     0x1f43b675u
+#define ID_VOID        0xecu
+#define UNKNOWN        UINT64_MAX
+#define TRACK_OF_VIDEO 1
 
 /* What the walk goes into, and where that may stand; 0 is the file itself. */
 static const struct {
@@ -100,8 +100,8 @@ static int check_size(const struct rb_webm *webm, uint32_t id, uint64_t size, st
     if (size == UNKNOWN && id != ID_SEGMENT && id != ID_CLUSTER)
         return rb_fail(err, RB_E_NOT_A_VIDEO, 0, "element 0x%" PRIx32 " has no size", id);
     if (webm->total_bytes > end || (size != UNKNOWN && size > end - webm->total_bytes))
-        return rb_fail(err, RB_E_NOT_A_VIDEO, 0,
-                       "element 0x%" PRIx32 " claims to be larger than the element around it", id);
+        return rb_fail(err, RB_E_NOT_A_VIDEO, 0, "element 0x%" PRIx32 " claims to be larger than the element around it",
+                       id);
     return 0;
 }
 
@@ -126,9 +126,8 @@ static int enter_element(struct rb_webm *webm, unsigned id_bytes, struct rb_erro
     }
     webm->skip_bytes = size;
     webm->value_bytes = 0;
-    webm->value_id = (parent(webm) == ID_EBML && id == ID_DOCTYPE) || (parent(webm) == ID_TRACK && id == ID_TRACK_TYPE)
-                         ? id
-                         : 0;
+    webm->value_id =
+        (parent(webm) == ID_EBML && id == ID_DOCTYPE) || (parent(webm) == ID_TRACK && id == ID_TRACK_TYPE) ? id : 0;
     return 0;
 }
 

@@ -2,12 +2,18 @@
 
 #include "consumer/container.h"
 
-#define EBML    "\x1a\x45\xdf\xa3\x87\x42\x82\x84" "webm"
-#define VIDEO   "\x16\x54\xae\x6b\x85\xae\x83\x83\x81\x01"
-#define SOUND   "\x16\x54\xae\x6b\x85\xae\x83\x83\x81\x02"
-#define CLUSTER "\x1f\x43\xb6\x75\x86\xa3\x84" "ABCD"
+#define EBML                                                                                                           \
+    "\x1a\x45\xdf\xa3\x87\x42\x82\x84"                                                                                 \
+    "webm"
+#define VIDEO "\x16\x54\xae\x6b\x85\xae\x83\x83\x81\x01"
+#define SOUND "\x16\x54\xae\x6b\x85\xae\x83\x83\x81\x02"
+#define CLUSTER                                                                                                        \
+    "\x1f\x43\xb6\x75\x86\xa3\x84"                                                                                     \
+    "ABCD"
 #define UNSIZED "\x1f\x43\xb6\x75\xff\xe7\x81\x00\xa3\x82XY"
-#define CUES    "\x1c\x53\xbb\x6b\x82" "??"
+#define CUES                                                                                                           \
+    "\x1c\x53\xbb\x6b\x82"                                                                                             \
+    "??"
 #define SEGMENT "\x18\x53\x80\x67"
 
 static int walk_as(bool webm, bool framed, const char *bytes, size_t count, size_t piece, struct rb_error *err)

@@ -259,6 +259,6 @@ static void lists_that_are_none_are_refused(void **state)
 UNIT_MAIN(T(hosts_can_be_named_that_are_the_only_ones_or_never_asked),
           T(networks_can_be_allowed_or_denied_and_denial_wins), T(all_of_ipv6_is_not_ipv4),
           T(an_address_of_our_own_needs_to_be_allowed), T(names_that_are_loopback_by_definition_are_refused),
-          T(lists_that_are_none_are_refused), T(addresses_of_the_public_internet_are_allowed), T(every_special_address_is_refused),
-          T(private_networks_are_allowed_by_the_option_and_nothing_else_is), T(ports_and_schemes_are_judged),
-          T(a_list_of_ports_that_is_none_is_refused))
+          T(lists_that_are_none_are_refused), T(addresses_of_the_public_internet_are_allowed),
+          T(every_special_address_is_refused), T(private_networks_are_allowed_by_the_option_and_nothing_else_is),
+          T(ports_and_schemes_are_judged), T(a_list_of_ports_that_is_none_is_refused))

@@ -20,8 +20,7 @@
 #define MOOV                                                                                                           \
     "\0\0\0\x2c"                                                                                                       \
     "moov" TRAK(HDLR)
-#define MOOV_OF(bytes, what)                                                                                           \
-    "\0\0\0" bytes "moov" what
+#define MOOV_OF(bytes, what) "\0\0\0" bytes "moov" what
 #define MDAT                                                                                                           \
     "\0\0\0\x0b"                                                                                                       \
     "mdatabc"
@@ -109,10 +108,22 @@ static void sizes_inside_must_add_up(void **state)
 {
     (void)state;
     assert_fails(walk(WHOLE(FTYP MOOV_OF("\x2b", TRAK(HDLR)) MDAT), 5, &err), NOT_A_VIDEO);
-    assert_fails(walk(WHOLE(FTYP MOOV_OF("\x10", "\0\0\0\x09" "mvhd") MDAT), 5, &err), NOT_A_VIDEO);
-    assert_fails(walk(WHOLE(FTYP MOOV_OF("\x10", "\0\0\0\x07" "mvhd") MDAT), 5, &err), NOT_A_VIDEO);
-    assert_fails(walk(WHOLE(FTYP MOOV_OF("\x10", "\0\0\0\0" "mvhd") MDAT), 5, &err), NOT_A_VIDEO);
-    assert_fails(walk(WHOLE(FTYP MOOV_OF("\x10", "\0\0\0\x01" "mvhd\0\0\0\0\0\0\0\x10") MDAT), 5, &err), NOT_A_VIDEO);
+    assert_fails(walk(WHOLE(FTYP MOOV_OF("\x10", "\0\0\0\x09"
+                                                 "mvhd") MDAT),
+                      5, &err),
+                 NOT_A_VIDEO);
+    assert_fails(walk(WHOLE(FTYP MOOV_OF("\x10", "\0\0\0\x07"
+                                                 "mvhd") MDAT),
+                      5, &err),
+                 NOT_A_VIDEO);
+    assert_fails(walk(WHOLE(FTYP MOOV_OF("\x10", "\0\0\0\0"
+                                                 "mvhd") MDAT),
+                      5, &err),
+                 NOT_A_VIDEO);
+    assert_fails(walk(WHOLE(FTYP MOOV_OF("\x10", "\0\0\0\x01"
+                                                 "mvhd\0\0\0\0\0\0\0\x10") MDAT),
+                      5, &err),
+                 NOT_A_VIDEO);
 }
 
 static void boxes_in_boxes_have_a_bottom(void **state)
@@ -173,7 +184,8 @@ static void the_number_of_boxes_is_bounded(void **state)
 }
 
 UNIT_MAIN(T(a_file_with_nothing_to_see_is_no_video), T(sizes_inside_must_add_up), T(boxes_in_boxes_have_a_bottom),
-          T(a_box_without_a_size_needs_a_source_that_says_where_the_end_is), T(whole_files_are_taken_in_pieces_of_any_size), T(a_file_that_was_cut_is_found_wherever_the_cut_is),
+          T(a_box_without_a_size_needs_a_source_that_says_where_the_end_is),
+          T(whole_files_are_taken_in_pieces_of_any_size), T(a_file_that_was_cut_is_found_wherever_the_cut_is),
           T(a_file_without_its_index_or_its_media_is_not_whole), T(what_is_no_mp4_is_refused),
           T(a_page_is_told_from_a_broken_video), T(sizes_at_the_edge_of_64_bits_do_no_harm),
           T(the_number_of_boxes_is_bounded))

@@ -120,7 +120,8 @@ static void heads_do_not_go_on_for_ever(void **state)
     (void)state;
     rb_source_head_init(&head);
     while (result == 0 && lines++ < RB_SOURCE_HEAD_MAX_BYTES)
-        result = rb_source_head_line(&head, lines % 2 ? "HTTP/1.1 103 Hints\r\n" : "\r\n", lines % 2 ? 20 : 2, &trouble);
+        result =
+            rb_source_head_line(&head, lines % 2 ? "HTTP/1.1 103 Hints\r\n" : "\r\n", lines % 2 ? 20 : 2, &trouble);
     assert_int_equal(result, -1);
     assert_int_equal(trouble.code, RB_E_SOURCE_ANSWER);
     rb_source_head_done(&head);

@@ -100,10 +100,15 @@ static void a_host_has_one_spelling(void **state)
     static const struct {
         const char *text, *host;
     } rows[] = {
-        {"http://127.1/", "127.0.0.1"},         {"http://0x7f.0.0.1/", "127.0.0.1"}, {"http://2130706433/", "127.0.0.1"},
-        {"http://0177.0.0.1./", "127.0.0.1"},   {"http://Example.COM./", "example.com"},
-        {"http://127%2e0%2e0%2e1/", "127.0.0.1"}, {"http://[fe80::1%25eth0]/", "[fe80::1]"},
-        {"http://1.2.3.4.a/", "1.2.3.4.a"},     {"http://a_b.example.com/", "a_b.example.com"},
+        {"http://127.1/", "127.0.0.1"},
+        {"http://0x7f.0.0.1/", "127.0.0.1"},
+        {"http://2130706433/", "127.0.0.1"},
+        {"http://0177.0.0.1./", "127.0.0.1"},
+        {"http://Example.COM./", "example.com"},
+        {"http://127%2e0%2e0%2e1/", "127.0.0.1"},
+        {"http://[fe80::1%25eth0]/", "[fe80::1]"},
+        {"http://1.2.3.4.a/", "1.2.3.4.a"},
+        {"http://a_b.example.com/", "a_b.example.com"},
     };
 
     (void)state;
@@ -117,9 +122,10 @@ static void a_host_has_one_spelling(void **state)
 
 static void a_host_that_could_be_no_name_is_refused(void **state)
 {
-    static const char *const wrong[] = {"http://1.2.3.4.5/",   "http://1.2.3.256/", "http://4294967296/", "http://a.0x/",
-                                        "http://-a.com/",      "http://xn--/",      "http://a..b/",       "http://.a/",
-                                        "http://a,b/",         "http://a%00b/",     "http://a%20b/",      "http://a%2fb/"};
+    static const char *const wrong[] = {"http://1.2.3.4.5/", "http://1.2.3.256/", "http://4294967296/",
+                                        "http://a.0x/",      "http://-a.com/",    "http://xn--/",
+                                        "http://a..b/",      "http://.a/",        "http://a,b/",
+                                        "http://a%00b/",     "http://a%20b/",     "http://a%2fb/"};
 
     (void)state;
     for (size_t i = 0; i < RB_COUNT(wrong); i++)
@@ -131,7 +137,8 @@ static void what_an_answer_refers_to_is_joined_with_its_url(void **state)
     static const struct {
         const char *text, *host;
     } right[] = {{"/v.mp4", "a.com"}, {"v.mp4?x", "a.com"}, {"//b.com/", "b.com"}, {"https://c.com", "c.com"}};
-    static const char *const wrong[] = {"", "/\\b.com", "/a b", "/\xff", "ftp://b.com/", "http://u@b.com/", "javascript:x()"};
+    static const char *const wrong[] = {
+        "", "/\\b.com", "/a b", "/\xff", "ftp://b.com/", "http://u@b.com/", "javascript:x()"};
     RB_AUTO_URL base = {0};
 
     (void)state;
@@ -150,5 +157,6 @@ static void what_an_answer_refers_to_is_joined_with_its_url(void **state)
 }
 
 UNIT_MAIN(T(a_host_has_one_spelling), T(a_host_that_could_be_no_name_is_refused),
-          T(what_an_answer_refers_to_is_joined_with_its_url), T(the_parts_of_a_url_are_told), T(ports_follow_the_scheme), T(what_is_no_plain_http_url_is_refused),
-          T(the_length_is_bounded), T(what_is_logged_of_a_url_holds_no_secret))
+          T(what_an_answer_refers_to_is_joined_with_its_url), T(the_parts_of_a_url_are_told),
+          T(ports_follow_the_scheme), T(what_is_no_plain_http_url_is_refused), T(the_length_is_bounded),
+          T(what_is_logged_of_a_url_holds_no_secret))
