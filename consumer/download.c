@@ -166,6 +166,12 @@ static bool is_redirect(long status)
     return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
+/* The source has an answer, and it is no video. */
+static int fail_by_status(struct rb_download *download, long status)
+{
+    return rb_fail(&download->error, rb_errmap_source_status(status), (int)status, "the source answered %ld", status);
+}
+
 /* What went wrong, when nothing of ours did? 0 when all is here. */
 static int check_end(struct rb_download *download, CURLcode result)
 {
@@ -173,7 +179,7 @@ static int check_end(struct rb_download *download, CURLcode result)
     struct rb_error *err = &download->error;
 
     if (status != 0 && !download->accepted)
-        return rb_fail(err, rb_errmap_source_status(status), (int)status, "the source answered %ld", status);
+        return fail_by_status(download, status);
     if (result != CURLE_OK)
         return rb_fail(err, rb_errmap_source_curl(result), (int)result, "cannot fetch the video: %.150s",
                        download->trouble[0] != '\0' ? download->trouble : curl_easy_strerror(result));
@@ -242,7 +248,7 @@ static void on_timer(void *arg)
         give_up_request(download, "the source could not be reached", limits->connect_timeout_ms);
         break;
     case DOWNLOAD_WAITING:
-        if (download->paused) /* for the budget */
+        if (download->paused) /* for room in flight */
             rb_timer_start(download->timer, limits->first_byte_timeout_ms);
         else
             give_up_request(download, "the source sent no byte of the video", limits->first_byte_timeout_ms);
@@ -267,11 +273,11 @@ static void tell_owner(void *arg)
     struct rb_download *download = RB_CAST(rb_download, arg, DOWNLOAD_MAGIC);
 
     if (!download->share.waiting && rb_byteq_is_low(download->spec.queue))
-        rb_download_resume(download); /* its turn in the budget may have come */
+        rb_download_resume(download); /* it may be its turn to fly */
     download->spec.on_change(download->spec.arg);
 }
 
-/* From whoever has left the budget: go on from the loop. */
+/* From whoever has landed: go on from the loop. */
 static void on_turn(void *arg)
 {
     rb_task_queue(&RB_CAST(rb_download, arg, DOWNLOAD_MAGIC)->changed);
@@ -304,7 +310,7 @@ void rb_download_free(struct rb_download *download)
         return;
     rb_addresses_free(download->addresses);
     download_request_done(download);
-    rb_budget_leave(&download->share);
+    rb_in_flight_leave(&download->share);
     rb_providers_unref(download->spec.providers);
     rb_timer_free(download->timer);
     rb_task_done(&download->changed);

@@ -15,8 +15,8 @@
 #include "common/byteq.h"
 #include "common/http.h"
 #include "common/providers.h"
-#include "consumer/budget.h"
 #include "consumer/guard.h"
+#include "consumer/in_flight.h"
 
 struct rb_download;
 
@@ -42,7 +42,7 @@ struct rb_download_spec {
     const struct rb_download_limits *limits;
     const struct rb_url *url;       /* checked by the guard */
     struct rb_providers *providers; /* whose keys may be needed; a reference is kept; NULL: nobody's */
-    struct rb_budget *budget;       /* of all downloads */
+    struct rb_in_flight *in_flight; /* of all downloads */
     struct rb_byteq *queue;
     rb_download_tap_fn tap;
     rb_loop_fn on_change; /* bytes have come, or it has ended */
@@ -103,7 +103,7 @@ int64_t rb_download_length(const struct rb_download *download);
 bool rb_download_is_framed(const struct rb_download *download);
 
 /*
- * Does it wait for us, not for the source: for room in the queue or in the budget?
+ * Does it wait for us, not for the source: for room in the queue, or among what is in flight?
  *
  * Loop:   loop thread.
  */

@@ -44,7 +44,7 @@ struct rb_download {
     bool accepted; /* what comes now is the video, or its rest */
     char trouble[CURL_ERROR_SIZE];
 
-    struct rb_share share; /* of the budget */
+    struct rb_share share; /* of what is in flight */
     bool paused;
     bool was_paused; /* since the last look at the speed */
     int64_t looked_ms, looked_bytes, fast_ms;

@@ -87,8 +87,8 @@ static bool has_room(struct rb_download *download, size_t count)
 {
     if (count > rb_byteq_room(download->spec.queue))
         return false;
-    if (download->share.budget == NULL)
-        return rb_budget_take(download->spec.budget, &download->share, RB_MAX(download->length, 0));
+    if (download->share.in_flight == NULL)
+        return rb_in_flight_take(download->spec.in_flight, &download->share, RB_MAX(download->length, 0));
     return !download->share.waiting;
 }
 
@@ -115,7 +115,7 @@ static size_t on_body(char *bytes, size_t one, size_t count, void *arg)
     rb_byteq_put(download->spec.queue, bytes, n);
     download->bytes += (int64_t)n;
     if (download->bytes > download->share.bytes)
-        rb_budget_grow(&download->share, download->bytes - download->share.bytes);
+        rb_in_flight_grow(&download->share, download->bytes - download->share.bytes);
     rb_task_queue(&download->changed);
     return n;
 }

@@ -73,7 +73,7 @@ struct app {
     struct rb_transfer_config transfer;
     struct rb_turns *turns;
     struct rb_slots slots;
-    struct rb_budget budget;
+    struct rb_in_flight in_flight;
     struct rb_consume *consume;
     struct rb_route routes[3];
     struct rb_httpd *httpd; /* NULL when metrics are not served */
@@ -187,10 +187,10 @@ static int open_transfers(struct app *app, struct rb_error *err)
                    .resume_max = (unsigned)options->resume_max},
         .timeout_ms = options->transfer_timeout_ms,
         .accept_webm = accept_webm,
-        .budget = &app->budget,
+        .in_flight = &app->in_flight,
         .queue_bytes = (size_t)options->queue_bytes,
     };
-    app->budget.max_bytes = options->in_flight_max_bytes;
+    app->in_flight.max_bytes = options->in_flight_max_bytes;
     app->slots.max = (size_t)options->transfers_max;
     app->turns = rb_turns_new();
     return read_providers(app, err);
@@ -241,7 +241,7 @@ static void serve_metrics(struct rb_exchange *exchange, void *arg)
     RB_AUTO_BUFFER text = {0};
 
     rb_metrics_set(&app->metrics, METRIC_KAFKA_UP, rb_consume_is_up(app->consume));
-    rb_metrics_set(&app->metrics, METRIC_IN_FLIGHT, app->budget.used_bytes);
+    rb_metrics_set(&app->metrics, METRIC_IN_FLIGHT, app->in_flight.used_bytes);
     rb_metrics_set(&app->metrics, METRIC_DB_UP, rb_pg_is_up(app->pg));
     rb_metrics_set(&app->metrics, METRIC_STORE_UP, rb_store_probe_is_up(app->probe));
     rb_metrics_print(&app->metrics, &text);

@@ -70,7 +70,7 @@ static void start_download(struct rb_transfer *transfer)
         .limits = &transfer->config->limits,
         .providers = transfer->config->providers,
         .url = &transfer->plan->url,
-        .budget = transfer->config->budget,
+        .in_flight = transfer->config->in_flight,
         .queue = transfer->queue,
         .tap = on_bytes,
         .on_change = on_part_change,
@@ -265,7 +265,8 @@ static enum rb_poll fail_late(struct rb_transfer *transfer, struct rb_error *err
     if (source)
         rb_fail(err, RB_E_SOURCE_SLOW, 0, "the transfer took over %" PRId64 " ms", transfer->config->timeout_ms);
     else
-        rb_fail(err, RB_E_STORE_AWAY, 0, "the transfer took over %" PRId64 " ms; the store did not keep up",
+        rb_fail(err, RB_E_STORE_AWAY, 0,
+                "the transfer took over %" PRId64 " ms; it waited for the store, or for in_flight_max_bytes",
                 transfer->config->timeout_ms);
     return RB_POLL_FAILED;
 }

@@ -26,8 +26,8 @@ struct rb_transfer_config {
     struct rb_download_limits limits;
     int64_t timeout_ms; /* for a transfer as a whole */
     bool accept_webm;
-    struct rb_budget *budget; /* of all transfers */
-    size_t queue_bytes;       /* RB_TRANSFER_QUEUE_MIN_BYTES or more */
+    struct rb_in_flight *in_flight; /* of all transfers */
+    size_t queue_bytes;             /* RB_TRANSFER_QUEUE_MIN_BYTES or more */
 };
 
 struct rb_transfer_result {

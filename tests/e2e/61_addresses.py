@@ -17,7 +17,8 @@ BUSY_HOURS = {
     "REELBUS_TRANSFERS_MAX": "64",
     "REELBUS_VIDEO_MAX_BYTES": "3MB",
     "REELBUS_LOW_SPEED_MS": "3s",
-    "REELBUS_FIRST_BYTE_TIMEOUT_MS": "10s",
+    "REELBUS_FIRST_BYTE_TIMEOUT_MS": "20s",
+    "REELBUS_CONNECT_TIMEOUT_MS": "20s",
 }
 needs_namespaces = pytest.mark.skipif(not internet.can_have_namespaces(), reason="this machine gives us no network namespaces")
 

@@ -41,6 +41,7 @@ def test_a_cut_download_goes_on_where_it_was(patient):
 
 @pytest.mark.parametrize("behaviour", [
     {**STRONG, "stalls": [0.4]},
+    {**STRONG, "bytes": 3_000_000, "cuts": [0.7], "reset": True},
     {**STRONG, "chunked": True, "cuts": [0.3, 0.6]},
     {**STRONG, "cuts": [0.3], "range": "busy", "range_times": 2},
     {"modified_s": 3600, "cuts": [0.5]},

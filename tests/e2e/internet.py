@@ -48,9 +48,12 @@ CHANGING = {
 }
 
 
+TRY = "ip link set lo up && ip route add local 0.0.0.0/0 dev lo && ip -6 route add local ::/0 dev lo && mount --bind /etc/hosts /etc/hosts"
+
+
 def can_have_namespaces():
     try:
-        return subprocess.run([*namespace_command(), "ip", "link"], capture_output=True).returncode == 0
+        return subprocess.run([*namespace_command(), "sh", "-c", TRY], capture_output=True).returncode == 0
     except FileNotFoundError:
         return False
 
@@ -229,7 +232,7 @@ class Names:
 def watch_packets(path):
     """Every SYN on the wire, to whatever address. On loopback each is seen twice, which does no harm."""
     wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-    wire.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)  # SO_RCVBUFFORCE
+    wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
     wire.bind(("lo", 0))
 
     def watch():

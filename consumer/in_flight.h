@@ -1,7 +1,7 @@
 /*
- * budget.h — how many bytes may be on their way at once, over all transfers.
+ * in_flight.h — how many bytes may be on their way at once, over all transfers.
  *
- * Way:  download -> [budget]
+ * Way:  download -> [in_flight]
  *
  * A video takes its announced size before its first byte is taken, and waits in line when that does not fit any more. One
  * alone always fits, however large. What nobody has announced is counted as it comes.
@@ -10,15 +10,15 @@
 
 #include "common/loop.h"
 
-struct rb_budget {
+struct rb_in_flight {
     int64_t max_bytes; /* 0: no limit */
     int64_t used_bytes;
     struct rb_share *waiting; /* first come, first served */
 };
 
-/* A part of the budget. Part of its owner; zeroed before its first use. */
+/* The part of one transfer. Part of its owner; zeroed before its first use. */
 struct rb_share {
-    struct rb_budget *budget; /* borrowed; NULL while it has nothing and waits for nothing */
+    struct rb_in_flight *in_flight; /* borrowed; NULL while it has nothing and waits for nothing */
     int64_t bytes;
     bool waiting;
     rb_loop_fn on_turn;
@@ -29,22 +29,22 @@ struct rb_share {
 /*
  * Take so many bytes, or get in line for them.
  *
- * Takes:  share, with on_turn and arg set; on_turn is called once it is its turn, from rb_budget_leave of another one.
+ * Takes:  share, with on_turn and arg set; on_turn is called once it is its turn, from rb_in_flight_leave of another one.
  * Gives:  true when it has them at once: on_turn is not called then.
  * Loop:   loop thread.
  */
-bool rb_budget_take(struct rb_budget *budget, struct rb_share *share, int64_t bytes);
+bool rb_in_flight_take(struct rb_in_flight *in_flight, struct rb_share *share, int64_t bytes);
 
 /*
  * Have more than was taken: never waits, because what has come is here.
  *
  * Loop:   loop thread.
  */
-void rb_budget_grow(struct rb_share *share, int64_t bytes);
+void rb_in_flight_grow(struct rb_share *share, int64_t bytes);
 
 /*
  * Give all back, or leave the line; those who fit now get their turn. Fine for one that has nothing.
  *
  * Loop:   loop thread; may call on_turn of others before it returns.
  */
-void rb_budget_leave(struct rb_share *share);
+void rb_in_flight_leave(struct rb_share *share);

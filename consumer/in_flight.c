@@ -1,0 +1,64 @@
+/*
+ * in_flight.c — how many bytes may be on their way at once, over all transfers.
+ *
+ * Way:  download -> [in_flight]
+ */
+#include "consumer/in_flight.h"
+
+static bool fits(const struct rb_in_flight *in_flight, int64_t bytes)
+{
+    return in_flight->max_bytes == 0 || in_flight->used_bytes == 0 ||
+           in_flight->used_bytes + RB_MAX(bytes, 1) <= in_flight->max_bytes;
+}
+
+bool rb_in_flight_take(struct rb_in_flight *in_flight, struct rb_share *share, int64_t bytes)
+{
+    struct rb_share **end = &in_flight->waiting;
+
+    RB_ASSERT(share->in_flight == NULL);
+    share->in_flight = in_flight;
+    share->bytes = bytes;
+    share->next = NULL;
+    share->waiting = in_flight->waiting != NULL || !fits(in_flight, bytes);
+    if (!share->waiting) {
+        in_flight->used_bytes += bytes;
+        return true;
+    }
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = share;
+    return false;
+}
+
+void rb_in_flight_grow(struct rb_share *share, int64_t bytes)
+{
+    RB_ASSERT(share->in_flight != NULL && !share->waiting);
+    share->bytes += bytes;
+    share->in_flight->used_bytes += bytes;
+}
+
+void rb_in_flight_leave(struct rb_share *share)
+{
+    struct rb_in_flight *in_flight = share->in_flight;
+    struct rb_share **place;
+
+    if (in_flight == NULL)
+        return;
+    share->in_flight = NULL;
+    if (!share->waiting)
+        in_flight->used_bytes -= share->bytes;
+    for (place = &in_flight->waiting; *place != NULL; place = &(*place)->next)
+        if (*place == share) {
+            *place = share->next;
+            break;
+        }
+    share->waiting = false;
+    while (in_flight->waiting != NULL && fits(in_flight, in_flight->waiting->bytes)) {
+        struct rb_share *next = in_flight->waiting;
+
+        in_flight->waiting = next->next;
+        next->waiting = false;
+        in_flight->used_bytes += next->bytes;
+        next->on_turn(next->arg);
+    }
+}

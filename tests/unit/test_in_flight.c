@@ -1,0 +1,100 @@
+#include "tests/unit/unit.h"
+
+#include "consumer/in_flight.h"
+
+static void note_turn(void *arg)
+{
+    ++*(int *)arg;
+}
+
+static void so_many_bytes_and_no_more_are_on_their_way(void **state)
+{
+    struct rb_in_flight in_flight = {.max_bytes = 100};
+    int turns[3] = {0};
+    struct rb_share a = {.on_turn = note_turn, .arg = &turns[0]}, b = a, c = a;
+
+    (void)state;
+    b.arg = &turns[1];
+    c.arg = &turns[2];
+    assert_true(rb_in_flight_take(&in_flight, &a, 60));
+    assert_false(rb_in_flight_take(&in_flight, &b, 50));
+    assert_false(rb_in_flight_take(&in_flight, &c, 10)); /* it would fit, but comes after */
+    assert_int_equal(in_flight.used_bytes, 60);
+    rb_in_flight_leave(&a);
+    assert_int_equal(turns[1], 1);
+    assert_int_equal(turns[2], 1);
+    assert_int_equal(in_flight.used_bytes, 60);
+    rb_in_flight_leave(&b);
+    rb_in_flight_leave(&c);
+    rb_in_flight_leave(&c);
+    assert_int_equal(in_flight.used_bytes, 0);
+    assert_int_equal(turns[0], 0);
+}
+
+static void one_alone_always_fits(void **state)
+{
+    struct rb_in_flight in_flight = {.max_bytes = 100};
+    int turns = 0;
+    struct rb_share giant = {.on_turn = note_turn, .arg = &turns}, other = giant;
+
+    (void)state;
+    assert_true(rb_in_flight_take(&in_flight, &giant, 5000));
+    assert_false(rb_in_flight_take(&in_flight, &other, 1));
+    rb_in_flight_leave(&giant);
+    assert_int_equal(turns, 1);
+    rb_in_flight_leave(&other);
+    assert_int_equal(in_flight.used_bytes, 0);
+}
+
+static void what_nobody_announced_is_counted_as_it_comes(void **state)
+{
+    struct rb_in_flight in_flight = {.max_bytes = 100};
+    int turns = 0;
+    struct rb_share a = {.on_turn = note_turn, .arg = &turns}, b = a;
+
+    (void)state;
+    assert_true(rb_in_flight_take(&in_flight, &a, 0));
+    rb_in_flight_grow(&a, 70);
+    rb_in_flight_grow(&a, 70);
+    assert_int_equal(in_flight.used_bytes, 140);
+    assert_false(rb_in_flight_take(&in_flight, &b, 0));
+    rb_in_flight_leave(&a);
+    assert_int_equal(turns, 1);
+    rb_in_flight_leave(&b);
+    assert_int_equal(in_flight.used_bytes, 0);
+}
+
+static void who_leaves_the_line_lets_the_others_pass(void **state)
+{
+    struct rb_in_flight in_flight = {.max_bytes = 100};
+    int turns = 0;
+    struct rb_share a = {.on_turn = note_turn, .arg = &turns}, b = a, c = a;
+
+    (void)state;
+    assert_true(rb_in_flight_take(&in_flight, &a, 50));
+    assert_false(rb_in_flight_take(&in_flight, &b, 80));
+    assert_false(rb_in_flight_take(&in_flight, &c, 50));
+    rb_in_flight_leave(&b);
+    assert_int_equal(turns, 1);
+    assert_false(c.waiting);
+    assert_int_equal(in_flight.used_bytes, 100);
+    rb_in_flight_leave(&a);
+    rb_in_flight_leave(&c);
+    assert_int_equal(in_flight.used_bytes, 0);
+}
+
+static void without_a_limit_nobody_waits(void **state)
+{
+    struct rb_in_flight in_flight = {0};
+    struct rb_share a = {.on_turn = note_turn}, b = a;
+
+    (void)state;
+    assert_true(rb_in_flight_take(&in_flight, &a, INT64_C(1) << 60));
+    assert_true(rb_in_flight_take(&in_flight, &b, INT64_C(1) << 60));
+    rb_in_flight_leave(&a);
+    rb_in_flight_leave(&b);
+}
+
+UNIT_MAIN(T(so_many_bytes_and_no_more_are_on_their_way), T(one_alone_always_fits),
+          T(what_nobody_announced_is_counted_as_it_comes), T(who_leaves_the_line_lets_the_others_pass),
+          T(without_a_limit_nobody_waits))
