@@ -89,6 +89,13 @@ def test_a_large_video_is_stored_in_parts(place):
     assert place.proxy.count("PUT", part=True) == place.proxy.count("PUT") == 4
 
 
+def test_a_cut_download_goes_on_in_the_same_upload(place):
+    place.start(**PARTS)
+    video_id, provider_video = place.bus.store_video(bytes=17 * MB, etag='"one"', cuts=[0.2, 0.45, 0.9])
+    event = place.assert_stored(video_id, provider_video)
+    assert event["tries"] == 1 and place.proxy.count("PUT", part=True) == place.proxy.count("PUT") == 4
+
+
 def test_parts_end_where_the_video_ends(place):
     place.start(**PARTS)
     video_id, provider_video = place.bus.store_video(bytes=2 * 5 * 1024 * 1024 - 46)  # the provider adds a box of 46 bytes
