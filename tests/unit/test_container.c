@@ -106,6 +106,29 @@ static void nothing_is_no_video(void **state)
     assert_fails(walk("", 0, 1), SOURCE_CUT);
 }
 
-UNIT_MAIN(T(whole_webms_are_taken_in_pieces_of_any_size), T(a_webm_that_was_cut_is_found_wherever_the_cut_is),
+/* As in test_mp4.c. */
+static void damaged_webms_do_no_harm_and_pieces_do_not_matter(void **state)
+{
+    uint64_t chance = 1;
+
+    (void)state;
+    for (size_t i = 0; i < 70000; i++) {
+        char damaged[128];
+        size_t count = rows[i % RB_COUNT(rows)].count;
+        struct rb_error whole = {0}, pieces = {0};
+
+        memcpy(damaged, rows[i % RB_COUNT(rows)].bytes, count);
+        for (size_t changes = 0; changes <= i % 3; changes++) {
+            chance = chance * 6364136223846793005u + 1442695040888963407u;
+            damaged[(chance >> 33) % count] = (char)(chance >> 56);
+        }
+        assert_int_equal(walk_as(true, true, damaged, count, count, &whole),
+                         walk_as(true, true, damaged, count, 1 + i % 7, &pieces));
+        assert_int_equal(whole.code, pieces.code);
+    }
+}
+
+UNIT_MAIN(T(damaged_webms_do_no_harm_and_pieces_do_not_matter), T(whole_webms_are_taken_in_pieces_of_any_size),
+          T(a_webm_that_was_cut_is_found_wherever_the_cut_is),
           T(a_webm_without_sizes_needs_a_source_that_says_where_the_end_is), T(what_is_no_webm_is_refused),
           T(a_webm_is_taken_only_when_it_is_asked_for), T(nothing_is_no_video))

@@ -183,7 +183,30 @@ static void the_number_of_boxes_is_bounded(void **state)
     assert_int_equal(trouble.code, RB_E_NOT_A_VIDEO);
 }
 
-UNIT_MAIN(T(a_file_with_nothing_to_see_is_no_video), T(sizes_inside_must_add_up), T(boxes_in_boxes_have_a_bottom),
+/* Bytes are changed by chance; what is then said of the file does not matter, but that it is the same in any pieces. */
+static void damaged_files_do_no_harm_and_pieces_do_not_matter(void **state)
+{
+    static const char file[] = FTYP MOOV_OF("\x50", TRAK(SOUN) TRAK(HDLR)) BIG "\0\0\0\x08moof" MDAT;
+    uint64_t chance = 1;
+
+    (void)state;
+    for (int i = 0; i < 50000; i++) {
+        char damaged[sizeof(file)];
+        struct rb_error whole = {0}, pieces = {0};
+
+        memcpy(damaged, file, sizeof(file));
+        for (int changes = 0; changes <= i % 3; changes++) {
+            chance = chance * 6364136223846793005u + 1442695040888963407u;
+            damaged[(chance >> 33) % sizeof(file)] = (char)(i % 2 ? chance >> 56 : (chance >> 56) % 10);
+        }
+        assert_int_equal(walk(damaged, sizeof(file) - 1, sizeof(file), &whole),
+                         walk(damaged, sizeof(file) - 1, 1 + (size_t)i % 7, &pieces));
+        assert_int_equal(whole.code, pieces.code);
+    }
+}
+
+UNIT_MAIN(T(damaged_files_do_no_harm_and_pieces_do_not_matter), T(a_file_with_nothing_to_see_is_no_video),
+          T(sizes_inside_must_add_up), T(boxes_in_boxes_have_a_bottom),
           T(a_box_without_a_size_needs_a_source_that_says_where_the_end_is),
           T(whole_files_are_taken_in_pieces_of_any_size), T(a_file_that_was_cut_is_found_wherever_the_cut_is),
           T(a_file_without_its_index_or_its_media_is_not_whole), T(what_is_no_mp4_is_refused),

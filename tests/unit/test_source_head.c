@@ -247,8 +247,30 @@ static void a_cut_is_noticed_by_http_with_a_length_or_chunks(void **state)
     assert_false(rb_source_head_is_framed(&head));
 }
 
-UNIT_MAIN(T(what_a_head_says_is_read_from_its_lines), T(interim_answers_are_forgotten_and_trailers_overlooked),
-          T(what_no_sane_server_says_is_refused), T(the_same_length_twice_is_one), T(heads_do_not_go_on_for_ever),
+static void damaged_heads_do_no_harm(void **state)
+{
+    static const char text[] = "HTTP/1.1 206 Partial\nContent-Length: 60\nContent-Range: bytes 40-99/100\nETag: \"x\"\n"
+                               "Location: /a\nTransfer-Encoding: chunked\nContent-Type: video/mp4\n" DATE "\n";
+    uint64_t chance = 1;
+
+    (void)state;
+    for (int i = 0; i < 30000; i++) {
+        char damaged[sizeof(text)];
+        struct rb_error err = {0};
+
+        memcpy(damaged, text, sizeof(text));
+        for (int changes = 0; changes <= i % 4; changes++) {
+            chance = chance * 6364136223846793005u + 1442695040888963407u;
+            damaged[(chance >> 33) % (sizeof(text) - 1)] = (char)(chance >> 56);
+        }
+        if (check(damaged, &err) == 0)
+            (void)check_rest(damaged, 40, 100, "\"x\"", &err);
+    }
+}
+
+UNIT_MAIN(T(damaged_heads_do_no_harm), T(what_a_head_says_is_read_from_its_lines),
+          T(interim_answers_are_forgotten_and_trailers_overlooked), T(what_no_sane_server_says_is_refused),
+          T(the_same_length_twice_is_one), T(heads_do_not_go_on_for_ever),
           T(encodings_are_refused_however_they_are_spelled), T(pages_and_giants_are_told_by_the_head),
           T(only_strong_validators_count), T(the_rest_that_was_asked_for_is_taken),
           T(the_rest_of_something_else_is_not), T(a_video_that_has_changed_is_known),
