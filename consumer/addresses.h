@@ -9,9 +9,8 @@
  */
 #pragma once
 
-#include "consumer/guard.h"
-
 #include "common/loop.h"
+#include "consumer/guard.h"
 
 #define RB_ADDRESSES_PINNED_MAX 8 /* addresses of one name that are tried */
 
