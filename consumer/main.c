@@ -402,7 +402,7 @@ int main(int argc, char **argv)
     if (status >= 0)
         return status;
     signal(SIGPIPE, SIG_IGN);
-    setenv("UV_THREADPOOL_SIZE", "16", 0); /* half of them may wait for names, which others need not wait for */
+    setenv("UV_THREADPOOL_SIZE", "32", 0); /* half of them may wait for names, which others need not wait for */
     curl_global_init(CURL_GLOBAL_DEFAULT);
     status = strcmp(options.command, "run") == 0 ? run(&options) : run_command(&options);
     curl_global_cleanup();
