@@ -232,12 +232,20 @@ int rb_source_head_check_rest(const struct rb_source_head *head, const struct rb
     return 0;
 }
 
+/* It goes into a request as it came: nothing in it may end a line there. */
+static bool is_printable(const char *text)
+{
+    while (isprint((unsigned char)*text))
+        text++;
+    return *text == '\0';
+}
+
 const char *rb_source_head_validator(const struct rb_source_head *head)
 {
     size_t length = strlen(head->etag);
     time_t modified, made;
 
-    if (head->takes_no_ranges || head->status != 200)
+    if (head->takes_no_ranges || head->status != 200 || !is_printable(head->etag) || !is_printable(head->last_modified))
         return NULL;
     if (length > 0) /* weak ones begin with W/ */
         return length >= 2 && head->etag[0] == '"' && head->etag[length - 1] == '"' ? head->etag : NULL;

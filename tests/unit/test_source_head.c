@@ -13,7 +13,7 @@ static int read_head(struct rb_source_head *head, const char *text, struct rb_er
         RB_AUTO_TEXT *line = rb_xprintf("%.*s\r\n", (int)bytes, text);
 
         RB_TRY(rb_source_head_line(head, line, strlen(line), err));
-        text += bytes + 1;
+        text += bytes + (text[bytes] == '\n');
     }
     return 0;
 }
@@ -181,6 +181,8 @@ static void only_strong_validators_count(void **state)
     assert_null(validator(""));
     assert_null(validator("ETag: W/\"x\"\n"));
     assert_null(validator("ETag: x\n"));
+    assert_null(validator("ETag: \"x\ry\"\n"));
+    assert_null(validator(DATE "Last-Modified: " OLD "\r\tx\n"));
     assert_null(validator("ETag: \"\n"));
     assert_null(validator(DATE "Last-Modified: " OLD "\nETag: W/\"x\"\n"));
     assert_null(validator(DATE "Last-Modified: " NEW "\n"));
