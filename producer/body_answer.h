@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "producer/adapter_kinds.h"
+#include "common/adapter_kinds.h"
 #include "producer/body.h"
 
 /*

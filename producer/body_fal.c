@@ -3,7 +3,7 @@
  *
  * Way:  receive -> verify -> notice -> [body_fal]
  */
-#include "producer/adapter_kinds.h"
+#include "common/adapter_kinds.h"
 #include "producer/body.h"
 
 static const char *const url_places[] = {"/video", "/videos", "/video_url", "/output", "/url"};

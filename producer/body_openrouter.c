@@ -3,7 +3,7 @@
  *
  * Way:  receive -> verify -> notice -> [body_openrouter]
  */
-#include "producer/adapter_kinds.h"
+#include "common/adapter_kinds.h"
 #include "producer/body.h"
 
 int rb_body_openrouter(const struct rb_provider_webhook *webhook, json_t *object, struct rb_notice *notice,

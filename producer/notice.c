@@ -5,7 +5,7 @@
  */
 #include "producer/notice.h"
 
-#include "producer/adapter_kinds.h"
+#include "common/adapter_kinds.h"
 #include "producer/body.h"
 
 static const rb_body_fn readers[] = {

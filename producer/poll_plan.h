@@ -5,8 +5,8 @@
  */
 #pragma once
 
+#include "common/adapter.h"
 #include "common/random.h"
-#include "producer/adapter.h"
 
 /* What the operator wants; rb_poll_policy_of the options. */
 struct rb_poll_policy {

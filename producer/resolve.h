@@ -5,8 +5,8 @@
  */
 #pragma once
 
+#include "common/adapter.h"
 #include "common/http.h"
-#include "producer/adapter.h"
 #include "producer/notice.h"
 
 struct rb_resolve;

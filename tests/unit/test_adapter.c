@@ -1,7 +1,7 @@
 /* Asking a provider's API, and understanding its answer. */
 #include "tests/unit/unit.h"
 
-#include "producer/adapter.h"
+#include "common/adapter.h"
 
 #define ID "video_123"
 

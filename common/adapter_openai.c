@@ -1,12 +1,12 @@
 /*
  * adapter_openai.c — APIs in the shape of OpenAI's /v1/videos, as many gateways have it.
  *
- * Way:  poll -> [adapter] -> publish
+ * Way:  common
  *
  * Only the status is relied upon. OpenAI's own object has no URL: the bytes are at /content, under the same key; gateways
  * that have one tell it in one of a few members.
  */
-#include "producer/adapter_kinds.h"
+#include "common/adapter_kinds.h"
 
 static const struct adapter_word words[] = {
     {"queued", RB_ADAPTER_QUEUED, false},       {"pending", RB_ADAPTER_QUEUED, false},

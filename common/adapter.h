@@ -1,7 +1,7 @@
 /*
  * adapter.h — how each kind of API is asked about a video, and what its answer means. One file per kind.
  *
- * Way:  poll -> [adapter] -> publish
+ * Way:  common
  *
  * A new kind of API is a new file with two functions, and a row in adapter.c.
  */

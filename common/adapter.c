@@ -1,15 +1,15 @@
 /*
  * adapter.c — how each kind of API is asked about a video: what all kinds have in common.
  *
- * Way:  poll -> [adapter] -> publish
+ * Way:  common
  */
-#include "producer/adapter.h"
+#include "common/adapter.h"
 
 #include <openssl/crypto.h>
 
+#include "common/adapter_kinds.h"
 #include "common/clock.h"
 #include "common/errmap.h"
-#include "producer/adapter_kinds.h"
 
 #define MAX_DEPTH      32
 #define MAX_TEXT_BYTES 1024                  /* of an error's code and message */

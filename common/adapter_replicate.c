@@ -1,12 +1,12 @@
 /*
  * adapter_replicate.c — Replicate's predictions.
  *
- * Way:  poll -> [adapter] -> publish
+ * Way:  common
  *
  * The output of a model is a URL, a list of them, or an object. Replicate removes it after a while and says so with
  * "data_removed".
  */
-#include "producer/adapter_kinds.h"
+#include "common/adapter_kinds.h"
 
 static const struct adapter_word words[] = {
     {"starting", RB_ADAPTER_QUEUED, false},     {"queued", RB_ADAPTER_QUEUED, false},

@@ -1,11 +1,11 @@
 /*
  * adapter_kinds.h — what the files of the adapters share: for them, and for bodies that look like an answer.
  *
- * Way:  poll -> [adapter] -> publish
+ * Way:  common
  */
 #pragma once
 
-#include "producer/adapter.h"
+#include "common/adapter.h"
 
 /* A kind of API. */
 struct adapter_kind {

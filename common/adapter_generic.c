@@ -2,9 +2,9 @@
  * adapter_generic.c — any API that answers with JSON: the operator says where things stand in it, and which words mean
  * what.
  *
- * Way:  poll -> [adapter] -> publish
+ * Way:  common
  */
-#include "producer/adapter_kinds.h"
+#include "common/adapter_kinds.h"
 
 /* What most call a video that waits; all other words that the operator does not list mean that it is being made. */
 static const char *const queue_words[] = {"queued", "pending", "starting", "created", "submitted", "in_queue"};
