@@ -24,6 +24,13 @@ struct rb_backoff {
 int64_t rb_backoff_next_ms(struct rb_backoff *backoff, uint64_t random);
 
 /*
+ * The longest that the next wait could be.
+ *
+ * Loop:   pure, any thread.
+ */
+int64_t rb_backoff_bound_ms(const struct rb_backoff *backoff);
+
+/*
  * Begin again after a success.
  *
  * Loop:   pure, any thread.

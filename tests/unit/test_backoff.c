@@ -22,6 +22,7 @@ static void the_upper_bound_doubles_up_to_the_maximum(void **state)
         struct rb_backoff highest = backoff;
         uint64_t widest = (uint64_t)(bounds[i] - 50); /* the largest value that does not wrap around */
 
+        assert_int_equal(rb_backoff_bound_ms(&backoff), bounds[i]);
         assert_int_equal(rb_backoff_next_ms(&highest, widest), bounds[i]);
         assert_int_equal(rb_backoff_next_ms(&backoff, widest + 1), 50); /* one more does */
     }
