@@ -1,0 +1,70 @@
+/*
+ * lifetime.c — how long the URLs of each provider live.
+ *
+ * Way:  job -> [lifetime] -> budget
+ */
+#include "consumer/lifetime.h"
+
+#include <stdio.h>
+
+#include "common/avro.h"
+
+#define SLOWLY 8 /* one part in so many of a difference */
+
+static struct rb_lifetime_row *find_row(struct rb_lifetimes *lifetimes, const char *key)
+{
+    struct rb_lifetime_row *oldest = &lifetimes->rows[0];
+
+    for (size_t i = 0; i < RB_LIFETIME_ROWS; i++) {
+        struct rb_lifetime_row *row = &lifetimes->rows[i];
+
+        if (row->used > 0 && strncmp(row->key, key, sizeof(row->key) - 1) == 0) {
+            row->used = ++lifetimes->uses;
+            return row;
+        }
+        if (row->used < oldest->used)
+            oldest = row;
+    }
+    *oldest = (struct rb_lifetime_row){.used = ++lifetimes->uses};
+    snprintf(oldest->key, sizeof(oldest->key), "%s", key);
+    return oldest;
+}
+
+void rb_lifetime_said(struct rb_lifetimes *lifetimes, const char *key, int64_t ms)
+{
+    struct rb_lifetime_row *row;
+
+    if (ms < RB_LIFETIME_MIN_MS)
+        return;
+    row = find_row(lifetimes, key);
+    if (row->ms == 0 || ms < row->ms)
+        row->ms = ms;
+    else
+        row->ms += (ms - row->ms) / SLOWLY;
+}
+
+void rb_lifetime_died(struct rb_lifetimes *lifetimes, const char *key, int64_t age_ms)
+{
+    struct rb_lifetime_row *row;
+
+    if (age_ms < RB_LIFETIME_MIN_MS)
+        return;
+    row = find_row(lifetimes, key);
+    if (row->ms == 0 || age_ms < row->ms)
+        row->ms = age_ms;
+}
+
+void rb_lifetime_lived(struct rb_lifetimes *lifetimes, const char *key, int64_t age_ms)
+{
+    struct rb_lifetime_row *row = find_row(lifetimes, key);
+
+    if (row->ms != 0 && age_ms > row->ms)
+        row->ms = age_ms;
+}
+
+int64_t rb_lifetime_of(struct rb_lifetimes *lifetimes, const char *key)
+{
+    int64_t ms = find_row(lifetimes, key)->ms;
+
+    return ms != 0 ? ms : RB_NO_LONG;
+}
