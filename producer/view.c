@@ -6,6 +6,7 @@
 #include "producer/view.h"
 
 #define GENERATION_FAILED "generation_failed"
+#define STORAGE           "storage"
 
 static bool is(const char *text, const char *word)
 {
@@ -30,6 +31,18 @@ static const char *view_storage(const struct rb_view *view)
     return view->state;
 }
 
+/* A try has failed, and another one will come. The date is not said: it is soon. */
+static char *rest_message(const struct rb_view *view)
+{
+    const char *why = view->error_message != NULL ? view->error_message : "no reason was given";
+    const char *when = view->next_try_at != NULL ? strchr(view->next_try_at, 'T') : NULL;
+    RB_AUTO_TEXT *time = when != NULL ? rb_xprintf(" at %.8s UTC", when + 1) : rb_xstrdup("");
+
+    if (is(view->error_class, STORAGE))
+        return rb_xprintf("The storage takes no videos now: %s. Trying again%s; nothing is lost.", why, time);
+    return rb_xprintf("Not stored yet: %s. Trying again%s.", why, time);
+}
+
 char *rb_view_message(const struct rb_view *view)
 {
     const char *why = view->error_message != NULL ? view->error_message : "no reason was given";
@@ -37,13 +50,15 @@ char *rb_view_message(const struct rb_view *view)
     if (view->state == NULL || is(view->state, "waiting"))
         return rb_xstrdup(view->video_url != NULL ? "Available at the original URL" : "Waiting for video...");
     if (is(view->state, "processing"))
-        return rb_xstrdup("Processing video storage...");
+        return view->error_code != NULL ? rest_message(view) : rb_xstrdup("Processing video storage...");
     if (is(view->state, "stored"))
         return rb_xstrdup("Stored");
     if (is(view->state, "deleted"))
         return rb_xstrdup("Deleted");
     if (is(view->error_class, GENERATION_FAILED))
         return rb_xprintf("The video could not be generated: %s", why);
+    if (is(view->error_code, "expired") || is(view->error_code, "source_gone"))
+        return rb_xprintf("The video could not be stored: %s. The original URL is kept, but opens no more.", why);
     return rb_xprintf("The video could not be stored: %s. The original URL may still work.", why);
 }
 

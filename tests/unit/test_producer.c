@@ -142,6 +142,22 @@ static void people_read_what_happens_in_plain_words(void **state)
          "completed",
          "failed",
          "The video could not be stored: no reason was given. The original URL may still work."},
+        {{.state = "failed", .error_class = "source", .error_code = "expired", .error_message = "too late"},
+         "completed",
+         "failed",
+         "The video could not be stored: too late. The original URL is kept, but opens no more."},
+        {{.state = "processing",
+          .error_class = "source",
+          .error_code = "source_busy",
+          .error_message = "the source answered 503",
+          .next_try_at = "2026-11-22T18:30:05.123Z"},
+         "completed",
+         "processing",
+         "Not stored yet: the source answered 503. Trying again at 18:30:05 UTC."},
+        {{.state = "processing", .error_class = "storage", .error_code = "store_full", .error_message = "no room"},
+         "completed",
+         "processing",
+         "The storage takes no videos now: no room. Trying again; nothing is lost."},
     };
 
     (void)state;
