@@ -45,9 +45,10 @@ enum rb_code rb_errmap_source_status(long status)
     case 404:
     case 410:
         return RB_E_SOURCE_GONE;
+    case 429:
+        return RB_E_SOURCE_LIMITS;
     case 408:
     case 425:
-    case 429:
         return RB_E_SOURCE_BUSY;
     default:
         return status >= 500 ? RB_E_SOURCE_BUSY : RB_E_SOURCE_ANSWER;
@@ -62,6 +63,7 @@ enum rb_code rb_errmap_provider_status(long status)
     case RB_E_SOURCE_GONE:
         return RB_E_PROVIDER_LACKS;
     case RB_E_SOURCE_BUSY:
+    case RB_E_SOURCE_LIMITS:
         return RB_E_PROVIDER_BUSY;
     default:
         return RB_E_PROVIDER_ANSWER;

@@ -44,6 +44,7 @@ int rb_fail(struct rb_error *err, enum rb_code code, int detail, const char *for
     err->code = code;
     err->class = error_row(code)->class;
     err->detail = detail;
+    err->wait_ms = 0;
     va_start(args, format);
     vsnprintf(err->message, sizeof(err->message), format, args);
     va_end(args);
@@ -63,7 +64,8 @@ const char *rb_code_what(enum rb_code code)
 
 const char *rb_class_name(enum rb_class class)
 {
-    static const char *const names[] = {"ok", "retryable", "outage", "permanent", "fatal"};
+    static const char *const names[] = {"ok",           "in_place", "later",     "renew",
+                                        "renew_or_end", "outage",   "permanent", "fatal"};
 
     RB_ASSERT((unsigned)class < RB_COUNT(names));
     return names[class];

@@ -8,13 +8,18 @@
 #include "common/base.h"
 
 /*
- * OK         nothing failed.
- * RETRYABLE  try again later, within the budget of the thing that was tried.
- * OUTAGE     our own side (database, Kafka, storage) is away: wait for it; never give up a video because of it.
- * PERMANENT  write down the refusal and move on.
- * FATAL      stop the program and commit no offset; the supervisor starts us again.
+ * What to do about it. One row of RB_ERRORS, one class: so one failure is never treated in two ways.
+ *
+ * OK            nothing failed.
+ * IN_PLACE      it stumbled: again in a moment, right here; and when that does not help for some seconds, as LATER.
+ * LATER         it asks for a rest: again later, within the budget of the thing that was tried.
+ * RENEW         the URL opens no more: ask the provider for a fresh one. With nobody to ask, as LATER.
+ * RENEW_OR_END  the same, but with nobody to ask, as PERMANENT.
+ * OUTAGE        our own side (database, Kafka, storage) is away: wait for it; never give up a video because of it.
+ * PERMANENT     write down the refusal and move on.
+ * FATAL         stop the program and commit no offset; the supervisor starts us again.
  */
-enum rb_class { RB_OK, RB_RETRYABLE, RB_OUTAGE, RB_PERMANENT, RB_FATAL };
+enum rb_class { RB_OK, RB_IN_PLACE, RB_LATER, RB_RENEW, RB_RENEW_OR_END, RB_OUTAGE, RB_PERMANENT, RB_FATAL };
 
 #define RB_ERRORS(X)                                                                                                   \
     /* code              class      what happened                                                         */           \
@@ -33,27 +38,28 @@ enum rb_class { RB_OK, RB_RETRYABLE, RB_OUTAGE, RB_PERMANENT, RB_FATAL };
     /* sources */                                                                                                      \
     X(URL_INVALID, PERMANENT, "the URL is not one that we can fetch")                                                  \
     X(URL_REFUSED, PERMANENT, "the URL leads to an address that policy forbids")                                       \
-    X(SOURCE_BUSY, RETRYABLE, "the source answered 408, 429 or 5xx")                                                   \
-    X(SOURCE_DENIED, RETRYABLE, "the source answered 401 or 403")                                                      \
-    X(SOURCE_GONE, PERMANENT, "the source answered 404 or 410")                                                        \
-    X(SOURCE_ANSWER, RETRYABLE, "the source answered with a status that brings no video")                              \
+    X(SOURCE_BUSY, IN_PLACE, "the source answered 408, 425 or 5xx")                                                    \
+    X(SOURCE_LIMITS, LATER, "the source answered 429: it asks us to come more slowly")                                 \
+    X(SOURCE_DENIED, RENEW, "the source answered 401 or 403")                                                          \
+    X(SOURCE_GONE, RENEW_OR_END, "the source answered 404 or 410")                                                     \
+    X(SOURCE_ANSWER, LATER, "the source answered with a status that brings no video")                                  \
     X(SOURCE_REDIRECTS, PERMANENT, "the source redirects too often or to nowhere")                                     \
-    X(SOURCE_AWAY, RETRYABLE, "the source cannot be reached")                                                          \
-    X(SOURCE_SLOW, RETRYABLE, "the source sent nothing, or too little, for too long")                                  \
-    X(SOURCE_CUT, RETRYABLE, "the source closed before the video was whole")                                           \
-    X(SOURCE_CHANGED, RETRYABLE, "the video became another one at the source while it was fetched")                    \
-    X(SOURCE_PAGE, RETRYABLE, "the source sent a page instead of a video")                                             \
+    X(SOURCE_AWAY, IN_PLACE, "the source cannot be reached")                                                           \
+    X(SOURCE_SLOW, IN_PLACE, "the source sent nothing, or too little, for too long")                                   \
+    X(SOURCE_CUT, IN_PLACE, "the source closed before the video was whole")                                            \
+    X(SOURCE_CHANGED, IN_PLACE, "the video became another one at the source while it was fetched")                     \
+    X(SOURCE_PAGE, RENEW, "the source sent a page instead of a video")                                                 \
     X(SOURCE_ENCODED, PERMANENT, "the source encoded the body although nobody asked for that")                         \
     X(NOT_A_VIDEO, PERMANENT, "what the source sent is not an MP4 file")                                               \
     X(TOO_LARGE, PERMANENT, "the video is larger than the limit")                                                      \
-    X(EXPIRED, PERMANENT, "the URL expired before the video could be fetched")                                         \
+    X(EXPIRED, RENEW_OR_END, "the URL expired before the video could be fetched")                                      \
     /* providers */                                                                                                    \
     X(UNKNOWN_PROVIDER, PERMANENT, "no such provider is configured, or it has no API")                                 \
-    X(PROVIDER_BUSY, RETRYABLE, "the provider's API answered 408, 425, 429 or 5xx")                                    \
-    X(PROVIDER_AWAY, RETRYABLE, "the provider's API cannot be reached")                                                \
-    X(PROVIDER_DENIED, RETRYABLE, "the provider's API answered 401 or 403")                                            \
-    X(PROVIDER_LACKS, RETRYABLE, "the provider's API answered that it has no such video")                              \
-    X(PROVIDER_ANSWER, RETRYABLE, "the provider's API answered something that cannot be understood")                   \
+    X(PROVIDER_BUSY, LATER, "the provider's API answered 408, 425, 429 or 5xx")                                        \
+    X(PROVIDER_AWAY, LATER, "the provider's API cannot be reached")                                                    \
+    X(PROVIDER_DENIED, LATER, "the provider's API answered 401 or 403")                                                \
+    X(PROVIDER_LACKS, LATER, "the provider's API answered that it has no such video")                                  \
+    X(PROVIDER_ANSWER, LATER, "the provider's API answered something that cannot be understood")                       \
     /* our own side */                                                                                                 \
     X(STORE_AWAY, OUTAGE, "the store cannot be reached or is out of order")                                            \
     X(STORE_FULL, OUTAGE, "the store has no room left")                                                                \
@@ -87,6 +93,7 @@ enum rb_code {
 struct rb_error {
     enum rb_code code;   /* a row above */
     enum rb_class class; /* set from that row by rb_fail, nowhere else */
+    int64_t wait_ms;     /* how long the other side asked us to stay away; 0: it did not */
     int detail;          /* errno, HTTP status or library code; 0 = none */
     char message[240];   /* lower case, no full stop, subject in 'quotes'; never a secret */
 };
@@ -117,7 +124,7 @@ const char *rb_code_name(enum rb_code code);
 const char *rb_code_what(enum rb_code code);
 
 /*
- * The name of a class as logs show it, for example "retryable".
+ * The name of a class as logs show it, for example "in_place".
  *
  * Gives:  static text, never NULL.
  * Loop:   pure, any thread.

@@ -109,7 +109,9 @@
     X(TEXT_OR_NULL, last_message)                                                                                      \
     X(TEXT, origin_topic)                                                                                              \
     X(LONG, origin_partition)                                                                                          \
-    X(LONG, origin_offset)
+    X(LONG, origin_offset)                                                                                             \
+    X(LONG_OR_NULL, url_since)                                                                                         \
+    X(LONG_OR_NULL, renewals)
 
 /* One row per event: the name in capitals, the struct, the topic. The schema file is the struct's name. */
 #define RB_EVENTS(X)                                                                                                   \

@@ -83,6 +83,10 @@
     X(JOB_STATE, DEBUG, "video, from, to, after_ms", "a job went on to the next state")                                \
     X(JOB_RESTS, WARNING, "video, state, code, error, try, retry_ms", "a step failed and will be tried again")         \
     X(JOB_WAITS, WARNING, "video, state, code, error, retry_ms", "our own side is away; the job waits for it")         \
+    X(JOB_LATER, WARNING, "video, code, error, tries, retry_ms",                                                       \
+      "a step failed; the video is on the topic of retries and will be tried again from there")                        \
+    X(JOB_RENEWED, NOTICE, "video, provider, source", "the provider gave a fresh URL; source without its query")       \
+    X(JOB_UNRENEWED, WARNING, "video, provider, code, error", "the provider was asked for a fresh URL and gave none")  \
     X(JOB_STORED, INFO, "video, key, bytes, sha256, took_ms, tries",                                                   \
       "the bytes are in storage, the row points at them, the event is out")                                            \
     X(JOB_FAILED, WARNING, "video, class, code, error, tries",                                                         \
@@ -94,6 +98,9 @@
     X(STORE_SWEPT, NOTICE, "files", "unfinished files of a killed process were removed")                               \
     X(STORE_UP, INFO, "store, bucket", "the store answers, knows us and has the bucket")                               \
     X(STORE_DOWN, WARNING, "store, code, error", "it does not; asked again until it does")                             \
+    X(CIRCUIT_OPENED, WARNING, "code, error, retry_ms",                                                                \
+      "the store takes nothing: no video is given up, but none is stored until somebody mends that")                   \
+    X(CIRCUIT_CLOSED, NOTICE, "", "the store takes videos again")                                                      \
     X(STORE_LIMITED, NOTICE, "without", "the store does not know something that we can do without; ignoring")          \
     X(STORE_STOPPED, WARNING, "store, code, error, retry_ms",                                                          \
       "the store lets nobody write: nothing is sent for a while, then one is tried")                                   \

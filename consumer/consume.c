@@ -13,98 +13,29 @@
 #include "common/clock.h"
 #include "common/errmap.h"
 #include "common/log.h"
+#include "consumer/consume_inside.h"
 #include "consumer/metrics_table.h"
-#include "consumer/offsets.h"
 
-#define CONSUME_MAGIC  0x434f4e53u
-#define COMMIT_WAIT_MS 3000
-#define CLOSE_WAIT_MS  5000
-#define SERVE_STEP_MS  50
+#define CLOSE_WAIT_MS 5000
+#define SERVE_STEP_MS 50
 
 /* The topics that bring work. */
-static const enum rb_event input_events[] = {RB_EVENT_VIDEO_WEBHOOK_RECEIVED, RB_EVENT_VIDEO_POLL_RESULT};
+static const enum rb_event input_events[] = {RB_EVENT_VIDEO_WEBHOOK_RECEIVED, RB_EVENT_VIDEO_POLL_RESULT,
+                                             RB_EVENT_VIDEO_STORE_RETRY};
 
-struct partition;
+_Static_assert(RB_COUNT(input_events) == CONSUME_TOPICS, "one name for each topic");
 
-/* A job and the partition that it came from. */
-struct work {
-    struct rb_job *job;
-    struct partition *partition; /* borrowed */
-    struct work *next;
-    struct work **link; /* what points at this one */
-};
-
-struct partition {
-    const char *topic; /* borrowed from the consumer's list */
-    enum rb_event event;
-    int32_t number;
-    struct rb_offsets offsets;
-    int64_t committed; /* as the broker has confirmed; -1 before the first commit */
-    struct work *works;
-    struct partition *next;
-};
-
-struct rb_consume {
-    uint32_t magic;
-    struct rb_job_env env;
-    struct rb_kafka *kafka;
-    char *topics[RB_COUNT(input_events)];
-    struct partition *partitions;
-    struct work *finished; /* to be freed by sweep */
-    struct rb_task sweep;
-    size_t count; /* records that are worked on */
-    size_t records_max;
-    int64_t commit_interval_ms;
-    struct rb_timer *commit_timer;
-    bool committing; /* a commit is out */
-    bool paused;
-    bool draining;
-};
-
-static rd_kafka_t *handle_of(const struct rb_consume *consume)
+rd_kafka_t *consume_handle(const struct rb_consume *consume)
 {
     return rb_kafka_handle(consume->kafka);
 }
 
-static struct partition *find_partition(struct rb_consume *consume, const char *topic, int32_t number)
+struct partition *consume_find(struct rb_consume *consume, const char *topic, int32_t number)
 {
     for (struct partition *partition = consume->partitions; partition != NULL; partition = partition->next)
         if (partition->number == number && strcmp(partition->topic, topic) == 0)
             return partition;
     return NULL;
-}
-
-static rd_kafka_topic_partition_list_t *list_all(const struct rb_consume *consume)
-{
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
-
-    for (const struct partition *partition = consume->partitions; partition != NULL; partition = partition->next)
-        rd_kafka_topic_partition_list_add(list, partition->topic, partition->number);
-    return list;
-}
-
-static void set_paused(struct rb_consume *consume, bool paused)
-{
-    rd_kafka_topic_partition_list_t *list;
-
-    if (consume->paused == paused)
-        return; /* resuming what is not paused would fetch records again that we have */
-    consume->paused = paused;
-    rb_metrics_set(consume->env.metrics, METRIC_PAUSED, paused);
-    list = list_all(consume);
-    if (paused)
-        rd_kafka_pause_partitions(handle_of(consume), list);
-    else
-        rd_kafka_resume_partitions(handle_of(consume), list);
-    rd_kafka_topic_partition_list_destroy(list);
-}
-
-static void adapt_pause(struct rb_consume *consume)
-{
-    if (consume->draining || consume->count >= consume->records_max)
-        set_paused(consume, true);
-    else if (consume->count <= consume->records_max / 2)
-        set_paused(consume, false);
 }
 
 static void work_link(struct work **list, struct work *work)
@@ -137,7 +68,8 @@ static void sweep(void *arg)
 
     while (consume->finished != NULL)
         work_free(consume, consume->finished);
-    adapt_pause(consume);
+    rb_delay_poke(consume->env.delay);
+    consume_adapt_pause(consume);
 }
 
 /* Called by the job itself: it is freed when it is not on the stack any more. */
@@ -154,7 +86,7 @@ static void on_finished(struct rb_job *job, void *arg)
 
 static void take_record(struct rb_consume *consume, const rd_kafka_message_t *message)
 {
-    struct partition *partition = find_partition(consume, rd_kafka_topic_name(message->rkt), message->partition);
+    struct partition *partition = consume_find(consume, rd_kafka_topic_name(message->rkt), message->partition);
     struct work *work;
 
     if (partition == NULL || consume->draining || !rb_offsets_begin(&partition->offsets, message->offset))
@@ -164,7 +96,7 @@ static void take_record(struct rb_consume *consume, const rd_kafka_message_t *me
     work_link(&partition->works, work);
     work->job = rb_job_new(&consume->env, rb_message_new(message, partition->topic), partition->event, work);
     consume->count++;
-    adapt_pause(consume);
+    consume_adapt_pause(consume);
 }
 
 static void take_fetched(struct rb_consume *consume, rd_kafka_event_t *event)
@@ -183,91 +115,9 @@ static void take_fetched(struct rb_consume *consume, rd_kafka_event_t *event)
     }
 }
 
-/* What may be committed and has not been. NULL when there is nothing. */
-static rd_kafka_topic_partition_list_t *list_committable(const struct rb_consume *consume)
-{
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
-
-    for (const struct partition *partition = consume->partitions; partition != NULL; partition = partition->next) {
-        int64_t offset = rb_offsets_committable(&partition->offsets);
-
-        if (offset >= 0 && offset != partition->committed)
-            rd_kafka_topic_partition_list_add(list, partition->topic, partition->number)->offset = offset;
-    }
-    if (list->cnt > 0)
-        return list;
-    rd_kafka_topic_partition_list_destroy(list);
-    return NULL;
-}
-
-static void log_commit_failed(rd_kafka_resp_err_t code)
-{
-    struct rb_error err = {0};
-
-    rb_fail(&err, rb_errmap_kafka(code), code, "offsets were not committed: %s", rd_kafka_err2str(code));
-    rb_log_error(NULL, RB_EV_COMMIT_FAILED, &err, "");
-}
-
-static void take_committed(struct rb_consume *consume, rd_kafka_event_t *event)
-{
-    const rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
-    rd_kafka_resp_err_t code = rd_kafka_event_error(event);
-
-    consume->committing = false;
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR && code != RD_KAFKA_RESP_ERR__NO_OFFSET)
-        log_commit_failed(code);
-    for (int i = 0; list != NULL && code == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++) {
-        struct partition *partition = find_partition(consume, list->elems[i].topic, list->elems[i].partition);
-
-        if (partition != NULL && list->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR)
-            partition->committed = list->elems[i].offset;
-    }
-}
-
-static void on_commit_timer(void *arg)
-{
-    struct rb_consume *consume = RB_CAST(rb_consume, arg, CONSUME_MAGIC);
-    rd_kafka_topic_partition_list_t *list = consume->committing ? NULL : list_committable(consume);
-
-    if (list != NULL) {
-        /* rd_kafka_commit would do, but librdkafka 2.0.2 makes no event of its result */
-        rd_kafka_resp_err_t code =
-            rd_kafka_commit_queue(handle_of(consume), list, rb_kafka_queue(consume->kafka), NULL, NULL);
-
-        consume->committing = code == RD_KAFKA_RESP_ERR_NO_ERROR;
-        if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-            log_commit_failed(code);
-        rd_kafka_topic_partition_list_destroy(list);
-    }
-    rb_timer_start(consume->commit_timer, consume->commit_interval_ms);
-}
-
-/* Before partitions go: what is finished is committed, or the next owner does it again. Bounded: Kafka may be away. */
-static void commit_and_wait(struct rb_consume *consume)
-{
-    rd_kafka_topic_partition_list_t *list = list_committable(consume);
-    rd_kafka_queue_t *queue;
-    rd_kafka_event_t *event;
-
-    if (list == NULL)
-        return;
-    queue = rd_kafka_queue_new(handle_of(consume));
-    if (rd_kafka_commit_queue(handle_of(consume), list, queue, NULL, NULL) == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        event = rd_kafka_queue_poll(queue, COMMIT_WAIT_MS);
-        if (event == NULL)
-            log_commit_failed(RD_KAFKA_RESP_ERR__TIMED_OUT);
-        else if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
-            log_commit_failed(rd_kafka_event_error(event));
-        if (event != NULL)
-            rd_kafka_event_destroy(event);
-    }
-    rd_kafka_queue_destroy(queue);
-    rd_kafka_topic_partition_list_destroy(list);
-}
-
 static void add_partition(struct rb_consume *consume, const rd_kafka_topic_partition_t *from)
 {
-    for (size_t i = 0; i < RB_COUNT(input_events); i++) {
+    for (size_t i = 0; i < CONSUME_TOPICS; i++) {
         struct partition *partition;
 
         if (strcmp(consume->topics[i], from->topic) != 0)
@@ -318,7 +168,6 @@ static void drop_partitions(struct rb_consume *consume)
         free(partition);
     }
     rb_metrics_set(consume->env.metrics, METRIC_PARTITIONS, 0);
-    consume->paused = false; /* what comes next comes unpaused */
 }
 
 static void take_rebalance(struct rb_consume *consume, rd_kafka_event_t *event)
@@ -326,17 +175,17 @@ static void take_rebalance(struct rb_consume *consume, rd_kafka_event_t *event)
     rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
     bool assigned = rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
 
-    if (!rd_kafka_assignment_lost(handle_of(consume)))
-        commit_and_wait(consume);
+    if (!rd_kafka_assignment_lost(consume_handle(consume)))
+        consume_commit_and_wait(consume);
     drop_partitions(consume);
     if (!assigned) {
-        rd_kafka_assign(handle_of(consume), NULL);
+        rd_kafka_assign(consume_handle(consume), NULL);
         return;
     }
     for (int i = 0; i < list->cnt; i++)
         add_partition(consume, &list->elems[i]);
-    rd_kafka_assign(handle_of(consume), list);
-    adapt_pause(consume);
+    rd_kafka_assign(consume_handle(consume), list);
+    consume_adapt_pause(consume);
 }
 
 static void on_event(rd_kafka_event_t *event, void *arg)
@@ -352,7 +201,7 @@ static void on_event(rd_kafka_event_t *event, void *arg)
         take_rebalance(consume, event);
         break;
     case RD_KAFKA_EVENT_OFFSET_COMMIT:
-        take_committed(consume, event);
+        consume_take_committed(consume, event);
         break;
     default:
         break;
@@ -363,12 +212,12 @@ static void on_event(rd_kafka_event_t *event, void *arg)
 
 static int subscribe(struct rb_consume *consume, struct rb_error *err)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(RB_COUNT(input_events));
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(CONSUME_TOPICS);
     rd_kafka_resp_err_t code;
 
-    for (size_t i = 0; i < RB_COUNT(input_events); i++)
+    for (size_t i = 0; i < CONSUME_TOPICS; i++)
         rd_kafka_topic_partition_list_add(list, consume->topics[i], RD_KAFKA_PARTITION_UA);
-    code = rd_kafka_subscribe(handle_of(consume), list);
+    code = rd_kafka_subscribe(consume_handle(consume), list);
     rd_kafka_topic_partition_list_destroy(list);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
         return rb_fail(err, RB_E_BAD_OPTION, code, "cannot subscribe: %s", rd_kafka_err2str(code));
@@ -415,13 +264,19 @@ int rb_consume_new(const struct rb_consume_config *config, const struct rb_job_e
         .env = *env,
         .records_max = config->records_max,
         .commit_interval_ms = config->commit_interval_ms,
+        .is_outage = config->is_outage,
+        .outage_arg = config->outage_arg,
     };
     consume->env.on_finished = on_finished;
     consume->env.finished_arg = consume;
-    for (size_t i = 0; i < RB_COUNT(input_events); i++)
+    consume->env.on_outage = consume_on_outage;
+    consume->env.outage_arg = consume;
+    rb_delay_set_room(env->delay, consume_room, consume);
+    consume->look_timer = rb_timer_new(env->loop, consume_on_look, consume);
+    for (size_t i = 0; i < CONSUME_TOPICS; i++)
         consume->topics[i] = rb_xprintf("%s%s", config->topic_prefix, rb_event_info(input_events[i])->topic);
     rb_task_init(&consume->sweep, env->loop, sweep, consume);
-    consume->commit_timer = rb_timer_new(env->loop, on_commit_timer, consume);
+    consume->commit_timer = rb_timer_new(env->loop, consume_on_commit_timer, consume);
     if (consume_open(consume, config, err) < 0) {
         rb_consume_free(consume);
         return -1;
@@ -434,7 +289,7 @@ int rb_consume_new(const struct rb_consume_config *config, const struct rb_job_e
 void rb_consume_drain(struct rb_consume *consume)
 {
     consume->draining = true;
-    adapt_pause(consume);
+    consume_adapt_pause(consume);
     for (struct partition *partition = consume->partitions; partition != NULL; partition = partition->next)
         drop_works(consume, partition, true);
 }
@@ -462,7 +317,7 @@ bool rb_consume_is_up(const struct rb_consume *consume)
  */
 static bool leave_group(struct rb_consume *consume)
 {
-    rd_kafka_t *handle = handle_of(consume);
+    rd_kafka_t *handle = consume_handle(consume);
     rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(handle);
     int64_t until_ms = rb_clock_ms() + CLOSE_WAIT_MS;
 
@@ -479,14 +334,16 @@ void rb_consume_free(struct rb_consume *consume)
         return;
     sweep(consume);
     if (consume->kafka != NULL) {
-        commit_and_wait(consume);
+        consume_commit_and_wait(consume);
         drop_partitions(consume);
         if (leave_group(consume)) /* else the end of the process closes what hangs */
             rb_kafka_close(consume->kafka);
     }
     rb_task_done(&consume->sweep);
     rb_timer_free(consume->commit_timer);
-    for (size_t i = 0; i < RB_COUNT(input_events); i++)
+    rb_timer_free(consume->look_timer);
+    rb_delay_set_room(consume->env.delay, NULL, NULL);
+    for (size_t i = 0; i < CONSUME_TOPICS; i++)
         free(consume->topics[i]);
     consume->magic = 0;
     free(consume);

@@ -14,8 +14,10 @@ struct rb_consume_config {
     struct rb_kafka_config kafka;
     const char *topic_prefix;
     const char *group;
-    const char *instance_id; /* "" for dynamic membership */
-    size_t records_max;      /* worked on at once; then partitions are paused */
+    const char *instance_id;      /* "" for dynamic membership */
+    size_t records_max;           /* worked on at once; then partitions are paused */
+    bool (*is_outage)(void *arg); /* is our own side still away? */
+    void *outage_arg;
     int64_t commit_interval_ms;
 };
 

@@ -15,6 +15,7 @@
 #define RESUME_FIRST_MS    200
 #define RESUME_MAX_MS      5000
 #define RESUME_WORTH_BYTES 1048576 /* with so many more, a request was not in vain */
+#define RETRY_AFTER_MAX_S  86400
 
 const struct rb_url *download_url(const struct rb_download *download)
 {
@@ -169,7 +170,12 @@ static bool is_redirect(long status)
 /* The source has an answer, and it is no video. */
 static int fail_by_status(struct rb_download *download, long status)
 {
-    return rb_fail(&download->error, rb_errmap_source_status(status), (int)status, "the source answered %ld", status);
+    curl_off_t retry_after_s = 0;
+
+    curl_easy_getinfo(download->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
+    rb_fail(&download->error, rb_errmap_source_status(status), (int)status, "the source answered %ld", status);
+    download->error.wait_ms = RB_MIN(RB_MAX((int64_t)retry_after_s, 0), RETRY_AFTER_MAX_S) * 1000;
+    return -1;
 }
 
 /* What went wrong, when nothing of ours did? 0 when all is here. */

@@ -11,7 +11,7 @@
 #include "common/clock.h"
 #include "common/envelope.h"
 
-enum { TOPIC_STORED, TOPIC_FAILED, TOPIC_DEAD_LETTER, TOPIC_COUNT };
+enum { TOPIC_STORED, TOPIC_FAILED, TOPIC_RETRY, TOPIC_DEAD_LETTER, TOPIC_COUNT };
 
 struct rb_emit {
     struct rb_producer *producer;
@@ -30,6 +30,7 @@ int rb_emit_new(struct rb_loop *loop, const struct rb_emit_config *config, struc
     emit->group = config->group;
     emit->topics[TOPIC_STORED] = rb_xprintf("%s%s", prefix, rb_event_info(RB_EVENT_VIDEO_STORED)->topic);
     emit->topics[TOPIC_FAILED] = rb_xprintf("%s%s", prefix, rb_event_info(RB_EVENT_VIDEO_STORE_FAILED)->topic);
+    emit->topics[TOPIC_RETRY] = rb_xprintf("%s%s", prefix, rb_event_info(RB_EVENT_VIDEO_STORE_RETRY)->topic);
     emit->topics[TOPIC_DEAD_LETTER] = rb_xprintf("%s%s", prefix, RB_DEAD_LETTER_TOPIC);
     if (rb_producer_new(loop, &config->kafka, (const char *const *)emit->topics, config->timeout_ms, &emit->producer,
                         err) < 0) {
@@ -146,55 +147,89 @@ static int send_event(struct rb_emit *emit, const struct outgoing *outgoing, con
     return rb_producer_send(emit->producer, &record, fn, arg, err);
 }
 
-static int emit_stored(struct rb_emit *emit, const struct rb_row *row, const struct rb_message *message,
-                       rb_producer_fn fn, void *arg, struct rb_error *err)
+static int emit_stored(struct rb_emit *emit, const struct rb_emit_case *about, rb_producer_fn fn, void *arg,
+                       struct rb_error *err)
 {
     struct rb_video_stored event;
 
-    fill_stored(&event, row, &message->origin);
+    fill_stored(&event, about->row, about->origin);
 
     const struct outgoing outgoing = {
         .event = RB_EVENT_VIDEO_STORED,
         .topic = emit->topics[TOPIC_STORED],
         .values = &event,
         .id = event.event_id,
-        .time_unix_ms = row->stored_at,
-        .video_id = row->video_id,
+        .time_unix_ms = about->row->stored_at,
+        .video_id = about->row->video_id,
     };
-    int result = send_event(emit, &outgoing, message, fn, arg, err);
+    int result = send_event(emit, &outgoing, about->message, fn, arg, err);
 
     rb_event_clear(RB_EVENT_VIDEO_STORED, &event);
     return result;
 }
 
-static int emit_failed(struct rb_emit *emit, const struct rb_row *row, const struct rb_message *message,
-                       rb_producer_fn fn, void *arg, struct rb_error *err)
+static int emit_failed(struct rb_emit *emit, const struct rb_emit_case *about, rb_producer_fn fn, void *arg,
+                       struct rb_error *err)
 {
     struct rb_video_store_failed event;
 
-    fill_failed(&event, row, &message->origin);
+    fill_failed(&event, about->row, about->origin);
 
     const struct outgoing outgoing = {
         .event = RB_EVENT_VIDEO_STORE_FAILED,
         .topic = emit->topics[TOPIC_FAILED],
         .values = &event,
         .id = event.event_id,
-        .time_unix_ms = row->failed_at,
-        .video_id = row->video_id,
+        .time_unix_ms = about->row->failed_at,
+        .video_id = about->row->video_id,
     };
-    int result = send_event(emit, &outgoing, message, fn, arg, err);
+    int result = send_event(emit, &outgoing, about->message, fn, arg, err);
 
     rb_event_clear(RB_EVENT_VIDEO_STORE_FAILED, &event);
     return result;
 }
 
-int rb_emit_outcome(struct rb_emit *emit, const struct rb_row *row, const struct rb_message *message, rb_producer_fn fn,
-                    void *arg, struct rb_error *err)
+int rb_emit_outcome(struct rb_emit *emit, const struct rb_emit_case *about, rb_producer_fn fn, void *arg,
+                    struct rb_error *err)
 {
-    if (row->state == RB_ROW_STORED)
-        return emit_stored(emit, row, message, fn, arg, err);
-    RB_ASSERT(row->state == RB_ROW_FAILED);
-    return emit_failed(emit, row, message, fn, arg, err);
+    if (about->row->state == RB_ROW_STORED)
+        return emit_stored(emit, about, fn, arg, err);
+    RB_ASSERT(about->row->state == RB_ROW_FAILED);
+    return emit_failed(emit, about, fn, arg, err);
+}
+
+bool rb_emit_is_up(const struct rb_emit *emit)
+{
+    return rb_producer_is_up(emit->producer);
+}
+
+/* The same try of the same record has the same id, however often it is written. */
+static char *retry_id(const struct rb_video_store_retry *event)
+{
+    RB_AUTO_TEXT *name = rb_xprintf("retry %s %s %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64, event->video_id,
+                                    event->origin_topic, event->origin_partition, event->origin_offset, event->tries,
+                                    event->renewals != RB_NO_LONG ? event->renewals : 0);
+    char *id = rb_xalloc(RB_UUID_TEXT_BYTES);
+
+    return rb_uuid_of_name(name, id);
+}
+
+int rb_emit_retry(struct rb_emit *emit, struct rb_video_store_retry *event, const struct rb_message *message,
+                  rb_producer_fn fn, void *arg, struct rb_error *err)
+{
+    free(event->event_id);
+    event->event_id = retry_id(event);
+
+    const struct outgoing outgoing = {
+        .event = RB_EVENT_VIDEO_STORE_RETRY,
+        .topic = emit->topics[TOPIC_RETRY],
+        .values = event,
+        .id = event->event_id,
+        .time_unix_ms = rb_clock_unix_ms(),
+        .video_id = event->video_id,
+    };
+
+    return send_event(emit, &outgoing, message, fn, arg, err);
 }
 
 const char *rb_emit_topic(const struct rb_emit *emit, enum rb_row_state state)
@@ -214,25 +249,62 @@ static void add_header(rd_kafka_headers_t *headers, const char *name, const char
     rd_kafka_header_add(headers, name, -1, text, -1);
 }
 
+/* Numbers as Java writes them: the highest byte first. */
+static void add_number(rd_kafka_headers_t *headers, const char *name, int64_t number, size_t bytes)
+{
+    uint8_t text[8];
+
+    for (size_t i = 0; i < bytes; i++)
+        text[i] = (uint8_t)((uint64_t)number >> 8 * (bytes - 1 - i));
+    rd_kafka_header_add(headers, name, -1, text, (ssize_t)bytes);
+}
+
+/* As Kafka Connect's DeadLetterQueueReporter. */
+static void add_connect_headers(rd_kafka_headers_t *headers, const struct rb_origin *origin,
+                                const struct rb_error *cause)
+{
+    bool unreadable = cause->code == RB_E_BAD_EVENT || cause->code == RB_E_UNKNOWN_SCHEMA;
+
+    add_header(headers, "__connect.errors.topic", "%s", origin->topic);
+    add_header(headers, "__connect.errors.partition", "%" PRId32, origin->partition);
+    add_header(headers, "__connect.errors.offset", "%" PRId64, origin->offset);
+    add_header(headers, "__connect.errors.connector.name", "reelbus-consumer");
+    add_header(headers, "__connect.errors.task.id", "0");
+    add_header(headers, "__connect.errors.stage", "%s", unreadable ? "VALUE_CONVERTER" : "TASK_PUT");
+    add_header(headers, "__connect.errors.class.name", "reelbus-consumer");
+    add_header(headers, "__connect.errors.exception.class.name", "%s", rb_code_name(cause->code));
+    add_header(headers, "__connect.errors.exception.message", "%s", cause->message);
+    add_header(headers, "__connect.errors.exception.stacktrace", "%s: %s", rb_code_name(cause->code), cause->message);
+}
+
+/* As Spring's DeadLetterPublishingRecoverer. */
+static void add_spring_headers(rd_kafka_headers_t *headers, const char *group, const struct rb_message *message,
+                               const struct rb_error *cause)
+{
+    const struct rb_origin *origin = &message->origin;
+
+    add_header(headers, "kafka_dlt-original-topic", "%s", origin->topic);
+    add_number(headers, "kafka_dlt-original-partition", origin->partition, 4);
+    add_number(headers, "kafka_dlt-original-offset", origin->offset, 8);
+    add_number(headers, "kafka_dlt-original-timestamp", message->timestamp_ms, 8);
+    add_header(headers, "kafka_dlt-original-consumer-group", "%s", group);
+    add_header(headers, "kafka_dlt-exception-fqcn", "%s", rb_code_name(cause->code));
+    add_header(headers, "kafka_dlt-exception-message", "%s", cause->message);
+}
+
 static rd_kafka_headers_t *dead_letter_headers(struct rb_emit *emit, const struct rb_message *message,
                                                const struct rb_error *cause)
 {
     rd_kafka_headers_t *headers =
-        message->headers != NULL ? rd_kafka_headers_copy(message->headers) : rd_kafka_headers_new(12);
-    const struct rb_origin *origin = &message->origin;
+        message->headers != NULL ? rd_kafka_headers_copy(message->headers) : rd_kafka_headers_new(24);
     char now[RB_TIME_TEXT_BYTES];
 
     add_header(headers, "reelbus.error.code", "%s", rb_code_name(cause->code));
     add_header(headers, "reelbus.error.message", "%s", cause->message);
     add_header(headers, "reelbus.error.time", "%s", rb_clock_text(rb_clock_unix_ms(), now));
     add_header(headers, "reelbus.error.group", "%s", emit->group);
-    add_header(headers, "__connect.errors.topic", "%s", origin->topic);
-    add_header(headers, "__connect.errors.partition", "%" PRId32, origin->partition);
-    add_header(headers, "__connect.errors.offset", "%" PRId64, origin->offset);
-    add_header(headers, "__connect.errors.connector.name", "reelbus-consumer");
-    add_header(headers, "__connect.errors.stage", "VALUE_CONVERTER");
-    add_header(headers, "__connect.errors.exception.class.name", "%s", rb_code_name(cause->code));
-    add_header(headers, "__connect.errors.exception.message", "%s", cause->message);
+    add_connect_headers(headers, &message->origin, cause);
+    add_spring_headers(headers, emit->group, message, cause);
     return headers;
 }
 

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "common/codec.h"
+#include "common/events.h"
 #include "common/kafka_producer.h"
 #include "consumer/message.h"
 #include "consumer/row.h"
@@ -40,19 +41,37 @@ RB_MUST_CHECK int rb_emit_new(struct rb_loop *loop, const struct rb_emit_config 
  */
 void rb_emit_free(struct rb_emit *emit);
 
+/* What an outcome is about. All borrowed. */
+struct rb_emit_case {
+    const struct rb_row *row;
+    const struct rb_message *message; /* the record that led to it */
+    const struct rb_origin *origin;   /* of the first record about it, which is another one after a retry */
+};
+
 /*
  * Announce the outcome of a row: video.stored or video.store_failed by its state.
  *
- * Takes:  row and message, the record that led to it, borrowed for the call; fn as of rb_producer_send.
+ * Takes:  about, borrowed for the call; fn as of rb_producer_send.
  * Fails:  KAFKA_AWAY, KAFKA_FULL, KAFKA_REFUSED, REGISTRY_AWAY, BAD_EVENT; fn is not called then.
  * Loop:   loop thread; fn never comes before this returns.
  */
-RB_MUST_CHECK int rb_emit_outcome(struct rb_emit *emit, const struct rb_row *row, const struct rb_message *message,
-                                  rb_producer_fn fn, void *arg, struct rb_error *err);
+RB_MUST_CHECK int rb_emit_outcome(struct rb_emit *emit, const struct rb_emit_case *about, rb_producer_fn fn, void *arg,
+                                  struct rb_error *err);
 
 /*
- * Put a record's own bytes on the dead letter topic, with its headers and the cause: in headers of ours, and in those
- * that Kafka Connect writes, so that existing tools can read them.
+ * Put a video on the topic of retries.
+ *
+ * Takes:  event, borrowed for the call, with all but its event_id, which is made here; message, the record that is worked
+ *         on; fn as above.
+ * Fails:  as rb_emit_outcome.
+ * Loop:   loop thread; fn never comes before this returns.
+ */
+RB_MUST_CHECK int rb_emit_retry(struct rb_emit *emit, struct rb_video_store_retry *event,
+                                const struct rb_message *message, rb_producer_fn fn, void *arg, struct rb_error *err);
+
+/*
+ * Put a record's own bytes on the dead letter topic, with its headers and the cause: in headers of ours, and in those that
+ * Kafka Connect and Spring write, so that existing tools can read them.
  *
  * Takes:  as above; cause, why it cannot be worked on.
  * Fails:  KAFKA_AWAY, KAFKA_FULL, KAFKA_REFUSED; fn is not called then.
@@ -68,3 +87,10 @@ RB_MUST_CHECK int rb_emit_dead_letter(struct rb_emit *emit, const struct rb_mess
  * Loop:   loop thread.
  */
 const char *rb_emit_topic(const struct rb_emit *emit, enum rb_row_state state);
+
+/*
+ * Is a broker connected?
+ *
+ * Loop:   loop thread.
+ */
+bool rb_emit_is_up(const struct rb_emit *emit);

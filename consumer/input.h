@@ -23,14 +23,24 @@ struct rb_input {
     char *provider_video_id;
     char *error_code;
     char *error_message;
-    int64_t expires_at; /* RB_NO_LONG when nobody said */
+    int64_t expires_at; /* RB_NO_LONG when nobody said, the URL neither */
     int64_t received_at;
+
+    /* What only a record of the topic of retries says. */
+    int64_t not_before; /* RB_NO_LONG for all others: now */
+    int64_t tries;
+    int64_t first_try_at;
+    int64_t renewals;
+    int64_t url_since;  /* RB_NO_LONG: the URL came with the first record */
+    char *origin_topic; /* NULL: this record is the first one */
+    int32_t origin_partition;
+    int64_t origin_offset;
 };
 
 /*
  * Take the text out of a decoded event.
  *
- * Takes:  event, VIDEO_WEBHOOK_RECEIVED or VIDEO_POLL_RESULT; values, its struct, of which the text is taken over.
+ * Takes:  event, VIDEO_WEBHOOK_RECEIVED, VIDEO_POLL_RESULT or VIDEO_STORE_RETRY; values, its struct, of which the text is taken over.
  * Gives:  ret_input; rb_input_done it.
  * Fails:  BAD_EVENT when a field holds what it never should.
  * Loop:   pure, any thread.

@@ -11,9 +11,6 @@
 #include "consumer/metrics_table.h"
 #include "consumer/outcome.h"
 
-#define WAIT_MAX_MS   10000 /* between two looks at whether our own side is back */
-#define NOTE_EVERY_MS 1000
-
 typedef enum job_state (*job_step_fn)(struct rb_job *job);
 
 #define TO(state) (1u << JOB_##state)
@@ -38,6 +35,8 @@ void job_drop_work(struct rb_job *job)
     rb_progress_leave(&job->progress);
     rb_transfer_free(job->transfer);
     job->transfer = NULL;
+    rb_renew_free(job->renew);
+    job->renew = NULL;
     if (job->send != NULL)
         job->send->job = NULL;
     job->send = NULL;
@@ -57,6 +56,7 @@ static void job_enter(struct rb_job *job, enum job_state next)
         rb_metrics_add(job->env->metrics, METRIC_TRANSFERRING, -1);
         rb_slots_leave(job->env->slots, &job->slot);
     }
+    rb_slots_leave(job->env->asks, &job->asking);
     job_drop_work(job);
     job->state = next;
     job->state_since_ms = now_ms;
@@ -86,10 +86,9 @@ void rb_job_poke(struct rb_job *job)
     rb_task_queue(&job->run);
 }
 
-static int64_t job_deadline(const struct rb_job *job)
+const char *job_state_text(enum job_state state)
 {
-    return job->claimed ? rb_plan_deadline(&job->row, job->env->policy)
-                        : job->input.received_at + job->env->policy->retry_for_ms;
+    return job_rows[state].name;
 }
 
 /* An outcome that cannot be written any more: the record itself is set aside, with the reason. */
@@ -109,62 +108,20 @@ static enum job_state job_set_aside(struct rb_job *job)
 }
 
 /* What was refused for good, or has used up its budget: the outcome is a failure, to be written down. */
-static enum job_state job_give_up(struct rb_job *job)
+enum job_state job_give_up(struct rb_job *job)
 {
+    bool may_mend = job->error.class == RB_IN_PLACE || job->error.class == RB_LATER || job->error.class == RB_RENEW;
+
     if (!job->claimed || job->state == JOB_EMITTING || (job->state == JOB_RECORDING && job->outcome == OUTCOME_FAILED))
         return job_set_aside(job);
     job->outcome = OUTCOME_FAILED;
     job->reason = job->error;
-    if (job->error.class == RB_RETRYABLE && job->row.expires_at != RB_NO_LONG)
+    if (may_mend && job->source.expires_at != RB_NO_LONG)
         rb_fail(&job->reason, RB_E_EXPIRED, job->error.detail,
                 "the URL expired before the video could be fetched; last: %.150s", job->error.message);
     job_drop_work(job);
     rb_job_poke(job); /* it may be RECORDING already */
     return JOB_RECORDING;
-}
-
-/* Those who look at the video are told when the next try begins; not more often than somebody can read. */
-static void job_note_rest(struct rb_job *job, int64_t pause_ms)
-{
-    const struct rb_record_failure failure = {
-        .class = rb_outcome_class(job->error.code),
-        .code = rb_code_name(job->error.code),
-        .message = job->error.message,
-    };
-    int64_t now_ms = rb_clock_ms();
-
-    if (job->state != JOB_TRANSFERRING || (job->rest_noted_ms != 0 && now_ms - job->rest_noted_ms < NOTE_EVERY_MS))
-        return;
-    job->rest_noted_ms = now_ms;
-    rb_record_resting(job->env->record, &job->row, &job->tries, rb_clock_unix_ms() + pause_ms, &failure);
-}
-
-/* A step failed with job->error. Where to go from here? */
-enum job_state job_after_error(struct rb_job *job)
-{
-    int64_t pause_ms = rb_backoff_next_ms(&job->backoff, rb_random());
-    enum rb_next next = rb_outcome_next(&job->error, rb_clock_unix_ms(), pause_ms, job_deadline(job));
-
-    switch (next) {
-    case RB_NEXT_RETRY:
-    case RB_NEXT_WAIT:
-        if (next == RB_NEXT_WAIT)
-            pause_ms = RB_MIN(pause_ms, WAIT_MAX_MS);
-        rb_metrics_add(job->env->metrics, next == RB_NEXT_WAIT ? METRIC_WAITS : METRIC_RETRIES, 1);
-        rb_log_error(&job->about, next == RB_NEXT_WAIT ? RB_EV_JOB_WAITS : RB_EV_JOB_RESTS, &job->error,
-                     "state=%s try=%" PRId64 " retry_ms=%" PRId64, job_rows[job->state].name, job->tries.tries,
-                     pause_ms);
-        job->rest_to = job->state == JOB_TRANSFERRING || job->error.code == RB_E_SUPERSEDED ? JOB_PLANNING : job->state;
-        job_note_rest(job, pause_ms);
-        rb_timer_start(job->timer, pause_ms);
-        return JOB_RESTING;
-    case RB_NEXT_GIVE_UP:
-        return job_give_up(job);
-    case RB_NEXT_STOP:
-        job->env->on_fatal(&job->error, job->env->fatal_arg);
-        return JOB_HALTED;
-    }
-    RB_BUG("unknown next step");
 }
 
 enum job_state job_be_silent(struct rb_job *job, const char *because)
@@ -189,7 +146,7 @@ struct rb_job *rb_job_new(const struct rb_job_env *env, struct rb_message *messa
         .owner = owner,
         .tries = {.first_try_at = RB_NO_LONG, .last_try_at = RB_NO_LONG},
         .sent = RB_POLL_WAIT,
-        .backoff = {.first_ms = env->retry_first_ms, .max_ms = env->retry_max_ms},
+        .backoff = {.first_ms = env->retry.first_ms, .max_ms = env->retry.max_ms},
     };
     snprintf(job->about.text, sizeof(job->about.text), "topic=%s partition=%" PRId32 " offset=%" PRId64,
              message->origin.topic, message->origin.partition, message->origin.offset);
@@ -208,12 +165,15 @@ void rb_job_free(struct rb_job *job)
         rb_metrics_add(job->env->metrics, METRIC_TRANSFERRING, -1);
     rb_metrics_add(job->env->metrics, METRIC_JOBS, -1);
     job_drop_work(job);
+    rb_delay_leave(job->env->delay, &job->delayed);
+    rb_slots_leave(job->env->asks, &job->asking);
     rb_slots_leave(job->env->slots, &job->slot);
     rb_turns_leave(job->env->turns, &job->turn);
     rb_task_done(&job->run);
     rb_timer_free(job->timer);
     rb_plan_free(job->plan);
     free(job->result.url);
+    free(job->source.url);
     rb_row_done(&job->row);
     rb_input_done(&job->input);
     rb_message_free(job->message);
@@ -233,7 +193,7 @@ void *rb_job_owner(const struct rb_job *job)
 
 bool rb_job_is_idle(const struct rb_job *job)
 {
-    return (TO(DECODING) | TO(LINING_UP) | TO(QUEUED) | TO(RESTING) | TO(HALTED)) & 1u << job->state;
+    return (TO(DECODING) | TO(DELAYED) | TO(LINING_UP) | TO(QUEUED) | TO(RESTING) | TO(HALTED)) & 1u << job->state;
 }
 
 const char *rb_job_state_name(const struct rb_job *job)

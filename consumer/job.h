@@ -6,15 +6,29 @@
 #pragma once
 
 #include "common/metrics.h"
+#include "consumer/budget.h"
+#include "consumer/circuit.h"
+#include "consumer/delay.h"
 #include "consumer/emit.h"
 #include "consumer/history.h"
+#include "consumer/lifetime.h"
 #include "consumer/lines.h"
 #include "consumer/message.h"
 #include "consumer/progress.h"
 #include "consumer/record.h"
+#include "consumer/slots.h"
 #include "consumer/transfer.h"
 
 struct rb_job;
+
+/* How, and how long, it is tried again. */
+struct rb_retry_policy {
+    int64_t first_ms;    /* the longest first pause; it doubles ... */
+    int64_t max_ms;      /* ... up to this */
+    int64_t in_place_ms; /* longer pauses are waited for on the topic of retries */
+    struct rb_budget_policy budget;
+    int64_t renew_for_ms; /* how long after the first record a provider is asked for fresh URLs */
+};
 
 /* What all jobs share. All borrowed for as long as jobs live. */
 struct rb_job_env {
@@ -27,14 +41,21 @@ struct rb_job_env {
     struct rb_progress *progress;
     struct rb_history *history;
     struct rb_turns *turns;
+    struct rb_delay *delay;
     struct rb_slots *slots;
+    struct rb_circuit *circuit;
+    struct rb_lifetimes *lifetimes;
+    struct rb_slots *asks; /* of providers at once */
+    struct rb_http *ask_http;
     struct rb_metrics *metrics;
-    int64_t retry_first_ms;
-    int64_t retry_max_ms;
+    struct rb_retry_policy retry;
 
     /* The record is finished: its offset may be committed. The job is to be freed, but not in this call. */
     void (*on_finished)(struct rb_job *job, void *arg);
     void *finished_arg;
+    /* Our own side is away: it does no good to take more records. NULL: nobody wants to know. */
+    void (*on_outage)(void *arg);
+    void *outage_arg;
     /* The program cannot go on. */
     void (*on_fatal)(const struct rb_error *err, void *arg);
     void *fatal_arg;

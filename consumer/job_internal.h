@@ -1,5 +1,5 @@
 /*
- * job_internal.h — what job.c and job_steps.c share: the table of states and the job itself.
+ * job_internal.h — what job.c, job_steps.c and job_retry.c share: the table of states and the job itself.
  *
  * Way:  consume -> [job] -> plan -> transfer -> record -> emit
  */
@@ -8,21 +8,27 @@
 #include "common/backoff.h"
 #include "common/log.h"
 #include "consumer/job.h"
+#include "consumer/outcome.h"
+#include "consumer/renew.h"
 
 #define JOB_MAGIC 0x4a4f4221u
 
 /* clang-format off: one row, one line */
 #define JOB_STATES(X)                                                                                                  \
     /* state        may go to                                              while here it...                        */  \
-    X(DECODING, TO(LINING_UP) | TO(EMITTING) | TO(DONE) | STUCK, "reads the record; may wait for its schema")          \
+    X(DECODING, TO(DELAYED) | TO(LINING_UP) | TO(EMITTING) | TO(DONE) | STUCK,                                         \
+      "reads the record; may wait for its schema")                                                                     \
+    X(DELAYED, TO(LINING_UP), "waits until its time has come, and there is room: a record of the topic of retries")    \
     X(LINING_UP, TO(PLANNING), "waits until no other record about this video is worked on")                            \
-    X(PLANNING, TO(QUEUED) | TO(RECORDING) | TO(EMITTING) | TO(DONE) | STUCK,                                          \
+    X(PLANNING, TO(RENEWING) | TO(QUEUED) | TO(RECORDING) | TO(EMITTING) | TO(DONE) | STUCK,                           \
       "claims the video in Postgres and decides what to fetch")                                                        \
-    X(QUEUED, TO(TRANSFERRING), "waits for a free transfer, earliest expiry first")                                    \
-    X(TRANSFERRING, TO(RECORDING) | STUCK, "downloads into a queue and stores out of it")                              \
+    X(RENEWING, TO(PLANNING) | TO(RECORDING) | TO(EMITTING) | STUCK, "asks the provider for a fresh URL")              \
+    X(QUEUED, TO(TRANSFERRING), "waits for a free transfer: fair among users, then the earliest expiry first")         \
+    X(TRANSFERRING, TO(RENEWING) | TO(RECORDING) | TO(EMITTING) | STUCK,                                               \
+      "downloads into a queue and stores out of it")                                                                   \
     X(RECORDING, TO(EMITTING) | TO(DONE) | STUCK, "writes the outcome to Postgres")                                    \
-    X(EMITTING, TO(DONE) | STUCK, "announces the outcome, or sets the record aside, on Kafka")                         \
-    X(RESTING, TO(DECODING) | TO(PLANNING) | TO(RECORDING) | TO(EMITTING), "waits for the next try")                   \
+    X(EMITTING, TO(DONE) | STUCK, "announces the outcome, puts the video off, or sets the record aside, on Kafka")     \
+    X(RESTING, TO(DECODING) | TO(PLANNING) | TO(QUEUED) | TO(RECORDING) | TO(EMITTING), "waits for the next try")      \
     X(DONE, 0, "lets its offset be committed")                                                                         \
     X(HALTED, 0, "keeps its offset; the record will come again")
 /* clang-format on */
@@ -34,7 +40,23 @@ enum job_state {
         JOB_STATE_COUNT
 };
 
-enum job_outcome { OUTCOME_STORED, OUTCOME_FAILED, OUTCOME_DEAD_LETTER };
+enum job_outcome { OUTCOME_STORED, OUTCOME_FAILED, OUTCOME_LATER, OUTCOME_DEAD_LETTER };
+
+/* What is fetched, and how long it is worth trying. */
+struct job_source {
+    char *url; /* owned; NULL when the provider has to be asked */
+    int64_t since;
+    int64_t expires_at; /* RB_NO_LONG when nobody said */
+    bool fresh;         /* the provider gave it in place of the row's */
+    struct rb_budget budget;
+};
+
+/* When the video is tried again, with OUTCOME_LATER. */
+struct job_later {
+    int64_t not_before;
+    int64_t pause_ms;
+    bool ask_first; /* the provider, for a fresh URL */
+};
 
 /* A record on its way to Kafka. It outlives the job when that is freed meanwhile. */
 struct job_send {
@@ -56,11 +78,19 @@ struct rb_job {
     void *owner; /* borrowed */
     struct rb_input input;
 
+    struct rb_delayed delayed;
     struct rb_place turn;
-    struct rb_place slot;
+    struct rb_slot slot;
     struct rb_record_op *op;
     struct rb_row row; /* as claimed, later as settled */
     bool claimed;
+    struct job_source source;
+    struct rb_slot asking; /* the right to ask a provider */
+    struct rb_renew *renew;
+    bool asked;            /* the provider, by this job */
+    bool asking_is_vain;   /* it has nothing better */
+    int64_t renewals;      /* by this job and those before */
+    struct rb_error cause; /* why it was asked; code NONE when the URL is known to be dead */
     struct rb_plan *plan;
     struct rb_transfer *transfer;
     struct rb_progress_entry progress;
@@ -68,7 +98,8 @@ struct rb_job {
     struct rb_record_tries tries;
 
     enum job_outcome outcome;
-    struct rb_error reason; /* why the outcome is a failure or a dead letter */
+    struct job_later later;
+    struct rb_error reason; /* why the outcome is not that it is stored */
     struct rb_error error;  /* what went wrong in the current step */
 
     struct job_send *send;
@@ -107,6 +138,60 @@ enum job_state job_after_error(struct rb_job *job);
  * Loop:   loop thread.
  */
 enum job_state job_be_silent(struct rb_job *job, const char *because);
+
+/*
+ * A step failed with job->error: what else than to try again?
+ *
+ * Gives:  the state to go to.
+ * Loop:   loop thread.
+ */
+enum job_state job_give_up(struct rb_job *job);
+
+/*
+ * The name of the state, for logs.
+ *
+ * Gives:  static text.
+ * Loop:   loop thread.
+ */
+const char *job_state_text(enum job_state state);
+
+/*
+ * Decide what to fetch, once the video is claimed.
+ *
+ * Loop:   loop thread.
+ */
+void job_pick_source(struct rb_job *job);
+
+/*
+ * Is the provider to be asked for a fresh URL before anything is fetched?
+ *
+ * Loop:   loop thread.
+ */
+bool job_must_ask(const struct rb_job *job);
+
+/*
+ * What the end of a transfer says about how long URLs live.
+ *
+ * Takes:  err, NULL when it ended well.
+ * Loop:   loop thread.
+ */
+void job_learn(struct rb_job *job, const struct rb_error *err);
+
+/*
+ * Put the video on the topic of retries, as job->later says.
+ *
+ * Fails:  as rb_emit_retry.
+ * Loop:   loop thread.
+ */
+RB_MUST_CHECK int job_send_later(struct rb_job *job, rb_producer_fn fn, void *arg);
+
+/*
+ * The first record about this video, from before any retry.
+ *
+ * Gives:  borrowed from the job.
+ * Loop:   loop thread.
+ */
+struct rb_origin job_origin(const struct rb_job *job);
 
 /*
  * The callback of all that a job waits for.

@@ -18,6 +18,7 @@ static enum rb_poll job_decode(struct rb_job *job)
     union {
         struct rb_video_webhook_received webhook;
         struct rb_video_poll_result poll;
+        struct rb_video_store_retry retry;
     } values;
     const struct rb_message *message = job->message;
     enum rb_poll decoded = rb_codec_decode(job->env->codec, job->event, message->value, message->value_bytes,
@@ -48,7 +49,10 @@ enum job_state job_step_DECODING(struct rb_job *job)
     rb_log(&job->about, RB_EV_JOB_STARTED, "");
     if (job->input.status == RB_INPUT_PENDING)
         return job_be_silent(job, "not_finished_yet");
-    return JOB_LINING_UP;
+    job->tries.tries = job->input.tries;
+    job->tries.first_try_at = job->input.first_try_at;
+    job->renewals = job->input.renewals;
+    return job->input.not_before != RB_NO_LONG ? JOB_DELAYED : JOB_LINING_UP;
 }
 
 enum job_state job_step_LINING_UP(struct rb_job *job)
@@ -67,6 +71,8 @@ static struct rb_record_ask job_ask(struct rb_job *job)
     return (struct rb_record_ask){
         .origin = &job->message->origin,
         .tries = &job->tries,
+        .progress = job->claimed && job->state != JOB_PLANNING ? INT64_MAX : job->tries.tries + job->renewals,
+        .keep_url = job->input.event == RB_EVENT_VIDEO_STORE_RETRY || job->source.fresh,
         .on_done = job_wake,
         .arg = job,
     };
@@ -97,6 +103,33 @@ static enum job_state announce_unknown(struct rb_job *job)
     return JOB_EMITTING;
 }
 
+/* A record of the topic of retries speaks of a URL that another record has replaced since: that one goes on. */
+static bool is_outdated(const struct rb_job *job)
+{
+    const struct rb_input *input = &job->input;
+
+    return input->event == RB_EVENT_VIDEO_STORE_RETRY && input->url_since == RB_NO_LONG && input->source_url != NULL &&
+           job->row.source_url != NULL && strcmp(input->source_url, job->row.source_url) != 0;
+}
+
+/* Decide what to fetch, and from where. */
+static enum job_state plan_source(struct rb_job *job)
+{
+    job_pick_source(job);
+    if (job_must_ask(job)) {
+        job->cause = (struct rb_error){0};
+        return JOB_RENEWING;
+    }
+
+    const struct rb_plan_source source = {job->source.url, job->source.budget.until};
+
+    rb_plan_free(job->plan);
+    job->plan = NULL;
+    if (rb_plan_new(&job->row, &source, job->env->policy, &job->plan, &job->error) < 0)
+        return job_after_error(job);
+    return JOB_QUEUED;
+}
+
 /* The video is ours to work on. */
 static enum job_state plan_claimed(struct rb_job *job)
 {
@@ -104,16 +137,17 @@ static enum job_state plan_claimed(struct rb_job *job)
 
     rb_log(&job->about, RB_EV_JOB_CLAIMED, "epoch=%" PRId64 " source=%s", job->row.claim_epoch,
            job->row.source_url != NULL ? rb_url_safe(job->row.source_url, source) : "-");
+    rb_backoff_reset(&job->backoff);
+    if (job->tries.tries > 0 && job->tries.last_try_at == RB_NO_LONG)
+        job->tries.last_try_at = job->row.last_try_at;
+    if (is_outdated(job))
+        return job_be_silent(job, "another_url_has_come");
     if (job->input.status == RB_INPUT_FAILED) {
         rb_fail(&job->error, RB_E_GENERATION_FAILED, 0, "%.200s",
                 job->input.error_message != NULL ? job->input.error_message : "the provider gave no reason");
         return job_after_error(job);
     }
-    rb_plan_free(job->plan);
-    job->plan = NULL;
-    if (rb_plan_new(&job->row, job->env->policy, &job->plan, &job->error) < 0)
-        return job_after_error(job);
-    return JOB_QUEUED;
+    return plan_source(job);
 }
 
 static enum job_state job_superseded(struct rb_job *job)
@@ -151,6 +185,8 @@ enum job_state job_step_PLANNING(struct rb_job *job)
         return JOB_EMITTING;
     case RB_VERDICT_SETTLED:
         return job_be_silent(job, "already_settled");
+    case RB_VERDICT_PUT_OFF:
+        return job_be_silent(job, "put_off_by_a_newer_record");
     case RB_VERDICT_LOST:
         return job_superseded(job);
     case RB_VERDICT_UNKNOWN:
@@ -161,13 +197,15 @@ enum job_state job_step_PLANNING(struct rb_job *job)
 
 enum job_state job_step_QUEUED(struct rb_job *job)
 {
-    if (job->slot.state == RB_PLACE_OUT) {
+    if (job->slot.state == RB_SLOT_OUT) {
+        job->slot.user = job->row.user_id != NULL ? job->row.user_id : "";
+        job->slot.host = job->plan->url.host;
         job->slot.rank = job->plan->deadline_unix_ms;
         job->slot.on_turn = job_wake;
         job->slot.arg = job;
         rb_slots_enter(job->env->slots, &job->slot);
     }
-    return job->slot.state == RB_PLACE_IN ? JOB_TRANSFERRING : JOB_QUEUED;
+    return job->slot.state == RB_SLOT_IN ? JOB_TRANSFERRING : JOB_QUEUED;
 }
 
 static void start_transfer(struct rb_job *job)
@@ -192,8 +230,12 @@ enum job_state job_step_TRANSFERRING(struct rb_job *job)
     case RB_POLL_WAIT:
         return JOB_TRANSFERRING;
     case RB_POLL_FAILED:
+        rb_circuit_bad(job->env->circuit, &job->error);
+        job_learn(job, &job->error);
         return job_after_error(job);
     case RB_POLL_DONE:
+        rb_circuit_good(job->env->circuit);
+        job_learn(job, NULL);
         rb_backoff_reset(&job->backoff);
         rb_metrics_add(job->env->metrics, METRIC_RESUMES, job->result.resumes);
         job->outcome = OUTCOME_STORED;
@@ -270,7 +312,7 @@ static void note_announced(struct rb_job *job, const struct rb_delivery *deliver
         .offset = delivery->offset,
     };
 
-    if (job->outcome != OUTCOME_DEAD_LETTER && job->row.attempt > 0)
+    if ((job->outcome == OUTCOME_STORED || job->outcome == OUTCOME_FAILED) && job->row.attempt > 0)
         rb_history_add(job->env->history, &announced);
 }
 
@@ -295,13 +337,17 @@ static void on_delivered(const struct rb_delivery *delivery, const struct rb_err
 static int send_outcome(struct rb_job *job)
 {
     struct job_send *send = rb_xalloc(sizeof(*send));
+    const struct rb_origin origin = job_origin(job);
+    const struct rb_emit_case about = {&job->row, job->message, &origin};
     int result;
 
     *send = (struct job_send){.magic = SEND_MAGIC, .job = job};
     if (job->outcome == OUTCOME_DEAD_LETTER)
         result = rb_emit_dead_letter(job->env->emit, job->message, &job->reason, on_delivered, send, &job->error);
+    else if (job->outcome == OUTCOME_LATER)
+        result = job_send_later(job, on_delivered, send);
     else
-        result = rb_emit_outcome(job->env->emit, &job->row, job->message, on_delivered, send, &job->error);
+        result = rb_emit_outcome(job->env->emit, &about, on_delivered, send, &job->error);
     if (result < 0)
         free(send);
     else
@@ -325,6 +371,12 @@ static void log_end(struct rb_job *job)
         rb_metrics_add(job->env->metrics, METRIC_FAILED, 1);
         rb_log(&job->about, RB_EV_JOB_FAILED, "class=%s code=%s error=%s tries=%" PRId64, job->row.error_class,
                job->row.error_code, rb_log_quote(job->row.error_message, quoted), job->row.tries);
+        break;
+    case OUTCOME_LATER:
+        rb_record_put_off(job->env->record, &job->row, job->tries.tries + job->renewals, job->later.not_before);
+        rb_metrics_add(job->env->metrics, METRIC_LATERS, 1);
+        rb_log_error(&job->about, RB_EV_JOB_LATER, &job->reason, "tries=%" PRId64 " retry_ms=%" PRId64,
+                     job->tries.tries, job->later.pause_ms);
         break;
     case OUTCOME_DEAD_LETTER:
         rb_metrics_add(job->env->metrics, METRIC_DEAD_LETTER, 1);

@@ -1,5 +1,5 @@
 /*
- * lines.c — the two queues that jobs stand in.
+ * lines.c — a line for each video: records about one video follow each other.
  *
  * Way:  job -> [lines]
  */
@@ -83,44 +83,4 @@ void rb_turns_leave(struct rb_turns *turns, struct rb_place *place)
             return;
         }
     }
-}
-
-bool rb_slots_enter(struct rb_slots *slots, struct rb_place *place)
-{
-    struct rb_place **at = &slots->waiting;
-
-    RB_ASSERT(place->state == RB_PLACE_OUT);
-    if (slots->used < slots->max) {
-        slots->used++;
-        place->state = RB_PLACE_IN;
-        return true;
-    }
-    while (*at != NULL && (*at)->rank <= place->rank)
-        at = &(*at)->next;
-    place->next = *at;
-    *at = place;
-    place->state = RB_PLACE_WAITING;
-    return false;
-}
-
-void rb_slots_leave(struct rb_slots *slots, struct rb_place *place)
-{
-    struct rb_place *next = slots->waiting;
-
-    if (place->state == RB_PLACE_WAITING) {
-        unlink_place(&slots->waiting, place);
-        place->state = RB_PLACE_OUT;
-        return;
-    }
-    if (place->state == RB_PLACE_OUT)
-        return;
-    place->state = RB_PLACE_OUT;
-    if (next == NULL) {
-        slots->used--;
-        return;
-    }
-    slots->waiting = next->next;
-    next->next = NULL;
-    next->state = RB_PLACE_IN;
-    next->on_turn(next->arg);
 }

@@ -1,6 +1,5 @@
 /*
- * lines.h — the two queues that jobs stand in: one per video, so that records about one video follow each other; and one
- * for the transfers, of which only so many run at once.
+ * lines.h — a line for each video, so that records about one video follow each other.
  *
  * Way:  job -> [lines]
  */
@@ -10,8 +9,7 @@
 
 /* A place in a line. Part of its owner; zeroed before its first use. */
 struct rb_place {
-    const char *key; /* of a rb_turns line; borrowed while in line */
-    int64_t rank;    /* of a rb_slots line: the lowest goes first */
+    const char *key; /* borrowed while in line */
     rb_loop_fn on_turn;
     void *arg; /* borrowed */
     struct rb_place *next;
@@ -51,26 +49,3 @@ bool rb_turns_enter(struct rb_turns *turns, struct rb_place *place);
  * Loop:   loop thread; may call the next one's on_turn before it returns.
  */
 void rb_turns_leave(struct rb_turns *turns, struct rb_place *place);
-
-/* So many holders at a time. */
-struct rb_slots {
-    size_t max;
-    size_t used;
-    struct rb_place *waiting; /* lowest rank first */
-};
-
-/*
- * Get in line for a slot.
- *
- * Takes:  place, with rank, on_turn and arg set.
- * Gives:  true when it is in at once: on_turn is not called then.
- * Loop:   loop thread.
- */
-bool rb_slots_enter(struct rb_slots *slots, struct rb_place *place);
-
-/*
- * Leave, as rb_turns_leave.
- *
- * Loop:   loop thread; may call the next one's on_turn before it returns.
- */
-void rb_slots_leave(struct rb_slots *slots, struct rb_place *place);

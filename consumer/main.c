@@ -49,10 +49,13 @@ static const struct rb_option_spec option_spec = {
 
 static const struct rb_metric metric_rows[] = {CONSUMER_METRICS(RB_METRIC_ROW)};
 
-static const enum rb_event written_events[] = {RB_EVENT_VIDEO_STORED, RB_EVENT_VIDEO_STORE_FAILED};
+static const enum rb_event written_events[] = {RB_EVENT_VIDEO_STORED, RB_EVENT_VIDEO_STORE_FAILED,
+                                               RB_EVENT_VIDEO_STORE_RETRY};
 
 #define APP_MAGIC     0x43415050u
 #define DRAIN_STEP_MS 20
+#define ASKS_MAX      16 /* questions to providers at once ... */
+#define HOST_ASKS_MAX 4  /* ... and to one of them */
 
 struct app {
     uint32_t magic;
@@ -72,8 +75,13 @@ struct app {
     struct rb_plan_policy policy;
     struct rb_transfer_config transfer;
     struct rb_turns *turns;
-    struct rb_slots slots;
     struct rb_in_flight in_flight;
+    struct rb_delay *delay;
+    struct rb_slots *slots;
+    struct rb_circuit *circuit;
+    struct rb_lifetimes lifetimes;
+    struct rb_slots *asks;
+    struct rb_http *ask_http;
     struct rb_consume *consume;
     struct rb_route routes[3];
     struct rb_httpd *httpd; /* NULL when metrics are not served */
@@ -167,7 +175,6 @@ static int open_transfers(struct app *app, struct rb_error *err)
 
     app->policy = (struct rb_plan_policy){
         .bucket = options->bucket,
-        .retry_for_ms = options->retry_for_ms,
     };
     RB_TRY(rb_guard_init(&guard, &app->policy.guard, err));
     RB_TRY(rb_container_formats(options->formats, &accept_webm, err));
@@ -191,9 +198,51 @@ static int open_transfers(struct app *app, struct rb_error *err)
         .queue_bytes = (size_t)options->queue_bytes,
     };
     app->in_flight.max_bytes = options->in_flight_max_bytes;
-    app->slots.max = (size_t)options->transfers_max;
-    app->turns = rb_turns_new();
     return read_providers(app, err);
+}
+
+/* What jobs stand in line for. */
+static void open_lines(struct app *app)
+{
+    const struct consumer_options *options = app->options;
+    size_t transfers_max = (size_t)options->transfers_max;
+    size_t host_max = (size_t)options->host_transfers_max;
+
+    app->turns = rb_turns_new();
+    app->delay = rb_delay_new(app->loop, (size_t)options->delayed_max);
+    app->slots = rb_slots_new(transfers_max, host_max > 0 ? host_max : RB_MAX(transfers_max * 3 / 4, 1));
+    app->asks = rb_slots_new(ASKS_MAX, HOST_ASKS_MAX);
+    app->ask_http = rb_http_new(app->loop, 0);
+
+    const struct rb_circuit_config circuit = {
+        .slots = app->slots,
+        .metrics = &app->metrics,
+        .first_ms = options->store_probe_first_ms,
+        .max_ms = options->store_probe_max_ms,
+    };
+
+    app->circuit = rb_circuit_new(app->loop, &circuit);
+}
+
+static struct rb_retry_policy retry_policy_of(const struct consumer_options *options)
+{
+    return (struct rb_retry_policy){
+        .first_ms = options->retry_first_ms,
+        .max_ms = options->retry_max_ms,
+        .in_place_ms = options->retry_in_place_ms,
+        .budget = {.unknown_ms = options->retry_for_ms,
+                   .longest_ms = options->retry_longest_ms,
+                   .keep_ms = options->retry_last_ms},
+        .renew_for_ms = options->renew_for_ms,
+    };
+}
+
+/* Is our own side away? */
+static bool is_outage(void *arg)
+{
+    struct app *app = RB_CAST(app, arg, APP_MAGIC);
+
+    return !rb_pg_is_up(app->pg) || !rb_emit_is_up(app->emit) || rb_circuit_state(app->circuit) != RB_CIRCUIT_CLOSED;
 }
 
 static int open_input(struct app *app, struct rb_error *err)
@@ -209,10 +258,14 @@ static int open_input(struct app *app, struct rb_error *err)
         .progress = app->progress,
         .history = app->history,
         .turns = app->turns,
-        .slots = &app->slots,
+        .delay = app->delay,
+        .slots = app->slots,
+        .circuit = app->circuit,
+        .lifetimes = &app->lifetimes,
+        .asks = app->asks,
+        .ask_http = app->ask_http,
         .metrics = &app->metrics,
-        .retry_first_ms = options->retry_first_ms,
-        .retry_max_ms = options->retry_max_ms,
+        .retry = retry_policy_of(options),
         .on_fatal = on_fatal,
         .fatal_arg = app,
     };
@@ -222,6 +275,8 @@ static int open_input(struct app *app, struct rb_error *err)
         .group = options->group,
         .instance_id = options->group_instance_id,
         .records_max = (size_t)options->records_max,
+        .is_outage = is_outage,
+        .outage_arg = app,
         .commit_interval_ms = options->commit_interval_ms,
     };
 
@@ -331,6 +386,7 @@ static int app_open(struct app *app, struct rb_error *err)
     rb_log(NULL, RB_EV_START, "program=reelbus-consumer version=%s pid=%d", RB_VERSION, (int)getpid());
     open_database(app);
     RB_TRY(open_transfers(app, err));
+    open_lines(app);
     RB_TRY(open_output(app, err));
     RB_TRY(open_input(app, err));
     RB_TRY(open_http(app, err));
@@ -349,12 +405,17 @@ static void app_close(struct app *app)
     rb_progress_free(app->progress);
     rb_codec_free(app->codec);
     rb_http_free(app->media_http);
+    rb_http_free(app->ask_http);
     rb_providers_unref(app->transfer.providers);
     rb_store_probe_free(app->probe);
     if (app->store != NULL)
         app->store->ops->free(app->store);
     rb_record_free(app->record);
     rb_turns_free(app->turns);
+    rb_delay_free(app->delay);
+    rb_circuit_free(app->circuit);
+    rb_slots_free(app->slots);
+    rb_slots_free(app->asks);
     rb_timer_free(app->drain);
     rb_loop_free(app->loop);
     rb_metrics_done(&app->metrics);

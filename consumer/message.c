@@ -39,6 +39,7 @@ struct rb_message *rb_message_new(const rd_kafka_message_t *from, const char *to
 
     *message = (struct rb_message){
         .origin = {.topic = topic, .partition = from->partition, .offset = from->offset},
+        .timestamp_ms = rd_kafka_message_timestamp(from, NULL),
         .key = copy_bytes(from->key, from->key_len),
         .key_bytes = from->key_len,
         .value = copy_bytes(from->payload, from->len),

@@ -18,7 +18,8 @@ struct rb_origin {
 
 struct rb_message {
     struct rb_origin origin;
-    void *key; /* owned, as is everything below; NULL when the record has none */
+    int64_t timestamp_ms; /* as Kafka has it; -1 when it has none */
+    void *key;            /* owned, as is everything below; NULL when the record has none */
     size_t key_bytes;
     uint8_t *value;
     size_t value_bytes;

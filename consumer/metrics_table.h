@@ -18,11 +18,23 @@
     X(RESUMES, COUNTER, "reelbus_resumes_total", "", "Cut downloads that went on where they were, of stored videos")   \
     X(RETRIES, COUNTER, "reelbus_retries_total", "why=\"error\"", "Pauses before a step was tried again")              \
     X(WAITS, COUNTER, "reelbus_retries_total", "why=\"outage\"", "")                                                   \
+    X(LATERS, COUNTER, "reelbus_retries_total", "why=\"later\"", "")                                                   \
+    X(ASKS, COUNTER, "reelbus_url_renewals_total", "result=\"asked\"", "Questions to providers for a fresh URL")       \
+    X(FRESH, COUNTER, "reelbus_url_renewals_total", "result=\"fresh\"", "")                                            \
+    X(DELAYED, GAUGE, "reelbus_delayed", "", "Records of the topic of retries whose time has not come yet")            \
+    X(CIRCUIT_FULL, GAUGE, "reelbus_store_circuit_open", "code=\"store_full\"",                                        \
+      "1 while nothing is stored but one probe at a time, because the store says so: somebody has to look")            \
+    X(CIRCUIT_DENIED, GAUGE, "reelbus_store_circuit_open", "code=\"store_denied\"", "")                                \
+    X(CIRCUIT_REFUSED, GAUGE, "reelbus_store_circuit_open", "code=\"store_refused\"", "")                              \
+    X(CIRCUIT_AWAY, GAUGE, "reelbus_store_circuit_open", "code=\"store_away\"", "")                                    \
+    X(CIRCUIT_BUSY, GAUGE, "reelbus_store_circuit_open", "code=\"store_busy\"", "")                                    \
+    X(CIRCUIT_PROBES, COUNTER, "reelbus_store_circuit_probes_total", "", "Times that a probe was let through")         \
     X(JOBS, GAUGE, "reelbus_jobs", "", "Records that are worked on")                                                   \
     X(TRANSFERRING, GAUGE, "reelbus_transfers", "", "Transfers that are running")                                      \
     X(IN_FLIGHT, GAUGE, "reelbus_in_flight_bytes", "", "Size of the videos that are being transferred")                \
     X(PARTITIONS, GAUGE, "reelbus_partitions", "", "Partitions that the group gave us")                                \
-    X(PAUSED, GAUGE, "reelbus_paused", "", "1 while no more records are taken, because enough are worked on")          \
+    X(PAUSED, GAUGE, "reelbus_paused", "",                                                                             \
+      "1 while records are not taken: enough are worked on, or our own side is away")                                  \
     X(KAFKA_UP, GAUGE, "reelbus_kafka_up", "", "1 when a broker is connected")                                         \
     X(DB_UP, GAUGE, "reelbus_database_up", "", "1 when Postgres is connected")                                         \
     X(STORE_UP, GAUGE, "reelbus_store_up", "", "1 when the store answers, knows us and has the bucket")

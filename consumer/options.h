@@ -13,11 +13,14 @@
     X(group, TEXT, "reelbus", 1, 255, "", "consumer group; its members share the work")                                \
     X(group_instance_id, TEXT, "", 0, 249, "",                                                                         \
       "static member: a restart under the same id takes its partitions up again at once")                              \
-    X(records_max, NUMBER, "1000", 1, 100000, "", "records worked on at once; then no more are taken")                 \
+    X(records_max, NUMBER, "2000", 1, 100000, "", "records worked on at once; then no more are taken")                 \
+    X(delayed_max, NUMBER, "5000", 1, 1000000, "",                                                                     \
+      "records of the topic of retries kept until their time comes; then no more of these are taken")                  \
     X(commit_interval_ms, MS, "1s", 10, 60000, "", "how often finished offsets are committed")                         \
     X(publish_timeout_ms, MS, "10s", 100, 300000, "",                                                                  \
       "how long Kafka may take to acknowledge an outcome before it is sent again")                                     \
     X(transfers_max, NUMBER, "16", 1, 1024, "", "transfers at once")                                                   \
+    X(host_transfers_max, NUMBER, "0", 0, 1024, "", "and from one host; 0: three quarters of them")                    \
     X(queue_bytes, BYTES, "256KiB", 131072, 268435456, "",                                                             \
       "memory between the download and the upload of one transfer")                                                    \
     X(formats, TEXT, "mp4", 1, 32, "", "containers that are stored: 'mp4' or 'mp4,webm'")                              \
@@ -32,9 +35,19 @@
     X(transfer_timeout_ms, MS, "1h", 1000, 86400000, "", "for one transfer as a whole")                                \
     X(resume_max, NUMBER, "5", 0, 1000, "",                                                                            \
       "how often a download that was cut goes on where it was without another 1 MiB coming; 0: never")                 \
-    X(retry_first_ms, MS, "500ms", 1, 3600000, "", "longest pause after the first failure")                            \
-    X(retry_max_ms, MS, "1m", 1, 86400000, "", "longest pause between two tries")                                      \
-    X(retry_for_ms, MS, "1h", 0, 2592000000, "", "how long a video is tried whose URL has no known expiry")            \
+    X(retry_first_ms, MS, "500ms", 1, 3600000, "", "longest pause after the first failure; it doubles with each one")  \
+    X(retry_max_ms, MS, "10m", 1, 86400000, "", "longest pause between two tries")                                     \
+    X(retry_in_place_ms, MS, "10s", 0, 3600000, "",                                                                    \
+      "pauses up to this are waited for in place, longer ones on the topic of retries")                                \
+    X(retry_for_ms, MS, "1h", 0, 2592000000, "", "how long a video is tried when nobody knows how long its URL lives") \
+    X(retry_longest_ms, MS, "7d", 1000, 31536000000, "", "and at the longest, however late its URL expires")           \
+    X(retry_last_ms, MS, "1m", 0, 86400000, "",                                                                        \
+      "a last try begins so long before the URL expires; at most a tenth of its life")                                 \
+    X(renew_for_ms, MS, "1d", 0, 2592000000, "",                                                                       \
+      "how long a provider is asked for fresh URLs of a video whose own opens no more")                                \
+    X(store_probe_first_ms, MS, "1s", 1, 86400000, "",                                                                 \
+      "the store takes nothing: longest pause before one transfer is tried; it doubles ...")                           \
+    X(store_probe_max_ms, MS, "2m", 1, 86400000, "", "... up to this")                                                 \
     X(source_https_only, BOOL, "false", 0, 1, "", "fetch from https URLs only")                                        \
     X(source_ports, TEXT, "80,443", 1, 255, "", "ports that videos may be fetched from, or 'any'")                     \
     X(source_hosts, TEXT, "", 0, 2047, "",                                                                             \

@@ -21,14 +21,15 @@ static int check_id(const char *name, const char *id, struct rb_error *err)
     return 0;
 }
 
-static int pick_source(struct rb_plan *plan, const struct rb_row *row, const struct rb_plan_policy *policy,
+static int pick_source(struct rb_plan *plan, const struct rb_plan_source *source, const struct rb_plan_policy *policy,
                        struct rb_error *err)
 {
-    if (row->source_url == NULL)
+    if (source->url == NULL)
         return rb_fail(err, RB_E_URL_INVALID, 0, "the event has no URL to fetch the video from");
-    RB_TRY(rb_url_parse(row->source_url, &plan->url, err));
+    RB_TRY(rb_url_parse(source->url, &plan->url, err));
     RB_TRY(rb_guard_url(&policy->guard, &plan->url, err));
-    plan->source = rb_xstrdup(row->source_url);
+    plan->source = rb_xstrdup(source->url);
+    plan->deadline_unix_ms = source->until;
     return 0;
 }
 
@@ -45,19 +46,13 @@ static int pick_key(struct rb_plan *plan, const struct rb_row *row, const struct
     return 0;
 }
 
-int64_t rb_plan_deadline(const struct rb_row *row, const struct rb_plan_policy *policy)
-{
-    return row->expires_at != RB_NO_LONG ? row->expires_at : row->received_at + policy->retry_for_ms;
-}
-
-int rb_plan_new(const struct rb_row *row, const struct rb_plan_policy *policy, struct rb_plan **ret_plan,
-                struct rb_error *err)
+int rb_plan_new(const struct rb_row *row, const struct rb_plan_source *source, const struct rb_plan_policy *policy,
+                struct rb_plan **ret_plan, struct rb_error *err)
 {
     RB_AUTO(rb_plan) *plan = rb_xalloc(sizeof(*plan));
 
-    RB_TRY(pick_source(plan, row, policy, err));
+    RB_TRY(pick_source(plan, source, policy, err));
     RB_TRY(pick_key(plan, row, policy, err));
-    plan->deadline_unix_ms = rb_plan_deadline(row, policy);
     *ret_plan = RB_STEAL(plan);
     return 0;
 }

@@ -12,8 +12,13 @@
 
 struct rb_plan_policy {
     struct rb_guard guard;
-    const char *bucket;   /* borrowed for as long as the policy is used */
-    int64_t retry_for_ms; /* the budget of a video whose URL has no known expiry */
+    const char *bucket; /* borrowed for as long as the policy is used */
+};
+
+/* What is fetched. */
+struct rb_plan_source {
+    const char *url; /* NULL when there is none; borrowed for the call */
+    int64_t until;   /* failures after this are final; milliseconds since 1970 */
 };
 
 struct rb_plan {
@@ -28,13 +33,13 @@ struct rb_plan {
 /*
  * Make a plan for a claimed video.
  *
- * Takes:  row and policy, borrowed for the call.
+ * Takes:  row, source and policy, borrowed for the call.
  * Gives:  ret_plan, owned by the caller; rb_plan_free it.
  * Fails:  URL_INVALID, URL_REFUSED; BAD_EVENT when an id cannot be part of a key.
  * Loop:   pure, any thread.
  */
-RB_MUST_CHECK int rb_plan_new(const struct rb_row *row, const struct rb_plan_policy *policy, struct rb_plan **ret_plan,
-                              struct rb_error *err);
+RB_MUST_CHECK int rb_plan_new(const struct rb_row *row, const struct rb_plan_source *source,
+                              const struct rb_plan_policy *policy, struct rb_plan **ret_plan, struct rb_error *err);
 
 /*
  * Free it. NULL is fine.
@@ -42,13 +47,5 @@ RB_MUST_CHECK int rb_plan_new(const struct rb_row *row, const struct rb_plan_pol
  * Loop:   pure, any thread.
  */
 void rb_plan_free(struct rb_plan *plan);
-
-/*
- * When failures about this video become final.
- *
- * Gives:  milliseconds since 1970: the URL's expiry when it is known, else some time after the event came in.
- * Loop:   pure, any thread.
- */
-int64_t rb_plan_deadline(const struct rb_row *row, const struct rb_plan_policy *policy);
 
 RB_DEFINE_AUTO(rb_plan);

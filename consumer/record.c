@@ -26,8 +26,8 @@ struct rb_record_op {
     enum rb_poll state;
     struct rb_record_answer answer;
     struct rb_error error;
-    char *topic; /* of the record that asks; owned, for origin */
-    struct rb_origin origin;
+    char *topic; /* of the record that asks; owned, for asker */
+    struct rb_asker asker;
     rb_loop_fn on_done;
     void *arg; /* borrowed */
 };
@@ -86,6 +86,7 @@ static void read_row(const PGresult *result, struct rb_row *row)
     row->error_code = copy_text(result, "error_code");
     row->error_message = copy_text(result, "error_message");
     row->failed_at = rb_pg_number(result, 0, "failed_at", RB_NO_LONG);
+    row->put_off = rb_pg_number(result, 0, "put_off", 0);
     row->claim_epoch = rb_pg_number(result, 0, "claim_epoch", 0);
     row->owner_topic = copy_text(result, "owner_topic");
     row->owner_partition = rb_pg_number(result, 0, "owner_partition", -1);
@@ -113,7 +114,7 @@ static int read_answer(struct rb_record_op *op, const PGresult *result)
     if (exists)
         read_row(result, &answer->row);
     answer->verdict =
-        rb_row_verdict(is_true(result, "known"), is_true(result, "mine"), exists ? &answer->row : NULL, &op->origin);
+        rb_row_verdict(is_true(result, "known"), is_true(result, "mine"), exists ? &answer->row : NULL, &op->asker);
     return 0;
 }
 
@@ -177,9 +178,10 @@ static void add_settlement(struct values *values, const struct rb_record_ask *as
 /* What the history says of the record that came. */
 static void add_arrival(struct values *values, const struct rb_record_ask *ask, const struct rb_input *input)
 {
+    const char *what = input->event == RB_EVENT_VIDEO_POLL_RESULT ? "polled" : "received";
     const char *said = input->status == RB_INPUT_COMPLETED ? "completed" : "failed";
 
-    add_text(values, input->event == RB_EVENT_VIDEO_POLL_RESULT ? "polled" : "received");
+    add_text(values, input->event == RB_EVENT_VIDEO_STORE_RETRY ? NULL : what); /* that one was noted before */
     add_text(values, input->error_message != NULL ? input->error_message : said);
     add_text(values, ask->origin->topic);
     add_number(values, ask->origin->partition);
@@ -198,7 +200,7 @@ static int op_send(struct rb_record *record, const char *sql, const struct value
         .on_done = ask->on_done,
         .arg = ask->arg,
     };
-    op->origin = (struct rb_origin){op->topic, ask->origin->partition, ask->origin->offset};
+    op->asker = (struct rb_asker){{op->topic, ask->origin->partition, ask->origin->offset}, ask->progress};
     if (rb_pg_send(record->pg, sql, values->count, values->list, on_answer, op, &op->query, err) < 0) {
         rb_record_op_free(op);
         return -1;
@@ -220,6 +222,8 @@ int rb_record_claim(struct rb_record *record, const struct rb_record_ask *ask, c
     add_number(&values, input->received_at);
     add_tries(&values, ask->tries);
     add_arrival(&values, ask, input);
+    add_text(&values, ask->keep_url ? "true" : "false");
+    add_number(&values, ask->progress);
     return op_send(record, record->claim, &values, ask, ret_op, err);
 }
 
@@ -268,6 +272,19 @@ void rb_record_resting(struct rb_record *record, const struct rb_row *claim, con
     add_text(&values, failure->message);
     if (rb_pg_send(record->pg, resting_sql, values.count, values.list, NULL, NULL, NULL, &ignored) < 0)
         return; /* the database is away: the next claim will say so, and wait */
+}
+
+void rb_record_put_off(struct rb_record *record, const struct rb_row *claim, int64_t progress, int64_t next_try_at)
+{
+    struct values values = {0};
+    struct rb_error ignored = {0};
+
+    add_text(&values, claim->video_id);
+    add_number(&values, claim->claim_epoch);
+    add_number(&values, progress);
+    add_number(&values, next_try_at);
+    if (rb_pg_send(record->pg, put_off_sql, values.count, values.list, NULL, NULL, NULL, &ignored) < 0)
+        return;
 }
 
 enum rb_poll rb_record_poll(struct rb_record_op *op, struct rb_record_answer *ret_answer, struct rb_error *err)

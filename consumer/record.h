@@ -33,6 +33,8 @@ struct rb_record_tries {
 struct rb_record_ask {
     const struct rb_origin *origin;
     const struct rb_record_tries *tries;
+    int64_t progress;   /* claim: tries and renewals so far */
+    bool keep_url;      /* claim: the row's URL stays what it is; the input's is one that came later */
     rb_loop_fn on_done; /* rb_record_poll has the answer; never called before the asking returns */
     void *arg;
 };
@@ -121,6 +123,15 @@ RB_MUST_CHECK int rb_record_failed(struct rb_record *record, const struct rb_rec
  */
 void rb_record_resting(struct rb_record *record, const struct rb_row *claim, const struct rb_record_tries *tries,
                        int64_t next_try_at, const struct rb_record_failure *failure);
+
+/*
+ * Note that a record of the topic of retries goes on with the video, once it is there for certain. A courtesy, too: without
+ * it a record that comes again may begin a second row of tries, of which one will settle the video.
+ *
+ * Takes:  claim, the row as claimed; progress, tries and renewals as that record has them.
+ * Loop:   loop thread.
+ */
+void rb_record_put_off(struct rb_record *record, const struct rb_row *claim, int64_t progress, int64_t next_try_at);
 
 /*
  * How is it going?

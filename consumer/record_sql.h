@@ -22,7 +22,7 @@
     " (SELECT count(*) FROM told) AS told,"                                                                            \
     " r.video_id::text AS video_id, r.state, r.user_id, r.source_url, r.provider, r.provider_video_id, r.store,"       \
     " r.bucket, r.object_key, r.stored_url, r.bytes, r.sha256, r.content_type, r.attempt, r.tries, r.error_class,"     \
-    " r.error_code, r.error_message, r.claim_epoch, r.owner_topic, r.owner_partition, r.owner_offset,"                 \
+    " r.error_code, r.error_message, r.put_off, r.claim_epoch, r.owner_topic, r.owner_partition, r.owner_offset,"      \
     " " MS("expires_at") ", " MS("received_at") ", " MS("stored_at") ", " MS("failed_at") ","                          \
     " " MS("first_try_at") ", " MS("last_try_at")                                                                      \
     " FROM (SELECT 1) AS one LEFT JOIN (SELECT * FROM written UNION ALL SELECT * FROM before"                          \
@@ -37,32 +37,44 @@
 
 /*
  * $1 video, $2 URL, $3 provider, $4 its id, $5 expiry, $6 received, $7 tries, $8 first, $9 last try; then for the history:
- * $10 "received" or "polled", $11 what it said, $12 topic, $13 partition, $14 offset.
+ * $10 "received", "polled" or NULL for nothing, $11 what it said, $12 topic, $13 partition, $14 offset; $15 whether the URL
+ * that the row has stays; $16 tries and renewals so far.
  *
  * A video that waits or is worked on is claimed. One that has failed is claimed again only by something new: another URL.
  * Everything else is settled, and the statement only notes that the record came. A record that comes again is noted once.
+ *
+ * A record that comes again after the video was put off, or another one about the same URL, would begin a second row of
+ * tries: the newest record on the topic of retries goes on alone. Unless nothing has come of that for long.
  */
+#define NEW_URL                                                                                                        \
+    "(NOT $15::bool AND excluded.source_url IS NOT NULL AND v.source_url IS DISTINCT FROM excluded.source_url)"
+#define IN_TURN                                                                                                        \
+    "(v.put_off <= $16::int OR v.next_try_at IS NULL OR v.next_try_at < now() - interval '1 hour')"
+
 static const char claim_template[] =
     "WITH " APP ", " BEFORE ", written AS ("
     "INSERT INTO reelbus.video AS v (video_id, user_id, state, source_url, provider, provider_video_id, expires_at,"
     " received_at, claim_epoch)"
     " SELECT app.id, app.user_id, 'processing', $2, $3, $4, " TIME(5) ", " TIME(6) ", 1 FROM app"
     " ON CONFLICT (video_id) DO UPDATE SET state = 'processing', user_id = excluded.user_id,"
-    " source_url = coalesce(excluded.source_url, v.source_url), provider = coalesce(excluded.provider, v.provider),"
+    " source_url = CASE WHEN $15::bool THEN coalesce(v.source_url, excluded.source_url)"
+    " ELSE coalesce(excluded.source_url, v.source_url) END, provider = coalesce(excluded.provider, v.provider),"
     " provider_video_id = coalesce(excluded.provider_video_id, v.provider_video_id),"
-    " expires_at = CASE WHEN excluded.source_url IS NULL THEN v.expires_at ELSE excluded.expires_at END,"
-    " received_at = excluded.received_at, tries = $7::int, first_try_at = " TIME(8) ", last_try_at = " TIME(9) ","
+    " expires_at = CASE WHEN $15::bool OR excluded.source_url IS NULL THEN v.expires_at ELSE excluded.expires_at END,"
+    " received_at = excluded.received_at, tries = $7::int, first_try_at = " TIME(8) ","
+    " last_try_at = CASE WHEN $7::int > 0 THEN coalesce(" TIME(9) ", v.last_try_at) END,"
+    " put_off = CASE WHEN v.state = 'processing' AND NOT " NEW_URL " THEN v.put_off ELSE 0 END,"
     " next_try_at = NULL, error_class = NULL, error_code = NULL, error_message = NULL, failed_at = NULL,"
     " owner_topic = NULL, owner_partition = NULL, owner_offset = NULL,"
     " claim_epoch = v.claim_epoch + 1, " TOUCH
-    " WHERE v.state IN ('waiting', 'processing')"
-    " OR (v.state = 'failed' AND excluded.source_url IS NOT NULL"
-    " AND v.source_url IS DISTINCT FROM excluded.source_url)"
+    " WHERE v.state = 'waiting' OR (v.state = 'processing' AND (" IN_TURN " OR " NEW_URL "))"
+    " OR (v.state = 'failed' AND " NEW_URL ")"
     " RETURNING v.*),"
     " shown AS (UPDATE {table} h SET {video_url} = written.source_url FROM written"
     " WHERE h.{id} = written.video_id AND h.{video_url} IS NULL AND written.source_url IS NOT NULL),"
     " noted AS (" HISTORY
     " SELECT app.id, least(" TIME(6) ", now()), $10, $11, $12, $13::int, $14::bigint FROM app"
+    " WHERE $10::text IS NOT NULL"
     " UNION ALL SELECT video_id, clock_timestamp(), 'claimed', 'claim ' || claim_epoch, $12, $13::int, $14::bigint"
     " FROM written WHERE $7::int = 0 ON CONFLICT DO NOTHING),"
     " pruned AS (DELETE FROM reelbus.history WHERE video_id = $1::uuid AND id <= (SELECT k.id FROM reelbus.history k"
@@ -74,7 +86,8 @@ static const char claim_template[] =
  */
 #define SETTLE                                                                                                         \
     "attempt = v.attempt + 1, owner_topic = $3, owner_partition = $4::int, owner_offset = $5::bigint,"                 \
-    " tries = $6::int, first_try_at = " TIME(7) ", last_try_at = " TIME(8) ", next_try_at = NULL, " TOUCH
+    " tries = $6::int, first_try_at = " TIME(7) ", last_try_at = " TIME(8) ", next_try_at = NULL,"                     \
+    " put_off = 0, " TOUCH
 #define CLAIMED     " WHERE v.video_id = $1::uuid AND v.claim_epoch = $2::bigint AND v.state = 'processing'"
 #define UNDER_CLAIM CLAIMED " RETURNING v.*)"
 #define NOTE_END(what, detail)                                                                                         \
@@ -102,4 +115,8 @@ static const char resting_sql[] =
     " noted AS (INSERT INTO reelbus.history (video_id, what, detail)"
     " SELECT video_id, 'try_failed', 'try ' || tries || ', ' || error_code || ': ' || error_message FROM written)"
     " SELECT pg_notify('" RB_NOTIFY_CHANNEL "', video_id::text) FROM written";
+
+/* $1 video, $2 claim, $3 tries and renewals, $4 next try. */
+static const char put_off_sql[] =
+    "UPDATE reelbus.video v SET put_off = $3::int, next_try_at = " TIME(4) CLAIMED;
 /* clang-format on */

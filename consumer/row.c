@@ -24,16 +24,18 @@ static bool is_owner(const struct rb_row *row, const struct rb_origin *origin)
            row->owner_partition == origin->partition && row->owner_offset == origin->offset;
 }
 
-enum rb_verdict rb_row_verdict(bool known, bool mine, const struct rb_row *row, const struct rb_origin *origin)
+enum rb_verdict rb_row_verdict(bool known, bool mine, const struct rb_row *row, const struct rb_asker *asker)
 {
     if (mine)
         return RB_VERDICT_MINE;
     if (row == NULL)
         return known ? RB_VERDICT_LOST : RB_VERDICT_UNKNOWN; /* known: a row that came between look and write */
     if (row->state == RB_ROW_STORED || row->state == RB_ROW_FAILED)
-        return is_owner(row, origin) ? RB_VERDICT_ANNOUNCE : RB_VERDICT_SETTLED;
+        return is_owner(row, &asker->origin) ? RB_VERDICT_ANNOUNCE : RB_VERDICT_SETTLED;
     if (row->state == RB_ROW_DELETED)
         return RB_VERDICT_SETTLED;
+    if (known && row->state == RB_ROW_PROCESSING && row->put_off > asker->progress)
+        return RB_VERDICT_PUT_OFF;
     return known ? RB_VERDICT_LOST : RB_VERDICT_UNKNOWN;
 }
 

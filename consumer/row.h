@@ -37,10 +37,17 @@ struct rb_row {
     char *error_code;
     char *error_message;
     int64_t failed_at;
+    int64_t put_off; /* tries and renewals of the newest record on the topic of retries; 0 when there is none */
     int64_t claim_epoch;
     char *owner_topic;
     int64_t owner_partition;
     int64_t owner_offset;
+};
+
+/* A record that asks. */
+struct rb_asker {
+    struct rb_origin origin;
+    int64_t progress; /* tries and renewals so far; INT64_MAX for one that has claimed before */
 };
 
 /* What the database says to a record that wants to work on a video. */
@@ -48,6 +55,7 @@ enum rb_verdict {
     RB_VERDICT_MINE,     /* the claim is ours, or the outcome was written by us just now */
     RB_VERDICT_ANNOUNCE, /* this very record has settled the video before; its event may not be out */
     RB_VERDICT_SETTLED,  /* another record has settled it: be silent */
+    RB_VERDICT_PUT_OFF,  /* a newer record, on the topic of retries, goes on with it: be silent */
     RB_VERDICT_LOST,     /* another worker has claimed it meanwhile: claim again */
     RB_VERDICT_UNKNOWN,  /* the application has no such video */
 };
@@ -64,10 +72,10 @@ bool rb_row_parse_state(const char *name, enum rb_row_state *ret_state);
  * Decide what an answer of the database means.
  *
  * Takes:  known, the application has the video; mine, the statement has written our claim or outcome; row, as the
- *         database has it, NULL when it has none; origin, of the record that asks.
+ *         database has it, NULL when it has none; asker, the record that asks.
  * Loop:   pure, any thread.
  */
-enum rb_verdict rb_row_verdict(bool known, bool mine, const struct rb_row *row, const struct rb_origin *origin);
+enum rb_verdict rb_row_verdict(bool known, bool mine, const struct rb_row *row, const struct rb_asker *asker);
 
 /*
  * Free what is in it; fine for an empty one.

@@ -26,15 +26,14 @@ RB_EMBED(sql_001, "deploy/sql/001_reelbus.sql");
 RB_EMBED(sql_002, "deploy/sql/002_providers.sql");
 RB_EMBED(sql_003, "deploy/sql/003_poll.sql");
 RB_EMBED(sql_004, "deploy/sql/004_history.sql");
+RB_EMBED(sql_005, "deploy/sql/005_retry.sql");
 
 static const struct {
     const char *name;
     const char *sql;
 } sql_files[] = {
-    {"001_reelbus.sql", sql_001},
-    {"002_providers.sql", sql_002},
-    {"003_poll.sql", sql_003},
-    {"004_history.sql", sql_004},
+    {"001_reelbus.sql", sql_001}, {"002_providers.sql", sql_002}, {"003_poll.sql", sql_003},
+    {"004_history.sql", sql_004}, {"005_retry.sql", sql_005},
 };
 
 static void say(const char *step, const char *name, const char *result)

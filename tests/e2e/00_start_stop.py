@@ -70,7 +70,7 @@ def test_health_and_metrics_are_served(running):
         metrics = program.get("/metrics")
         assert metrics.headers["Content-Type"].startswith("text/plain; version=0.0.4")
         assert "reelbus_kafka_up 1" in metrics.text and "reelbus_database_up 1" in metrics.text
-    wait_for(lambda: "reelbus_partitions 6" in running.consumer.get("/metrics").text, "all partitions are assigned")
+    wait_for(lambda: "reelbus_partitions 9" in running.consumer.get("/metrics").text, "all partitions are assigned")
 
 
 def test_the_consumer_finishes_what_it_has_begun_before_it_stops(running):

@@ -50,6 +50,11 @@ def test_poison_goes_to_the_dead_letters_with_its_bytes_and_the_cause(bus):
         assert int(headers["__connect.errors.offset"]) >= 0 and int(headers["__connect.errors.partition"]) in range(3)
         assert headers["reelbus.error.code"].decode() in ("bad_event", "unknown_schema")
         assert headers["reelbus.error.message"] and headers["__connect.errors.exception.message"]
+        assert headers["__connect.errors.stage"] == b"VALUE_CONVERTER" and headers["__connect.errors.task.id"] == b"0"
+        assert headers["kafka_dlt-original-topic"] == headers["__connect.errors.topic"]
+        assert int.from_bytes(headers["kafka_dlt-original-offset"], "big") == int(headers["__connect.errors.offset"])
+        assert int.from_bytes(headers["kafka_dlt-original-partition"], "big") == int(headers["__connect.errors.partition"])
+        assert len(headers["kafka_dlt-original-offset"]) == 8 and len(headers["kafka_dlt-original-partition"]) == 4
         if letter.value():
             assert letter.key() == b"the key" and headers["mine"] == b"kept"
     bus.wait_until_finished()

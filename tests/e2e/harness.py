@@ -218,6 +218,8 @@ class Bus:
             "REELBUS_GROUP_INSTANCE_ID": "one",
             "REELBUS_RETRY_FIRST_MS": "50ms",
             "REELBUS_RETRY_MAX_MS": "200ms",
+            "REELBUS_STORE_PROBE_FIRST_MS": "50ms",
+            "REELBUS_STORE_PROBE_MAX_MS": "200ms",
             "REELBUS_COMMIT_INTERVAL_MS": "50ms",
         }
         self.consumer = self.start("reelbus-consumer", port, {**defaults, **options}, wait)
@@ -395,7 +397,7 @@ class Bus:
                                              "group.id": f"{self.number}-group"})  # fmt: skip
         try:
             total = end = 0
-            for topic in ("video.webhook.received", "video.poll.result"):
+            for topic in ("video.webhook.received", "video.poll.result", "video.store.retry"):
                 partitions = [confluent_kafka.TopicPartition(self.prefix + topic, number) for number in range(3)]
                 for partition in consumer.committed(partitions, timeout=20):
                     total += max(partition.offset, 0)

@@ -1,4 +1,4 @@
-/* The small pure files of the consumer: input, row, plan, outcome, lines, and the table of job states. */
+/* The small pure files of the consumer: input, row, plan, lines, and the table of job states. */
 #include "tests/unit/unit.h"
 
 #include "consumer/input.h"
@@ -64,14 +64,15 @@ static void impossible_fields_are_refused(void **state)
 
 static void one_record_owns_an_outcome_and_the_others_are_silent(void **state)
 {
-    const struct rb_origin me = {"t", 3, 42};
+    const struct rb_asker me = {{"t", 3, 42}, 1};
     struct rb_row mine = {
         .state = RB_ROW_STORED, .owner_topic = (char[]){"t"}, .owner_partition = 3, .owner_offset = 42};
     struct rb_row other = {
         .state = RB_ROW_FAILED, .owner_topic = (char[]){"t"}, .owner_partition = 3, .owner_offset = 43};
     struct rb_row elsewhere = {
         .state = RB_ROW_STORED, .owner_topic = (char[]){"u"}, .owner_partition = 3, .owner_offset = 42};
-    struct rb_row busy = {.state = RB_ROW_PROCESSING};
+    struct rb_row busy = {.state = RB_ROW_PROCESSING, .put_off = 1};
+    struct rb_row newer = {.state = RB_ROW_PROCESSING, .put_off = 2};
     struct rb_row deleted = {
         .state = RB_ROW_DELETED, .owner_topic = (char[]){"t"}, .owner_partition = 3, .owner_offset = 42};
 
@@ -83,38 +84,32 @@ static void one_record_owns_an_outcome_and_the_others_are_silent(void **state)
     assert_int_equal(rb_row_verdict(true, false, &elsewhere, &me), RB_VERDICT_SETTLED);
     assert_int_equal(rb_row_verdict(true, false, &deleted, &me), RB_VERDICT_SETTLED);
     assert_int_equal(rb_row_verdict(true, false, &busy, &me), RB_VERDICT_LOST);
+    assert_int_equal(rb_row_verdict(true, false, &newer, &me), RB_VERDICT_PUT_OFF);
+    assert_int_equal(rb_row_verdict(true, true, &newer, &me), RB_VERDICT_MINE);
     assert_int_equal(rb_row_verdict(true, false, NULL, &me), RB_VERDICT_LOST);
     assert_int_equal(rb_row_verdict(false, false, NULL, &me), RB_VERDICT_UNKNOWN);
     assert_int_equal(rb_row_verdict(false, false, &busy, &me), RB_VERDICT_UNKNOWN);
 }
 
-static struct rb_row claimed(char *user_id, char *url)
+static struct rb_row claimed(char *user_id)
 {
-    return (struct rb_row){
-        .video_id = ID,
-        .state = RB_ROW_PROCESSING,
-        .user_id = user_id,
-        .source_url = url,
-        .expires_at = RB_NO_LONG,
-        .received_at = 1000,
-    };
+    return (struct rb_row){.video_id = ID, .state = RB_ROW_PROCESSING, .user_id = user_id};
 }
 
-static const struct rb_plan_policy policy = {.guard = {.any_port = true}, .bucket = "videos", .retry_for_ms = 500};
+static const struct rb_plan_policy policy = {.guard = {.any_port = true}, .bucket = "videos"};
+static const struct rb_plan_source source = {"https://example.com/v.mp4", 1500};
 
 static void a_plan_has_key_source_and_deadline(void **state)
 {
-    struct rb_row row = claimed((char[]){"u-1_A"}, (char[]){"https://example.com/v.mp4"});
+    struct rb_row row = claimed((char[]){"u-1_A"});
     RB_AUTO(rb_plan) *plan = NULL;
 
     (void)state;
-    assert_works(rb_plan_new(&row, &policy, &plan, &err));
+    assert_works(rb_plan_new(&row, &source, &policy, &plan, &err));
     assert_string_equal(plan->bucket, "videos");
     assert_string_equal(plan->key, "u-1_A/" ID ".mp4");
     assert_string_equal(plan->source, "https://example.com/v.mp4");
     assert_int_equal(plan->deadline_unix_ms, 1500);
-    row.expires_at = 1200;
-    assert_int_equal(rb_plan_deadline(&row, &policy), 1200);
 }
 
 static void ids_that_mean_something_in_a_path_are_refused(void **state)
@@ -127,55 +122,82 @@ static void ids_that_mean_something_in_a_path_are_refused(void **state)
     memset(large, 'a', sizeof(large) - 1);
     large[sizeof(large) - 1] = '\0';
     for (size_t i = 0; i <= RB_COUNT(wrong); i++) {
-        struct rb_row row = claimed(i < RB_COUNT(wrong) ? wrong[i] : large, (char[]){"https://example.com/v.mp4"});
+        struct rb_row row = claimed(i < RB_COUNT(wrong) ? wrong[i] : large);
         struct rb_plan *plan = NULL;
 
-        assert_fails(rb_plan_new(&row, &policy, &plan, &err), BAD_EVENT);
+        assert_fails(rb_plan_new(&row, &source, &policy, &plan, &err), BAD_EVENT);
     }
 }
 
 static void a_plan_needs_a_url_that_may_be_fetched(void **state)
 {
     struct rb_plan_policy https = policy;
-    struct rb_row row = claimed((char[]){"u"}, NULL);
+    struct rb_plan_source other = {NULL, 0};
+    struct rb_row row = claimed((char[]){"u"});
     struct rb_plan *plan = NULL;
 
     (void)state;
-    assert_fails(rb_plan_new(&row, &policy, &plan, &err), URL_INVALID);
-    row.source_url = (char[]){"file:///etc/passwd"};
-    assert_fails(rb_plan_new(&row, &policy, &plan, &err), URL_INVALID);
-    row.source_url = (char[]){"http://example.com/"};
+    assert_fails(rb_plan_new(&row, &other, &policy, &plan, &err), URL_INVALID);
+    other.url = "file:///etc/passwd";
+    assert_fails(rb_plan_new(&row, &other, &policy, &plan, &err), URL_INVALID);
+    other.url = "http://example.com/";
     https.guard.https_only = true;
-    assert_fails(rb_plan_new(&row, &https, &plan, &err), URL_REFUSED);
+    assert_fails(rb_plan_new(&row, &other, &https, &plan, &err), URL_REFUSED);
 }
 
-static void the_class_of_an_error_decides_what_is_next(void **state)
+/* What a record of the topic of retries says, and that nobody can make us calculate beyond all bounds. */
+static void a_retry_brings_the_first_record_along(void **state)
 {
-    struct rb_error err = {0};
+    struct rb_video_store_retry retry;
+    struct rb_input input = {0};
 
     (void)state;
-    rb_fail(&err, RB_E_SOURCE_BUSY, 0, "x");
-    assert_int_equal(rb_outcome_next(&err, 1000, 100, 1100), RB_NEXT_RETRY);
-    assert_int_equal(rb_outcome_next(&err, 1000, 100, 1099), RB_NEXT_GIVE_UP);
-    rb_fail(&err, RB_E_DB_AWAY, 0, "x");
-    assert_int_equal(rb_outcome_next(&err, 1000, 100, 0), RB_NEXT_WAIT);
-    rb_fail(&err, RB_E_STORE_FULL, 0, "x");
-    assert_int_equal(rb_outcome_next(&err, 1000, 100, 0), RB_NEXT_WAIT);
-    rb_fail(&err, RB_E_NOT_A_VIDEO, 0, "x");
-    assert_int_equal(rb_outcome_next(&err, 1000, 100, 9999), RB_NEXT_GIVE_UP);
-    rb_fail(&err, RB_E_GROUP_FENCED, 0, "x");
-    assert_int_equal(rb_outcome_next(&err, 1000, 100, 9999), RB_NEXT_STOP);
+    rb_event_init(RB_EVENT_VIDEO_STORE_RETRY, &retry);
+    retry.video_id = rb_xstrdup(ID);
+    retry.status = rb_xstrdup("completed");
+    retry.origin_topic = rb_xstrdup("video.webhook.received");
+    retry.origin_partition = 2;
+    retry.origin_offset = 77;
+    retry.tries = INT32_MAX;
+    retry.received_at = INT64_MAX;
+    retry.not_before = -5;
+    assert_works(rb_input_take(RB_EVENT_VIDEO_STORE_RETRY, &retry, &input, &err));
+    assert_string_equal(input.origin_topic, "video.webhook.received");
+    assert_int_equal(input.origin_partition, 2);
+    assert_int_equal(input.origin_offset, 77);
+    assert_int_equal(input.renewals, 0);
+    assert_int_equal(input.url_since, RB_NO_LONG);
+    assert_int_equal(input.not_before, 0);
+    assert_true(input.received_at < INT64_MAX / 2 && input.tries < INT32_MAX);
+    rb_input_done(&input);
+    rb_event_clear(RB_EVENT_VIDEO_STORE_RETRY, &retry);
 }
 
-static void no_outage_of_ours_ever_gives_a_video_up(void **state)
+static void a_url_that_says_when_it_expires_is_believed_unless_it_was_dead_before(void **state)
 {
-    (void)state;
-    for (int code = 1; code < RB_E_COUNT; code++) {
-        struct rb_error err = {0};
+    static const struct {
+        const char *url;
+        int64_t said, expected;
+    } rows[] = {
+        {"https://example.com/v?Expires=1795372200", RB_NO_LONG, 1795372200000},
+        {"https://example.com/v?Expires=1795372200", 5, 5},
+        {"https://example.com/v?Expires=1600000000", RB_NO_LONG, RB_NO_LONG},
+        {"https://example.com/v", RB_NO_LONG, RB_NO_LONG},
+    };
 
-        rb_fail(&err, (enum rb_code)code, 0, "x");
-        if (err.class == RB_OUTAGE)
-            assert_int_equal(rb_outcome_next(&err, 1000, 100, 0), RB_NEXT_WAIT);
+    (void)state;
+    for (size_t i = 0; i < RB_COUNT(rows); i++) {
+        struct rb_video_webhook_received event = webhook("completed");
+        struct rb_input input = {0};
+
+        free(event.video_url);
+        event.video_url = rb_xstrdup(rows[i].url);
+        event.expires_at = rows[i].said;
+        event.received_at = 1700000000000;
+        assert_works(rb_input_take(RB_EVENT_VIDEO_WEBHOOK_RECEIVED, &event, &input, &err));
+        assert_int_equal(input.expires_at, rows[i].expected);
+        rb_input_done(&input);
+        rb_event_clear(RB_EVENT_VIDEO_WEBHOOK_RECEIVED, &event);
     }
 }
 
@@ -223,46 +245,22 @@ static void one_at_a_time_gets_in_for_each_key(void **state)
     rb_turns_free(turns);
 }
 
-static void slots_go_to_the_lowest_rank_first(void **state)
-{
-    struct rb_slots slots = {.max = 1};
-    int calls[4] = {0};
-    struct rb_place places[4] = {
-        {.rank = 9, .on_turn = count_turn, .arg = &calls[0]},
-        {.rank = 5, .on_turn = count_turn, .arg = &calls[1]},
-        {.rank = 3, .on_turn = count_turn, .arg = &calls[2]},
-        {.rank = 5, .on_turn = count_turn, .arg = &calls[3]},
-    };
-
-    (void)state;
-    assert_true(rb_slots_enter(&slots, &places[0]));
-    for (int i = 1; i < 4; i++)
-        assert_false(rb_slots_enter(&slots, &places[i]));
-    rb_slots_leave(&slots, &places[0]);
-    assert_int_equal(calls[2], 1);
-    rb_slots_leave(&slots, &places[2]);
-    assert_int_equal(calls[1], 1); /* first come, first served */
-    rb_slots_leave(&slots, &places[3]);
-    rb_slots_leave(&slots, &places[1]);
-    assert_int_equal(calls[3], 0);
-    assert_int_equal(slots.used, 0);
-    assert_true(rb_slots_enter(&slots, &places[3]));
-    rb_slots_leave(&slots, &places[3]);
-}
-
 /* All pairs of states: what is not listed here must not happen. */
 static void jobs_go_only_where_the_table_lets_them(void **state)
 {
-    static const char *const names[] = {"DECODING",  "LINING_UP", "PLANNING", "QUEUED", "TRANSFERRING",
-                                        "RECORDING", "EMITTING",  "RESTING",  "DONE",   "HALTED"};
+    static const char *const names[] = {"DECODING",     "DELAYED",   "LINING_UP", "PLANNING", "RENEWING", "QUEUED",
+                                        "TRANSFERRING", "RECORDING", "EMITTING",  "RESTING",  "DONE",     "HALTED"};
     static const char *const allowed[] = {
-        "DECODING LINING_UP",  "DECODING EMITTING",      "DECODING DONE",        "DECODING RESTING",
-        "DECODING HALTED",     "LINING_UP PLANNING",     "PLANNING QUEUED",      "PLANNING RECORDING",
-        "PLANNING EMITTING",   "PLANNING DONE",          "PLANNING RESTING",     "PLANNING HALTED",
-        "QUEUED TRANSFERRING", "TRANSFERRING RECORDING", "TRANSFERRING RESTING", "TRANSFERRING HALTED",
-        "RECORDING EMITTING",  "RECORDING DONE",         "RECORDING RESTING",    "RECORDING HALTED",
-        "EMITTING DONE",       "EMITTING RESTING",       "EMITTING HALTED",      "RESTING DECODING",
-        "RESTING PLANNING",    "RESTING RECORDING",      "RESTING EMITTING",
+        "DECODING LINING_UP",    "DECODING EMITTING",      "DECODING DONE",        "DECODING RESTING",
+        "DECODING HALTED",       "LINING_UP PLANNING",     "PLANNING QUEUED",      "PLANNING RECORDING",
+        "PLANNING EMITTING",     "PLANNING DONE",          "PLANNING RESTING",     "PLANNING HALTED",
+        "QUEUED TRANSFERRING",   "TRANSFERRING RECORDING", "TRANSFERRING RESTING", "TRANSFERRING HALTED",
+        "RECORDING EMITTING",    "RECORDING DONE",         "RECORDING RESTING",    "RECORDING HALTED",
+        "EMITTING DONE",         "EMITTING RESTING",       "EMITTING HALTED",      "RESTING DECODING",
+        "RESTING PLANNING",      "RESTING RECORDING",      "RESTING EMITTING",     "DECODING DELAYED",
+        "DELAYED LINING_UP",     "PLANNING RENEWING",      "RENEWING PLANNING",    "RENEWING RECORDING",
+        "RENEWING EMITTING",     "RENEWING RESTING",       "RENEWING HALTED",      "TRANSFERRING RENEWING",
+        "TRANSFERRING EMITTING", "RESTING QUEUED",
     };
     size_t found = 0;
 
@@ -286,6 +284,7 @@ static void jobs_go_only_where_the_table_lets_them(void **state)
 UNIT_MAIN(T(a_webhook_and_a_poll_result_say_the_same), T(impossible_fields_are_refused),
           T(one_record_owns_an_outcome_and_the_others_are_silent), T(a_plan_has_key_source_and_deadline),
           T(ids_that_mean_something_in_a_path_are_refused), T(a_plan_needs_a_url_that_may_be_fetched),
-          T(the_class_of_an_error_decides_what_is_next), T(no_outage_of_ours_ever_gives_a_video_up),
+          T(a_retry_brings_the_first_record_along),
+          T(a_url_that_says_when_it_expires_is_believed_unless_it_was_dead_before),
           T(failures_have_the_classes_of_the_schema), T(one_at_a_time_gets_in_for_each_key),
-          T(slots_go_to_the_lowest_rank_first), T(jobs_go_only_where_the_table_lets_them))
+          T(jobs_go_only_where_the_table_lets_them))

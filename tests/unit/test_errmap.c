@@ -29,7 +29,7 @@ static void answers_of_sources_become_ours(void **state)
     } rows[] = {
         {204, RB_E_SOURCE_ANSWER}, {400, RB_E_SOURCE_ANSWER}, {401, RB_E_SOURCE_DENIED}, {403, RB_E_SOURCE_DENIED},
         {404, RB_E_SOURCE_GONE},   {410, RB_E_SOURCE_GONE},   {408, RB_E_SOURCE_BUSY},   {425, RB_E_SOURCE_BUSY},
-        {429, RB_E_SOURCE_BUSY},   {500, RB_E_SOURCE_BUSY},   {503, RB_E_SOURCE_BUSY},   {599, RB_E_SOURCE_BUSY},
+        {429, RB_E_SOURCE_LIMITS}, {500, RB_E_SOURCE_BUSY},   {503, RB_E_SOURCE_BUSY},   {599, RB_E_SOURCE_BUSY},
     };
 
     (void)state;

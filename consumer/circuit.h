@@ -1,0 +1,69 @@
+/*
+ * circuit.h — stops all transfers while the store takes none, and finds out by one at a time when it does again.
+ *
+ * Way:  job -> [circuit] -> slots
+ *
+ * CLOSED is how it should be. The store is full, or refuses us: OPEN at once, and no transfer begins for a while. It is away
+ * or busy: OPEN after some of these without a success between. After a pause HALF_OPEN: one transfer at a time, until one
+ * ends well (CLOSED) or meets the store's refusal (OPEN, for longer). A probe that fails by its source says nothing about
+ * the store: the next one is the probe then.
+ */
+#pragma once
+
+#include "common/error.h"
+#include "common/metrics.h"
+#include "consumer/slots.h"
+
+struct rb_circuit;
+
+enum rb_circuit_state { RB_CIRCUIT_CLOSED, RB_CIRCUIT_OPEN, RB_CIRCUIT_HALF_OPEN };
+
+struct rb_circuit_config {
+    struct rb_slots *slots; /* borrowed for as long as it lives, as are the metrics */
+    struct rb_metrics *metrics;
+    int64_t first_ms; /* between two probes; grows ... */
+    int64_t max_ms;   /* ... up to this */
+};
+
+/*
+ * Make one, closed.
+ *
+ * Gives:  owned by the caller; rb_circuit_free it before the slots.
+ * Loop:   loop thread.
+ */
+struct rb_circuit *rb_circuit_new(struct rb_loop *loop, const struct rb_circuit_config *config);
+
+/*
+ * Free it. NULL is fine.
+ *
+ * Loop:   loop thread.
+ */
+void rb_circuit_free(struct rb_circuit *circuit);
+
+/*
+ * A transfer has ended well.
+ *
+ * Loop:   loop thread; may let others into slots.
+ */
+void rb_circuit_good(struct rb_circuit *circuit);
+
+/*
+ * A transfer has failed. Only errors of the store count.
+ *
+ * Loop:   loop thread.
+ */
+void rb_circuit_bad(struct rb_circuit *circuit, const struct rb_error *err);
+
+/*
+ * How it is now.
+ *
+ * Loop:   loop thread.
+ */
+enum rb_circuit_state rb_circuit_state(const struct rb_circuit *circuit);
+
+/*
+ * How many failures of this kind open a closed circuit: 1 for what time alone does not mend, 0 for what is not the store's.
+ *
+ * Loop:   pure, any thread.
+ */
+unsigned rb_circuit_threshold(enum rb_code code);
