@@ -158,6 +158,7 @@ static void drop_partitions(struct rb_consume *consume)
 {
     struct partition *partition;
 
+    consume_resume_all(consume); /* librdkafka remembers pauses over a rebalance */
     while ((partition = consume->partitions) != NULL) {
         size_t dropped = drop_works(consume, partition, false);
 

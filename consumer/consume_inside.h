@@ -78,6 +78,13 @@ struct partition *consume_find(struct rb_consume *consume, const char *topic, in
 void consume_adapt_pause(struct rb_consume *consume);
 
 /*
+ * Resume all that are paused: before they are given back. Else whoever gets them again gets them paused.
+ *
+ * Loop:   loop thread.
+ */
+void consume_resume_all(struct rb_consume *consume);
+
+/*
  * How many delayed records may be worked on beside the others: a rb_delay_room_fn.
  *
  * Takes:  arg, a struct rb_consume.

@@ -41,13 +41,22 @@ static bool should_pause(const struct rb_consume *consume, const struct partitio
     return partition->event == RB_EVENT_VIDEO_STORE_RETRY && rb_delay_is_full(consume->env.delay);
 }
 
+typedef bool (*wanted_fn)(const struct rb_consume *consume, const struct partition *partition);
+
+static bool never(const struct rb_consume *consume, const struct partition *partition)
+{
+    (void)consume;
+    (void)partition;
+    return false;
+}
+
 /* Resuming what is not paused would fetch records again that we have: so each partition knows how it is. */
-static void pause_or_resume(struct rb_consume *consume, bool pause)
+static void pause_or_resume(struct rb_consume *consume, bool pause, wanted_fn wanted)
 {
     rd_kafka_topic_partition_list_t *list = NULL; /* most of the time there is nothing to do */
 
     for (struct partition *partition = consume->partitions; partition != NULL; partition = partition->next) {
-        if (partition->paused == pause || should_pause(consume, partition) != pause)
+        if (partition->paused == pause || wanted(consume, partition) != pause)
             continue;
         if (list == NULL)
             list = rd_kafka_topic_partition_list_new(8);
@@ -63,6 +72,11 @@ static void pause_or_resume(struct rb_consume *consume, bool pause)
     rd_kafka_topic_partition_list_destroy(list);
 }
 
+void consume_resume_all(struct rb_consume *consume)
+{
+    pause_or_resume(consume, false, never);
+}
+
 /* The group does not notice: we go on serving its queue, and so stay a member. */
 void consume_adapt_pause(struct rb_consume *consume)
 {
@@ -72,8 +86,8 @@ void consume_adapt_pause(struct rb_consume *consume)
         consume->full = true;
     else if (count <= consume->records_max / 2)
         consume->full = false;
-    pause_or_resume(consume, true);
-    pause_or_resume(consume, false);
+    pause_or_resume(consume, true, should_pause);
+    pause_or_resume(consume, false, should_pause);
     rb_metrics_set(consume->env.metrics, METRIC_PAUSED,
                    consume->draining || consume->full || waits_for_outage(consume));
     rb_metrics_set(consume->env.metrics, METRIC_DELAYED, (int64_t)rb_delay_count(consume->env.delay));

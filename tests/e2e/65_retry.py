@@ -522,6 +522,21 @@ def test_one_circuit_opens_for_all_videos_and_one_probe_closes_it(bus, source, p
     bus.wait_until_finished()
 
 
+def test_partitions_that_were_paused_are_not_when_they_come_back(bus, source, proxy):
+    """librdkafka remembers that a partition was paused, also when it was somebody else's in between."""
+    first = store_in_s3(bus, proxy, REELBUS_GROUP_INSTANCE_ID="")
+    left = proxy.rule(s3.Answer(402, s3.error_body("exceed_storage_size_quota")), method="PUT", times=1_000_000)
+    videos = [send(bus, source.url(f"v{number}")) for number in range(6)]
+    wait_for(lambda: first.metric("reelbus_paused") == 1, "no more are taken")
+    second = bus.start_consumer(**s3.options(proxy.port, f"videos-{bus.number}-{id(bus):x}", REELBUS_GROUP_INSTANCE_ID=""))
+    wait_for(lambda: "ev=partitions_taken" in second.log and "ev=partitions_lost" in first.log, "both have some")
+    left[0] = 0
+    videos += [send(bus, source.url(f"w{number}")) for number in range(12)]
+    for video_id in videos:
+        bus.wait_for_event("video.stored", video_id)
+    bus.wait_until_finished()
+
+
 def test_while_the_circuit_is_open_nothing_is_fetched_but_by_probes(bus, source, proxy):
     """The pause to the first probe is a long one: what comes meanwhile is not fetched at all."""
     store_in_s3(bus, proxy, REELBUS_STORE_PROBE_FIRST_MS="1h", REELBUS_STORE_PROBE_MAX_MS="1h")
