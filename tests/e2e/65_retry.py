@@ -11,9 +11,9 @@ import uuid
 import confluent_kafka
 import pytest
 import s3
+from harness import TINY_MP4 as MP4
 from harness import wait_for
 
-MP4 = b"\0\0\0\x10ftypisom\0\0\0\0\0\0\0\x0cmoov1234\0\0\0\x0bmdatabc"
 TOPIC = "video.store.retry"
 LATER = {"REELBUS_RETRY_IN_PLACE_MS": "0"}
 NOT_AGAIN = {"REELBUS_RETRY_FIRST_MS": "1h", "REELBUS_RETRY_MAX_MS": "1h"}  # but for the last try
