@@ -102,9 +102,6 @@
       "the store takes nothing: no video is given up, but none is stored until somebody mends that")                   \
     X(CIRCUIT_CLOSED, NOTICE, "", "the store takes videos again")                                                      \
     X(STORE_LIMITED, NOTICE, "without", "the store does not know something that we can do without; ignoring")          \
-    X(STORE_STOPPED, WARNING, "store, code, error, retry_ms",                                                          \
-      "the store lets nobody write: nothing is sent for a while, then one is tried")                                   \
-    X(STORE_GOES_ON, NOTICE, "store", "a store that let nobody write does again")                                      \
     X(SETUP, NOTICE, "step, result", "one step of setting up the database, the topics or the schemas")
 
 enum rb_log_event {

@@ -31,6 +31,7 @@ struct rb_circuit {
     struct rb_metrics *metrics; /* borrowed */
     struct rb_timer *timer;
     struct rb_backoff backoff;
+    int64_t join_ms;
     enum rb_circuit_state state;
     unsigned failures;             /* since the last success, while it is closed */
     const struct circuit_row *row; /* why it is not closed; NULL when it is */
@@ -65,13 +66,17 @@ static void circuit_enter(struct rb_circuit *circuit, enum rb_circuit_state stat
     rb_slots_limit(circuit->slots, limits[state]);
 }
 
-/* The pause is over: the next transfer, or one that waits already, is the probe. */
+/* The pause is over: the next transfer, or one that waits already, is the probe. Or one takes long: one more beside it. */
 static void on_timer(void *arg)
 {
     struct rb_circuit *circuit = RB_CAST(rb_circuit, arg, CIRCUIT_MAGIC);
 
     rb_metrics_add(circuit->metrics, METRIC_CIRCUIT_PROBES, 1);
-    circuit_enter(circuit, RB_CIRCUIT_HALF_OPEN, circuit->row);
+    rb_timer_start(circuit->timer, circuit->join_ms);
+    if (circuit->state == RB_CIRCUIT_HALF_OPEN)
+        rb_slots_limit(circuit->slots, rb_slots_used(circuit->slots) + 1);
+    else
+        circuit_enter(circuit, RB_CIRCUIT_HALF_OPEN, circuit->row);
 }
 
 struct rb_circuit *rb_circuit_new(struct rb_loop *loop, const struct rb_circuit_config *config)
@@ -83,6 +88,7 @@ struct rb_circuit *rb_circuit_new(struct rb_loop *loop, const struct rb_circuit_
         .slots = config->slots,
         .metrics = config->metrics,
         .backoff = {config->first_ms, config->max_ms, 0},
+        .join_ms = config->join_ms,
     };
     circuit->timer = rb_timer_new(loop, on_timer, circuit);
     return circuit;
@@ -104,6 +110,7 @@ void rb_circuit_good(struct rb_circuit *circuit)
     if (circuit->state != RB_CIRCUIT_HALF_OPEN)
         return; /* OPEN: it had begun before, and says nothing about what comes */
     rb_backoff_reset(&circuit->backoff);
+    rb_timer_stop(circuit->timer);
     rb_log(NULL, RB_EV_CIRCUIT_CLOSED, "");
     circuit_enter(circuit, RB_CIRCUIT_CLOSED, NULL);
 }

@@ -6,7 +6,7 @@
  * CLOSED is how it should be. The store is full, or refuses us: OPEN at once, and no transfer begins for a while. It is away
  * or busy: OPEN after some of these without a success between. After a pause HALF_OPEN: one transfer at a time, until one
  * ends well (CLOSED) or meets the store's refusal (OPEN, for longer). A probe that fails by its source says nothing about
- * the store: the next one is the probe then.
+ * the store: the next one is the probe then. One that takes long, because its source is slow, is joined by another.
  */
 #pragma once
 
@@ -23,6 +23,7 @@ struct rb_circuit_config {
     struct rb_metrics *metrics;
     int64_t first_ms; /* between two probes; grows ... */
     int64_t max_ms;   /* ... up to this */
+    int64_t join_ms;  /* a probe that takes longer than this is joined by another */
 };
 
 /*

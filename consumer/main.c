@@ -56,6 +56,7 @@ static const enum rb_event written_events[] = {RB_EVENT_VIDEO_STORED, RB_EVENT_V
 #define DRAIN_STEP_MS 20
 #define ASKS_MAX      16 /* questions to providers at once ... */
 #define HOST_ASKS_MAX 4  /* ... and to one of them */
+#define PROBE_JOIN_MS 30000
 
 struct app {
     uint32_t magic;
@@ -219,6 +220,7 @@ static void open_lines(struct app *app)
         .metrics = &app->metrics,
         .first_ms = options->store_probe_first_ms,
         .max_ms = options->store_probe_max_ms,
+        .join_ms = PROBE_JOIN_MS,
     };
 
     app->circuit = rb_circuit_new(app->loop, &circuit);

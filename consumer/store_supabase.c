@@ -8,8 +8,6 @@
 #include "consumer/store_supabase_internal.h"
 
 #define CLOSE_TIMEOUT_MS 3000 /* for taking back what was begun, at the end of the program */
-#define STOP_FIRST_MS    1000
-#define STOP_MAX_MS      60000
 
 static char *supabase_url(const struct rb_store *base, const struct rb_object *object)
 {
@@ -142,7 +140,6 @@ int rb_store_supabase_new(struct rb_loop *loop, const struct rb_store_supabase_c
         .connect_timeout_ms = config->connect_timeout_ms,
         .timeout_ms = config->timeout_ms,
     };
-    rb_store_stop_init(&store->env.stop, STOP_FIRST_MS, STOP_MAX_MS);
     *ret_store = &store->store;
     return 0;
 }

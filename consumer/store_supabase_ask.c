@@ -7,7 +7,6 @@
  */
 #include <inttypes.h>
 
-#include "common/clock.h"
 #include "consumer/store_supabase_bucket.h"
 #include "consumer/store_supabase_internal.h"
 
@@ -29,17 +28,9 @@ struct rb_ask {
     struct rb_store_answer answer;
     char *url; /* that the answer shows */
     struct rb_error error;
-    struct rb_task tell; /* for what is answered without a call */
     rb_loop_fn on_change;
     void *arg; /* borrowed */
 };
-
-static void tell(void *arg)
-{
-    struct rb_ask *ask = RB_CAST(rb_ask, arg, ASK_MAGIC);
-
-    ask->on_change(ask->arg);
-}
 
 static void on_called(void *arg)
 {
@@ -82,7 +73,6 @@ static struct rb_ask *ask_new(struct rb_store *base, const char *bucket, const c
         .arg = arg,
         .answer.bytes = -1,
     };
-    rb_task_init(&ask->tell, ask->store->loop, tell, ask);
     return ask;
 }
 
@@ -105,21 +95,14 @@ static void after_find(struct rb_ask *ask, const struct rb_supabase_result *resu
     }
 }
 
-/* While nothing may be written, nothing is asked either: then nothing is fetched in vain. */
 struct rb_ask *supabase_ask_find(struct rb_store *base, const struct rb_object *object, rb_loop_fn on_change, void *arg)
 {
     struct rb_ask *ask = ask_new(base, object->bucket, object->key, on_change, arg);
     RB_AUTO_TEXT *path = rb_supabase_path("/object/info", object->bucket, object->key);
     const struct rb_supabase_call_spec spec = {
-        .doing = "look for", .method = "GET", .path = path, .key = ask->key, .weight = RB_SUPABASE_READS};
-    struct rb_error err = {0};
+        .doing = "look for", .method = "GET", .path = path, .key = ask->key};
 
-    if (rb_store_stop_look(&ask->store->env.stop, rb_clock_ms(), &err) < 0) {
-        ask_fail(ask, &err);
-        rb_task_queue(&ask->tell);
-    } else {
-        ask_call(ask, spec, after_find);
-    }
+    ask_call(ask, spec, after_find);
     return ask;
 }
 
@@ -208,7 +191,6 @@ static void try_to_write(struct rb_ask *ask)
                                             .method = "POST",
                                             .path = "/upload/resumable",
                                             .key = ask->key,
-                                            .weight = RB_SUPABASE_WRITES,
                                             .headers = headers},
              after_trial);
 }
@@ -271,7 +253,7 @@ struct rb_ask *supabase_ask_check(struct rb_store *base, const char *bucket, enu
     ask->how = how;
     ask_call(ask,
              (struct rb_supabase_call_spec){
-                 .doing = "look at the bucket", .method = "GET", .path = path, .weight = RB_SUPABASE_WRITES},
+                 .doing = "look at the bucket", .method = "GET", .path = path},
              after_look);
     return ask;
 }
@@ -288,7 +270,6 @@ enum rb_poll supabase_ask_answer(const struct rb_ask *ask, struct rb_store_answe
 void supabase_ask_forget(struct rb_ask *ask)
 {
     rb_supabase_call_free(ask->call);
-    rb_task_done(&ask->tell);
     free(ask->bucket);
     free(ask->key);
     free(ask->body);

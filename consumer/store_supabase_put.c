@@ -331,21 +331,10 @@ static void tell(void *arg)
     put->on_change(put->arg);
 }
 
-/* Is there a reason to send nothing at all? */
-static int look_before(struct store_supabase *store, struct rb_error *err)
-{
-    if (store->misfit.code != RB_E_NONE) {
-        *err = store->misfit;
-        return -1;
-    }
-    return rb_store_stop_pass(&store->env.stop, rb_clock_ms(), err);
-}
-
 struct rb_put *supabase_put_begin(struct rb_store *base, const struct rb_put_spec *spec)
 {
     struct store_supabase *store = (struct store_supabase *)base;
     struct rb_put *put = rb_xalloc(sizeof(*put));
-    struct rb_error err = {0};
 
     *put = (struct rb_put){
         .magic = PUT_MAGIC,
@@ -368,8 +357,8 @@ struct rb_put *supabase_put_begin(struct rb_store *base, const struct rb_put_spe
     rb_uuid_new(put->id);
     rb_task_init(&put->tell, store->loop, tell, put);
     put->again = rb_timer_new(store->loop, on_again, put);
-    if (look_before(store, &err) < 0)
-        put_break(put, &err);
+    if (store->misfit.code != RB_E_NONE)
+        put_break(put, &store->misfit);
     else
         put_enter(put, put->length <= store->config.single_max_bytes ? PUT_SENDING : PUT_CREATING);
     return put;

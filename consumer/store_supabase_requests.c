@@ -61,7 +61,6 @@ static void send_object(struct rb_put *put, struct rb_supabase_call_spec *spec)
 
     spec->doing = "write";
     spec->method = "POST";
-    spec->weight = RB_SUPABASE_WRITES;
     spec->headers = rb_supabase_header(spec->headers, "Content-Type", put->content_type);
     spec->headers = rb_supabase_header(spec->headers, "Cache-Control", cache);
     spec->headers = add_metadata(put, add_upsert(put, spec->headers));
@@ -89,7 +88,6 @@ static void create(struct rb_put *put, struct rb_supabase_call_spec *spec)
     add_pair(&pairs, "metadata", metadata);
     spec->doing = "begin the upload of";
     spec->method = "POST";
-    spec->weight = RB_SUPABASE_WRITES;
     spec->headers = rb_supabase_header(spec->headers, "Upload-Length", length);
     spec->headers = rb_supabase_header(spec->headers, "Upload-Metadata", pairs.bytes);
 }
@@ -100,7 +98,6 @@ static void send_chunk(struct rb_put *put, struct rb_supabase_call_spec *spec)
 
     spec->doing = "write a chunk of";
     spec->method = "PATCH";
-    spec->weight = RB_SUPABASE_WRITES;
     spec->headers = rb_supabase_header(spec->headers, "Content-Type", "application/offset+octet-stream");
     spec->headers = rb_supabase_header(spec->headers, "Upload-Offset", offset);
     send_bytes(put, spec, RB_MIN(put->offset + RB_SUPABASE_CHUNK_BYTES, put->length));

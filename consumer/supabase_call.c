@@ -5,11 +5,6 @@
  */
 #include "consumer/supabase_call.h"
 
-#include <inttypes.h>
-
-#include "common/clock.h"
-#include "common/log.h"
-#include "common/random.h"
 #include "consumer/s3_sign.h"
 
 #define CALL_MAGIC       0x53555043u
@@ -19,7 +14,7 @@
 
 struct rb_supabase_call {
     uint32_t magic;
-    struct rb_supabase_env *env;       /* borrowed */
+    const struct rb_supabase_env *env; /* borrowed */
     struct rb_supabase_call_spec spec; /* its path and headers are not kept */
     struct rb_store_call *call;
     struct rb_supabase_result result;
@@ -81,27 +76,6 @@ static void on_progress(void *arg)
         call->spec.on_progress(call->spec.arg);
 }
 
-/* One refusal may speak for all. */
-static void weigh(struct rb_supabase_call *call)
-{
-    const struct rb_error *error = &call->result.error;
-    struct rb_store_stop *stop = &call->env->stop;
-    int64_t now_ms = rb_clock_ms();
-
-    if (call->spec.weight == RB_SUPABASE_LIGHT || (call->spec.weight == RB_SUPABASE_READS && error->code == RB_E_NONE))
-        return;
-    switch (rb_store_stop_note(stop, error, now_ms, rb_random())) {
-    case RB_STORE_STOP_BEGINS:
-        rb_log_error(NULL, RB_EV_STORE_STOPPED, error, "store=supabase retry_ms=%" PRId64, stop->until_ms - now_ms);
-        break;
-    case RB_STORE_STOP_ENDS:
-        rb_log(NULL, RB_EV_STORE_GOES_ON, "store=supabase");
-        break;
-    case RB_STORE_STOP_SAME:
-        break;
-    }
-}
-
 static void on_called(void *arg)
 {
     struct rb_supabase_call *call = RB_CAST(rb_supabase_call, arg, CALL_MAGIC);
@@ -112,11 +86,10 @@ static void on_called(void *arg)
         rb_supabase_answer_fail(&call->result, &subject, reply->code, reply->detail, reply->trouble);
     else
         rb_supabase_answer_judge(&call->result, &subject, reply->status, &reply->body);
-    weigh(call);
     call->spec.on_done(call->spec.arg);
 }
 
-struct rb_supabase_call *rb_supabase_call_new(struct rb_supabase_env *env, const struct rb_supabase_call_spec *spec)
+struct rb_supabase_call *rb_supabase_call_new(const struct rb_supabase_env *env, const struct rb_supabase_call_spec *spec)
 {
     struct rb_supabase_call *call = rb_xalloc(sizeof(*call));
     RB_AUTO_TEXT *url = rb_xprintf("%s%s", env->base, spec->path);

@@ -6,7 +6,6 @@
 #pragma once
 
 #include "consumer/store_call.h"
-#include "consumer/store_stop.h"
 #include "consumer/supabase_answer.h"
 #include "consumer/supabase_key.h"
 
@@ -21,14 +20,6 @@ struct rb_supabase_env {
     enum rb_supabase_key key_kind;
     int64_t connect_timeout_ms;
     int64_t timeout_ms; /* without any progress */
-    struct rb_store_stop stop;
-};
-
-/* What an answer says about all that is to be written. */
-enum rb_supabase_weight {
-    RB_SUPABASE_LIGHT, /* nothing */
-    RB_SUPABASE_READS, /* a refusal may stop it */
-    RB_SUPABASE_WRITES /* and success lets it go on */
 };
 
 struct rb_supabase_call_spec {
@@ -37,7 +28,6 @@ struct rb_supabase_call_spec {
     const char *path;   /* encoded, behind the base; borrowed for the call */
     const char *bucket; /* for messages; borrowed until the end of the call, as key, body, stream and arg */
     const char *key;    /* NULL for the bucket */
-    enum rb_supabase_weight weight;
     struct curl_slist *headers; /* further ones; owned by the call from now on */
     const void *body;           /* goes first; NULL for none */
     size_t body_bytes;
@@ -57,7 +47,7 @@ struct rb_supabase_call_spec {
  * Gives:  owned by the caller; rb_supabase_call_free it, in on_done or later.
  * Loop:   loop thread, outside of libcurl callbacks.
  */
-struct rb_supabase_call *rb_supabase_call_new(struct rb_supabase_env *env, const struct rb_supabase_call_spec *spec);
+struct rb_supabase_call *rb_supabase_call_new(const struct rb_supabase_env *env, const struct rb_supabase_call_spec *spec);
 
 /*
  * Stop it and free it. NULL is fine.

@@ -329,12 +329,12 @@ struct bench {
     struct rb_circuit *circuit;
 };
 
-static void bench_open(struct bench *bench)
+static void bench_open(struct bench *bench, int64_t join_ms)
 {
     bench->loop = rb_loop_new();
     rb_metrics_init(&bench->metrics, metric_rows, RB_COUNT(metric_rows));
     bench->slots = rb_slots_new(3, 3);
-    bench->circuit = rb_circuit_new(bench->loop, &(struct rb_circuit_config){bench->slots, &bench->metrics, 2, 2});
+    bench->circuit = rb_circuit_new(bench->loop, &(struct rb_circuit_config){bench->slots, &bench->metrics, 2, 2, join_ms});
     turn_count = 0;
 }
 
@@ -379,7 +379,7 @@ static void a_full_store_opens_the_circuit_and_one_probe_closes_it(void **state)
     struct bench bench = {0};
 
     (void)state;
-    bench_open(&bench);
+    bench_open(&bench, 3600000);
     assert_true(enter(bench.slots, 0, "a", "h", 1));
     bad(&bench, RB_E_STORE_FULL);
     assert_int_equal(rb_circuit_state(bench.circuit), RB_CIRCUIT_OPEN);
@@ -406,12 +406,42 @@ static void a_full_store_opens_the_circuit_and_one_probe_closes_it(void **state)
     bench_close(&bench);
 }
 
+static void stop_soon(void *arg)
+{
+    rb_loop_stop(((struct bench *)arg)->loop);
+}
+
+static void a_probe_that_takes_long_is_joined_by_another(void **state)
+{
+    struct bench bench = {0};
+    struct rb_timer *timer;
+
+    (void)state;
+    bench_open(&bench, 1);
+    bad(&bench, RB_E_STORE_FULL);
+    for (size_t i = 0; i < 2; i++)
+        assert_false(enter(bench.slots, i, "a", "h", (int64_t)i));
+    timer = rb_timer_new(bench.loop, stop_soon, &bench);
+    while (rb_slots_used(bench.slots) < 2) {
+        rb_timer_start(timer, 1);
+        rb_loop_run(bench.loop);
+    }
+    rb_timer_free(timer);
+    assert_int_equal(rb_circuit_state(bench.circuit), RB_CIRCUIT_HALF_OPEN);
+    bad(&bench, RB_E_STORE_FULL);
+    for (size_t i = 0; i < 2; i++)
+        rb_slots_leave(bench.slots, &places[i]);
+    assert_false(enter(bench.slots, 0, "a", "h", 1));
+    rb_slots_leave(bench.slots, &places[0]);
+    bench_close(&bench);
+}
+
 static void one_hiccup_of_the_store_does_not_open_the_circuit_but_a_row_of_them_does(void **state)
 {
     struct bench bench = {0};
 
     (void)state;
-    bench_open(&bench);
+    bench_open(&bench, 3600000);
     for (int round = 0; round < 3; round++) {
         for (unsigned i = 1; i < rb_circuit_threshold(RB_E_STORE_AWAY); i++)
             bad(&bench, RB_E_STORE_AWAY);
@@ -534,6 +564,7 @@ UNIT_MAIN(T(a_budget_ends_when_the_url_expires), T(the_last_try_is_kept_for_just
           T(a_thousand_videos_of_one_user_do_not_hold_up_the_one_of_another),
           T(among_users_with_equally_many_the_earliest_expiry_goes_first), T(a_host_gets_no_more_than_its_share),
           T(a_limit_holds_back_and_lets_go), T(a_full_store_opens_the_circuit_and_one_probe_closes_it),
+          T(a_probe_that_takes_long_is_joined_by_another),
           T(one_hiccup_of_the_store_does_not_open_the_circuit_but_a_row_of_them_does),
           T(delayed_records_leave_in_the_order_of_their_times_when_there_is_room),
           T(lifetimes_are_learnt_from_what_urls_say_and_from_those_that_die),

@@ -1,7 +1,6 @@
 #include "tests/unit/unit.h"
 
 #include "common/errmap.h"
-#include "consumer/store_stop.h"
 #include "consumer/store_supabase_bucket.h"
 #include "consumer/supabase_answer.h"
 #include "consumer/supabase_key.h"
@@ -259,61 +258,6 @@ static void info_is_read_as_far_as_it_is_there(void **state)
     rb_supabase_answer_done(&result);
 }
 
-static struct rb_error error_of(enum rb_code code)
-{
-    struct rb_error err = {0};
-
-    if (code != RB_E_NONE)
-        rb_fail(&err, code, 0, "as told");
-    return err;
-}
-
-static enum rb_store_stop_change note(struct rb_store_stop *stop, enum rb_code code, int64_t now_ms)
-{
-    const struct rb_error err = error_of(code);
-
-    return rb_store_stop_note(stop, &err, now_ms, UINT64_MAX);
-}
-
-static void one_refusal_stops_all_and_one_trial_is_let_through(void **state)
-{
-    struct rb_store_stop stop;
-
-    (void)state;
-    rb_store_stop_init(&stop, 1000, 60000);
-    assert_works(rb_store_stop_pass(&stop, 0, &err));
-    assert_int_equal(note(&stop, RB_E_STORE_AWAY, 0), RB_STORE_STOP_SAME); /* speaks for itself only */
-    assert_works(rb_store_stop_pass(&stop, 0, &err));
-    assert_int_equal(note(&stop, RB_E_STORE_FULL, 0), RB_STORE_STOP_BEGINS);
-    assert_fails(rb_store_stop_look(&stop, 0, &err), STORE_FULL);
-    assert_fails(rb_store_stop_pass(&stop, 0, &err), STORE_FULL);
-    assert_int_equal(note(&stop, RB_E_STORE_FULL, 400), RB_STORE_STOP_SAME); /* had been on its way */
-    assert_works(rb_store_stop_look(&stop, 1001, &err));
-    assert_works(rb_store_stop_pass(&stop, 1001, &err));
-    assert_fails(rb_store_stop_pass(&stop, 1001, &err), STORE_FULL); /* one at a time */
-    assert_int_equal(note(&stop, RB_E_STORE_DENIED, 1100), RB_STORE_STOP_SAME);
-    assert_fails(rb_store_stop_look(&stop, 2000, &err), STORE_DENIED); /* the next pause is longer */
-    assert_int_equal(note(&stop, RB_E_STORE_FULL, 60000),
-                     RB_STORE_STOP_SAME); /* whoever only looked was refused as well */
-    assert_fails(rb_store_stop_look(&stop, 60400, &err), STORE_FULL);
-    assert_works(rb_store_stop_pass(&stop, 70000, &err));
-    assert_int_equal(note(&stop, RB_E_NONE, 70000), RB_STORE_STOP_ENDS);
-    assert_works(rb_store_stop_pass(&stop, 70000, &err));
-    assert_int_equal(note(&stop, RB_E_NONE, 70000), RB_STORE_STOP_SAME);
-}
-
-static void a_trial_that_is_never_answered_gives_way_to_another(void **state)
-{
-    struct rb_store_stop stop;
-
-    (void)state;
-    rb_store_stop_init(&stop, 1000, 60000);
-    assert_int_equal(note(&stop, RB_E_STORE_FULL, 0), RB_STORE_STOP_BEGINS);
-    assert_works(rb_store_stop_pass(&stop, 1001, &err));
-    assert_fails(rb_store_stop_pass(&stop, 60000, &err), STORE_FULL);
-    assert_works(rb_store_stop_pass(&stop, 61001, &err));
-}
-
 static void buckets_fit_or_say_why_not(void **state)
 {
     static const struct {
@@ -349,5 +293,4 @@ static void buckets_fit_or_say_why_not(void **state)
 UNIT_MAIN(T(keys_are_told_apart), T(what_may_not_store_is_refused), T(base64_has_its_padding),
           T(answers_mean_what_they_say), T(refusals_say_what_helps), T(of_a_location_only_the_last_name_counts),
           T(offsets_are_numbers_or_unknown), T(info_is_read_as_far_as_it_is_there),
-          T(one_refusal_stops_all_and_one_trial_is_let_through), T(a_trial_that_is_never_answered_gives_way_to_another),
           T(buckets_fit_or_say_why_not))
