@@ -99,8 +99,7 @@ struct rb_ask *supabase_ask_find(struct rb_store *base, const struct rb_object *
 {
     struct rb_ask *ask = ask_new(base, object->bucket, object->key, on_change, arg);
     RB_AUTO_TEXT *path = rb_supabase_path("/object/info", object->bucket, object->key);
-    const struct rb_supabase_call_spec spec = {
-        .doing = "look for", .method = "GET", .path = path, .key = ask->key};
+    const struct rb_supabase_call_spec spec = {.doing = "look for", .method = "GET", .path = path, .key = ask->key};
 
     ask_call(ask, spec, after_find);
     return ask;
@@ -251,9 +250,7 @@ struct rb_ask *supabase_ask_check(struct rb_store *base, const char *bucket, enu
     RB_AUTO_TEXT *path = rb_supabase_path("/bucket", bucket, NULL);
 
     ask->how = how;
-    ask_call(ask,
-             (struct rb_supabase_call_spec){
-                 .doing = "look at the bucket", .method = "GET", .path = path},
+    ask_call(ask, (struct rb_supabase_call_spec){.doing = "look at the bucket", .method = "GET", .path = path},
              after_look);
     return ask;
 }

@@ -89,7 +89,8 @@ static void on_called(void *arg)
     call->spec.on_done(call->spec.arg);
 }
 
-struct rb_supabase_call *rb_supabase_call_new(const struct rb_supabase_env *env, const struct rb_supabase_call_spec *spec)
+struct rb_supabase_call *rb_supabase_call_new(const struct rb_supabase_env *env,
+                                              const struct rb_supabase_call_spec *spec)
 {
     struct rb_supabase_call *call = rb_xalloc(sizeof(*call));
     RB_AUTO_TEXT *url = rb_xprintf("%s%s", env->base, spec->path);

@@ -23,11 +23,11 @@ struct rb_supabase_env {
 };
 
 struct rb_supabase_call_spec {
-    const char *doing;  /* for messages: "write", "look at"; static */
-    const char *method; /* static */
-    const char *path;   /* encoded, behind the base; borrowed for the call */
-    const char *bucket; /* for messages; borrowed until the end of the call, as key, body, stream and arg */
-    const char *key;    /* NULL for the bucket */
+    const char *doing;          /* for messages: "write", "look at"; static */
+    const char *method;         /* static */
+    const char *path;           /* encoded, behind the base; borrowed for the call */
+    const char *bucket;         /* for messages; borrowed until the end of the call, as key, body, stream and arg */
+    const char *key;            /* NULL for the bucket */
     struct curl_slist *headers; /* further ones; owned by the call from now on */
     const void *body;           /* goes first; NULL for none */
     size_t body_bytes;
@@ -47,7 +47,8 @@ struct rb_supabase_call_spec {
  * Gives:  owned by the caller; rb_supabase_call_free it, in on_done or later.
  * Loop:   loop thread, outside of libcurl callbacks.
  */
-struct rb_supabase_call *rb_supabase_call_new(const struct rb_supabase_env *env, const struct rb_supabase_call_spec *spec);
+struct rb_supabase_call *rb_supabase_call_new(const struct rb_supabase_env *env,
+                                              const struct rb_supabase_call_spec *spec);
 
 /*
  * Stop it and free it. NULL is fine.

@@ -334,7 +334,8 @@ static void bench_open(struct bench *bench, int64_t join_ms)
     bench->loop = rb_loop_new();
     rb_metrics_init(&bench->metrics, metric_rows, RB_COUNT(metric_rows));
     bench->slots = rb_slots_new(3, 3);
-    bench->circuit = rb_circuit_new(bench->loop, &(struct rb_circuit_config){bench->slots, &bench->metrics, 2, 2, join_ms});
+    bench->circuit =
+        rb_circuit_new(bench->loop, &(struct rb_circuit_config){bench->slots, &bench->metrics, 2, 2, join_ms});
     turn_count = 0;
 }
 

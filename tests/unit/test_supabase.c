@@ -292,5 +292,4 @@ static void buckets_fit_or_say_why_not(void **state)
 
 UNIT_MAIN(T(keys_are_told_apart), T(what_may_not_store_is_refused), T(base64_has_its_padding),
           T(answers_mean_what_they_say), T(refusals_say_what_helps), T(of_a_location_only_the_last_name_counts),
-          T(offsets_are_numbers_or_unknown), T(info_is_read_as_far_as_it_is_there),
-          T(buckets_fit_or_say_why_not))
+          T(offsets_are_numbers_or_unknown), T(info_is_read_as_far_as_it_is_there), T(buckets_fit_or_say_why_not))
