@@ -187,6 +187,8 @@ enum rb_code rb_errmap_s3(long status, const char *code)
     case 409:
     case 412:
         return RB_E_STORE_AWAY;
+    case 413:
+        return RB_E_TOO_LARGE;
     default:
         return status >= 300 && status < 500 ? RB_E_STORE_REFUSED : RB_E_STORE_AWAY;
     }

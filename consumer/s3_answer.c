@@ -33,14 +33,14 @@ static const struct header_row header_rows[] = {
     HEADER_ROW("x-amz-server-side-encryption", encryption),
 };
 
-/* Text without spaces, quotes and control characters at its ends or in it. */
+/* Text without spaces at its ends and control characters in it. */
 static void take_text(char *ret_text, size_t room, const char *bytes, size_t count)
 {
     size_t used = 0;
 
-    while (count > 0 && (isspace((unsigned char)bytes[0]) || bytes[0] == '"'))
+    while (count > 0 && isspace((unsigned char)bytes[0]))
         bytes++, count--;
-    while (count > 0 && (isspace((unsigned char)bytes[count - 1]) || bytes[count - 1] == '"'))
+    while (count > 0 && isspace((unsigned char)bytes[count - 1]))
         count--;
     for (size_t i = 0; i < count && used + 1 < room; i++)
         ret_text[used++] = iscntrl((unsigned char)bytes[i]) ? ' ' : bytes[i];

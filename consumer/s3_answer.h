@@ -15,7 +15,7 @@ struct rb_s3_result {
     char text[160]; /* and its message */
     char request_id[64];
     char region[40]; /* where the bucket is, when it is not where we asked */
-    char etag[80];   /* without quotes */
+    char etag[160];  /* as it came: whoever gets it back may be particular about its quotes */
     char sha256[65]; /* x-amz-meta-sha256 */
     char put_id[40]; /* x-amz-meta-reelbus-put */
     char encryption[16];

@@ -71,7 +71,6 @@ struct rb_put {
     size_t part_count;
     int64_t part_bytes; /* of all parts but the last */
     int64_t parts_sent; /* bytes of the parts that are there */
-    char etag[80];      /* of the object, as the store has answered */
     bool hash_is_there; /* in the object's metadata */
     bool ended;
 };

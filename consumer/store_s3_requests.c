@@ -61,9 +61,9 @@ static char *list_of_parts(const struct rb_put *put)
 
     rb_buffer_print(&text, "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
     for (size_t i = 0; i < put->part_count; i++) {
-        rb_buffer_print(&text, "<Part><PartNumber>%zu</PartNumber><ETag>\"", i + 1);
+        rb_buffer_print(&text, "<Part><PartNumber>%zu</PartNumber><ETag>", i + 1);
         print_escaped(&text, put->etags[i]);
-        rb_buffer_print(&text, "\"</ETag></Part>");
+        rb_buffer_print(&text, "</ETag></Part>");
     }
     rb_buffer_print(&text, "</CompleteMultipartUpload>");
     return rb_buffer_steal(&text);
@@ -224,8 +224,10 @@ int s3_put_read_id(const struct rb_s3_result *result, char **ret_id, struct rb_e
 
 bool s3_put_is_other(const struct rb_s3_result *result)
 {
-    bool is_md5 = strlen(result->etag) == 32 && strspn(result->etag, "0123456789abcdefABCDEF") == 32;
+    const char *etag = result->etag + (result->etag[0] == '"');
+    size_t bytes = strcspn(etag, "\"");
+    bool is_md5 = bytes == 32 && strspn(etag, "0123456789abcdefABCDEF") == 32;
 
     return result->md5[0] != '\0' && is_md5 && strncmp(result->encryption, "aws:kms", 7) != 0 &&
-           strcasecmp(result->etag, result->md5) != 0;
+           strncasecmp(etag, result->md5, 32) != 0;
 }

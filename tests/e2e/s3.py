@@ -4,6 +4,8 @@ import collections
 import contextlib
 import http.client
 import http.server
+import io
+import re
 import socket
 import struct
 import threading
@@ -92,6 +94,7 @@ class Proxy:
     def __init__(self, port):
         self.rules, self.seen, self.lock = [], [], threading.Lock()
         self.spoil = 0  # bodies of PUTs in which a bit is turned
+        self.bare_etags = None  # as a set: those of parts come without quotes, and are taken back only so
         proxy = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -151,6 +154,11 @@ class Proxy:
                 return self.forward(length, lose)
 
             def forward(self, length, lose):
+                source = self.rfile
+                if proxy.bare_etags is not None and self.command == "POST" and "uploadId=" in self.path:
+                    source = io.BytesIO(self.rfile.read(length))
+                    if not set(re.findall("<ETag>(.*?)</ETag>", source.getvalue().decode())) <= proxy.bare_etags:
+                        return self.reply(400, {}, error_body("InvalidChecksum"))
                 with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=120)) as server:
                     server.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
                     for name, value in self.headers.items():
@@ -158,7 +166,7 @@ class Proxy:
                             server.putheader(name, value)
                     server.endheaders()
                     while length > 0:
-                        piece = self.rfile.read(min(length, 65536))
+                        piece = source.read(min(length, 65536))
                         if not piece:
                             return self.reset()
                         if proxy.spoil > 0 and self.command == "PUT":
@@ -173,6 +181,9 @@ class Proxy:
                     self.see(answer.status)
                     self.send_response_only(answer.status)
                     for name, value in answer.getheaders():
+                        if name.lower() == "etag" and proxy.bare_etags is not None and "partNumber=" in self.path:
+                            value = value.strip('"')
+                            proxy.bare_etags.add(value)
                         if name.lower() not in ("transfer-encoding", "connection", "content-length"):
                             self.send_header(name, value)
                     size = answer.getheader("Content-Length") if self.command == "HEAD" else str(len(body))

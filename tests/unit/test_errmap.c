@@ -119,6 +119,7 @@ static void refusals_of_s3_become_ours(void **state)
         {301, "PermanentRedirect", RB_E_STORE_REFUSED},
         {400, "InvalidArgument", RB_E_STORE_REFUSED},
         {400, "EntityTooLarge", RB_E_TOO_LARGE},
+        {413, "", RB_E_TOO_LARGE},
     };
 
     (void)state;

@@ -1,6 +1,7 @@
 #include "tests/unit/unit.h"
 
 #include "consumer/s3_address.h"
+#include "consumer/s3_answer.h"
 #include "consumer/s3_keys.h"
 #include "consumer/s3_sign.h"
 #include "consumer/s3_xml.h"
@@ -288,8 +289,24 @@ static void what_no_s3_answers_is_refused(void **state)
     assert_fails(read_xml(wide.bytes, &seen, &err), STORE_AWAY);
 }
 
+static void an_etag_stays_as_it_came(void **state)
+{
+    static const char *const etags[] = {"\"507a\"", "507a", "\"507a-2\"", "W/\"x\""};
+
+    (void)state;
+    for (size_t i = 0; i < RB_COUNT(etags); i++) {
+        RB_AUTO_TEXT *line = rb_xprintf("ETag:  %s \r\n", etags[i]);
+        struct rb_s3_result result = {0};
+
+        rb_s3_answer_clear(&result);
+        rb_s3_answer_take_header(&result, line, strlen(line));
+        assert_string_equal(result.etag, etags[i]);
+    }
+}
+
 UNIT_MAIN(T(the_examples_of_the_manual_are_signed_as_it_says), T(what_libcurl_sorts_wrongly_is_signed_as_botocore_does),
           T(dates_are_written_as_amz_date), T(all_but_unreserved_characters_are_encoded),
           T(a_bucket_and_a_key_have_a_place_at_each_endpoint), T(endpoints_that_are_none_are_refused),
           T(keys_are_found_in_their_profile), T(keys_are_read_from_the_answers_of_platforms),
-          T(elements_come_with_their_path_children_first), T(what_no_s3_answers_is_refused))
+          T(elements_come_with_their_path_children_first), T(what_no_s3_answers_is_refused),
+          T(an_etag_stays_as_it_came))
