@@ -90,11 +90,19 @@ static enum range parse_range(const char *header, int64_t size, int64_t *ret_fir
     return RANGE_PART;
 }
 
+static const char *type_of(const char *path)
+{
+    size_t length = strlen(path);
+
+    return length > 5 && strcmp(path + length - 5, ".webm") == 0 ? "video/webm" : "video/mp4";
+}
+
 void rb_media_serve(struct rb_exchange *exchange, void *arg)
 {
     const struct rb_media *media = arg;
     struct stat info;
-    int fd = open_below(media->dir_fd, rb_exchange_path(exchange) + strlen(RB_MEDIA_PATH), &info);
+    const char *path = rb_exchange_path(exchange) + strlen(RB_MEDIA_PATH);
+    int fd = open_below(media->dir_fd, path, &info);
     int64_t first = 0, count = 0;
     char content_range[96];
 
@@ -115,7 +123,7 @@ void rb_media_serve(struct rb_exchange *exchange, void *arg)
 
     struct rb_reply reply = {
         .status = range == RANGE_PART ? 206 : 200,
-        .content_type = "video/mp4",
+        .content_type = type_of(path),
         .body_bytes = range == RANGE_PART ? (size_t)count : (size_t)info.st_size,
         .fd = fd,
         .fd_offset = (uint64_t)first,
