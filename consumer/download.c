@@ -53,7 +53,8 @@ void download_enter(struct rb_download *download, enum download_state state)
         rb_timer_start(download->timer, RB_MIN(limits->low_speed_ms, LOOK_MS));
         break;
     case DOWNLOAD_RESTING:
-        rb_timer_start(download->timer, rb_backoff_next_ms(&download->backoff, rb_random()));
+        rb_timer_start(download->timer,
+                       RB_MAX(rb_backoff_next_ms(&download->backoff, rb_random()), download->error.wait_ms));
         break;
     case DOWNLOAD_COMPLETE:
     case DOWNLOAD_BROKEN:
@@ -82,14 +83,26 @@ static void start_request(struct rb_download *download)
     start_hop(download);
 }
 
+/* Will it pass so soon that the upload can wait for it? What says "later" to the first request is left for later. */
+static bool is_passing(const struct rb_download *download)
+{
+    switch (download->error.code) {
+    case RB_E_SOURCE_CUT:
+    case RB_E_SOURCE_SLOW:
+    case RB_E_SOURCE_AWAY:
+        return true;
+    case RB_E_SOURCE_BUSY:
+    case RB_E_SOURCE_LIMITS:
+        return download->resumes > 0 && download->error.wait_ms <= RESUME_MAX_MS;
+    default: /* of these SOURCE_CHANGED: there is no rest of what we have */
+        return false;
+    }
+}
+
 /* Is it worth asking for the rest? Only when the source says by what we can know the video again. */
 static bool may_resume(struct rb_download *download)
 {
-    enum rb_code code = download->error.code;
-    bool passing = code == RB_E_SOURCE_CUT || code == RB_E_SOURCE_SLOW || code == RB_E_SOURCE_AWAY ||
-                   (code == RB_E_SOURCE_BUSY && download->resumes > 0);
-
-    if (download->bytes == 0 || download->validator == NULL || !passing)
+    if (download->bytes == 0 || download->validator == NULL || !is_passing(download))
         return false;
     if (download->bytes - download->resumed_at >= RESUME_WORTH_BYTES) {
         download->in_vain = 0;

@@ -4,6 +4,7 @@ import http.server
 import threading
 
 import pytest
+import requests
 from harness import TINY_MP4, mp4_box, wait_for
 
 STRONG = {"etag": '"one"'}
@@ -31,11 +32,11 @@ def test_a_cut_download_goes_on_where_it_was(patient):
     video_id, provider_video = patient.store_video(**STRONG, bytes=size, cuts=[0.2, 0.5, 0.8])
     event = patient.wait_for_event("video.stored", video_id)
     ranges = ranges_of(patient, provider_video)
-    requests = requests_of(patient, provider_video)
+    asked = requests_of(patient, provider_video)
     patient.assert_stored(video_id, provider_video)
-    assert event["tries"] == 1 and len(requests) == 4
+    assert event["tries"] == 1 and len(asked) == 4
     assert len(ranges) == 3 and 0 < ranges[0] <= 0.2 * size + 100 < ranges[1] <= 0.5 * size + 100 < ranges[2]
-    assert {request["If-Range"] for request in requests[1:]} == {'"one"'}
+    assert {request["If-Range"] for request in asked[1:]} == {'"one"'}
     assert patient.consumer.metric("reelbus_resumes_total") == 3
 
 
@@ -44,6 +45,7 @@ def test_a_cut_download_goes_on_where_it_was(patient):
     {**STRONG, "bytes": 3_000_000, "cuts": [0.7], "reset": True},
     {**STRONG, "chunked": True, "cuts": [0.3, 0.6]},
     {**STRONG, "cuts": [0.3], "range": "busy", "range_times": 2},
+    {**STRONG, "cuts": [0.3], "range": "limits", "range_times": 2},
     {"modified_s": 3600, "cuts": [0.5]},
 ])  # fmt: skip
 def test_it_goes_on_whatever_cut_it_when_the_source_is_sure_of_the_file(patient, behaviour):
@@ -205,6 +207,8 @@ def test_webm_is_stored_when_it_is_asked_for(bus, files):
     event = bus.wait_for_event("video.stored", whole)
     assert event["object_key"] == f"{bus.user}/{whole}.webm" and event["content_type"] == "video/webm"
     assert (bus.store / "videos" / event["object_key"]).read_bytes() == WEBM
+    served = requests.get(event["video_url"])
+    assert served.content == WEBM and served.headers["Content-Type"] == "video/webm"
     assert len(bus.objects()) == 1
 
 
