@@ -310,7 +310,7 @@ struct rb_download *rb_download_new(struct rb_loop *loop, const struct rb_downlo
                                      .spec = *spec,
                                      .loop = loop,
                                      .length = -1,
-                                     .share = {.on_turn = on_turn, .arg = download},
+                                     .share = {.rank = spec->rank, .on_turn = on_turn, .arg = download},
                                      .backoff = {.first_ms = RESUME_FIRST_MS, .max_ms = RESUME_MAX_MS}};
     rb_task_init(&download->changed, loop, tell_owner, download);
     download->timer = rb_timer_new(loop, on_timer, download);
@@ -374,6 +374,11 @@ bool rb_download_is_framed(const struct rb_download *download)
 bool rb_download_is_paused(const struct rb_download *download)
 {
     return download->paused;
+}
+
+bool rb_download_waits_for_turn(const struct rb_download *download)
+{
+    return download->share.waiting;
 }
 
 unsigned rb_download_resumes(const struct rb_download *download)

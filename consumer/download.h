@@ -43,6 +43,7 @@ struct rb_download_spec {
     const struct rb_url *url;       /* checked by the guard */
     struct rb_providers *providers; /* whose keys may be needed; a reference is kept; NULL: nobody's */
     struct rb_in_flight *in_flight; /* of all downloads */
+    int64_t rank;                   /* among those that wait for it: the lowest goes first */
     struct rb_byteq *queue;
     rb_download_tap_fn tap;
     rb_loop_fn on_change; /* bytes have come, or it has ended */
@@ -108,6 +109,13 @@ bool rb_download_is_framed(const struct rb_download *download);
  * Loop:   loop thread.
  */
 bool rb_download_is_paused(const struct rb_download *download);
+
+/*
+ * Does it wait for its turn among what is in flight?
+ *
+ * Loop:   loop thread.
+ */
+bool rb_download_waits_for_turn(const struct rb_download *download);
 
 /*
  * How often it went on after a cut.

@@ -11,22 +11,32 @@ static bool fits(const struct rb_in_flight *in_flight, int64_t bytes)
            in_flight->used_bytes + RB_MAX(bytes, 1) <= in_flight->max_bytes;
 }
 
+static void tell_full(struct rb_in_flight *in_flight, bool was_full)
+{
+    bool full = in_flight->waiting != NULL;
+
+    if (in_flight->on_full != NULL && full != was_full)
+        in_flight->on_full(full, in_flight->arg);
+}
+
 bool rb_in_flight_take(struct rb_in_flight *in_flight, struct rb_share *share, int64_t bytes)
 {
-    struct rb_share **end = &in_flight->waiting;
+    struct rb_share **place = &in_flight->waiting;
+    bool was_full = in_flight->waiting != NULL;
 
     RB_ASSERT(share->in_flight == NULL);
     share->in_flight = in_flight;
     share->bytes = bytes;
-    share->next = NULL;
-    share->waiting = in_flight->waiting != NULL || !fits(in_flight, bytes);
+    share->waiting = was_full || !fits(in_flight, bytes);
     if (!share->waiting) {
         in_flight->used_bytes += bytes;
         return true;
     }
-    while (*end != NULL)
-        end = &(*end)->next;
-    *end = share;
+    while (*place != NULL && (*place)->rank <= share->rank)
+        place = &(*place)->next;
+    share->next = *place;
+    *place = share;
+    tell_full(in_flight, was_full);
     return false;
 }
 
@@ -41,9 +51,11 @@ void rb_in_flight_leave(struct rb_share *share)
 {
     struct rb_in_flight *in_flight = share->in_flight;
     struct rb_share **place;
+    bool was_full;
 
     if (in_flight == NULL)
         return;
+    was_full = in_flight->waiting != NULL;
     share->in_flight = NULL;
     if (!share->waiting)
         in_flight->used_bytes -= share->bytes;
@@ -61,4 +73,5 @@ void rb_in_flight_leave(struct rb_share *share)
         in_flight->used_bytes += next->bytes;
         next->on_turn(next->arg);
     }
+    tell_full(in_flight, was_full);
 }

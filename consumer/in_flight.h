@@ -3,8 +3,9 @@
  *
  * Way:  download -> [in_flight]
  *
- * A video takes its announced size before its first byte is taken, and waits in line when that does not fit any more. One
- * alone always fits, however large. What nobody has announced is counted as it comes.
+ * A video takes its announced size before its first byte is taken, and waits in line when that does not fit any more: the
+ * one with the least time left comes next. While one waits no further transfer should begin, or small ones would pass it
+ * for ever. One alone always fits, however large. What nobody has announced is counted as it comes.
  */
 #pragma once
 
@@ -13,7 +14,9 @@
 struct rb_in_flight {
     int64_t max_bytes; /* 0: no limit */
     int64_t used_bytes;
-    struct rb_share *waiting; /* first come, first served */
+    struct rb_share *waiting;              /* lowest rank first */
+    void (*on_full)(bool full, void *arg); /* the first one waits, or none does any more; NULL: nobody wants to know */
+    void *arg;                             /* borrowed */
 };
 
 /* The part of one transfer. Part of its owner; zeroed before its first use. */
@@ -21,6 +24,7 @@ struct rb_share {
     struct rb_in_flight *in_flight; /* borrowed; NULL while it has nothing and waits for nothing */
     int64_t bytes;
     bool waiting;
+    int64_t rank; /* when the time is up */
     rb_loop_fn on_turn;
     void *arg; /* borrowed */
     struct rb_share *next;
@@ -29,9 +33,9 @@ struct rb_share {
 /*
  * Take so many bytes, or get in line for them.
  *
- * Takes:  share, with on_turn and arg set; on_turn is called once it is its turn, from rb_in_flight_leave of another one.
+ * Takes:  share, with rank, on_turn and arg set; on_turn is called once it is its turn, from rb_in_flight_leave of another.
  * Gives:  true when it has them at once: on_turn is not called then.
- * Loop:   loop thread.
+ * Loop:   loop thread; may call on_full before it returns.
  */
 bool rb_in_flight_take(struct rb_in_flight *in_flight, struct rb_share *share, int64_t bytes);
 
@@ -45,6 +49,6 @@ void rb_in_flight_grow(struct rb_share *share, int64_t bytes);
 /*
  * Give all back, or leave the line; those who fit now get their turn. Fine for one that has nothing.
  *
- * Loop:   loop thread; may call on_turn of others before it returns.
+ * Loop:   loop thread; may call on_turn of others and on_full before it returns.
  */
 void rb_in_flight_leave(struct rb_share *share);

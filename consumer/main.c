@@ -160,6 +160,12 @@ static int read_providers(struct app *app, struct rb_error *err)
     return 0;
 }
 
+/* While one that has begun waits for room, no further one begins: the order stays what the slots made it. */
+static void on_in_flight_full(bool full, void *arg)
+{
+    rb_slots_hold(RB_CAST(app, arg, APP_MAGIC)->slots, full);
+}
+
 static int open_transfers(struct app *app, struct rb_error *err)
 {
     const struct consumer_options *options = app->options;
@@ -198,7 +204,11 @@ static int open_transfers(struct app *app, struct rb_error *err)
         .in_flight = &app->in_flight,
         .queue_bytes = (size_t)options->queue_bytes,
     };
-    app->in_flight.max_bytes = options->in_flight_max_bytes;
+    app->in_flight = (struct rb_in_flight){
+        .max_bytes = options->in_flight_max_bytes,
+        .on_full = on_in_flight_full,
+        .arg = app,
+    };
     return read_providers(app, err);
 }
 

@@ -29,6 +29,7 @@ struct rb_slots {
     size_t max;
     size_t host_max;
     size_t limit;
+    bool held;
     size_t used;
     size_t waiting;
     struct rb_slots_lane *lanes;
@@ -143,11 +144,15 @@ static struct rb_slots_lane *next_lane(const struct rb_slots *slots)
     return best;
 }
 
+static bool may_enter(const struct rb_slots *slots)
+{
+    return !slots->held && slots->used < RB_MIN(slots->max, slots->limit);
+}
+
 /* Let the next one in. NULL when nobody waits, or nobody may. */
 static struct rb_slot *let_in(struct rb_slots *slots)
 {
-    struct rb_slots_lane *lane =
-        slots->waiting > 0 && slots->used < RB_MIN(slots->max, slots->limit) ? next_lane(slots) : NULL;
+    struct rb_slots_lane *lane = slots->waiting > 0 && may_enter(slots) ? next_lane(slots) : NULL;
     struct rb_heap_node *node = lane != NULL ? rb_heap_first(&lane->waiting) : NULL;
 
     if (node == NULL)
@@ -212,6 +217,12 @@ void rb_slots_leave(struct rb_slots *slots, struct rb_slot *slot)
 void rb_slots_limit(struct rb_slots *slots, size_t limit)
 {
     slots->limit = limit;
+    let_in_all(slots);
+}
+
+void rb_slots_hold(struct rb_slots *slots, bool hold)
+{
+    slots->held = hold;
     let_in_all(slots);
 }
 

@@ -69,6 +69,13 @@ void rb_slots_leave(struct rb_slots *slots, struct rb_slot *slot);
 void rb_slots_limit(struct rb_slots *slots, size_t limit);
 
 /*
+ * Give out none for now, whatever the limit; or again as before. Who is in stays in.
+ *
+ * Loop:   loop thread; may call on_turn before it returns.
+ */
+void rb_slots_hold(struct rb_slots *slots, bool hold);
+
+/*
  * How many slots are taken, and how many wait for one.
  *
  * Loop:   loop thread.

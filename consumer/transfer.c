@@ -23,7 +23,8 @@ struct rb_transfer {
     struct rb_store *store;                  /* borrowed */
     struct rb_byteq *queue;
     struct rb_download *download;
-    struct rb_timer *timer;       /* of the whole */
+    struct rb_timer *timer;       /* of the whole; begins anew when it was its turn to fly */
+    bool waited;                  /* for that */
     struct rb_ask *ask;           /* NULL when it was answered */
     enum rb_format asked;         /* for an object of this format */
     struct rb_store_answer found; /* what the store has already */
@@ -71,6 +72,7 @@ static void start_download(struct rb_transfer *transfer)
         .providers = transfer->config->providers,
         .url = &transfer->plan->url,
         .in_flight = transfer->config->in_flight,
+        .rank = transfer->plan->deadline_unix_ms,
         .queue = transfer->queue,
         .tap = on_bytes,
         .on_change = on_part_change,
@@ -262,19 +264,31 @@ static enum rb_poll fail_late(struct rb_transfer *transfer, struct rb_error *err
     bool source = rb_download_poll(transfer->download, err) == RB_POLL_WAIT &&
                   !rb_download_is_paused(transfer->download) && transfer->ask == NULL;
 
-    if (source)
+    if (rb_download_waits_for_turn(transfer->download))
+        rb_fail(err, RB_E_IN_FLIGHT_FULL, 0, "no room among what is in flight for %" PRId64 " ms",
+                transfer->config->timeout_ms);
+    else if (source)
         rb_fail(err, RB_E_SOURCE_SLOW, 0, "the transfer took over %" PRId64 " ms", transfer->config->timeout_ms);
     else
-        rb_fail(err, RB_E_STORE_AWAY, 0,
-                "the transfer took over %" PRId64 " ms; it waited for the store, or for in_flight_max_bytes",
+        rb_fail(err, RB_E_STORE_AWAY, 0, "the transfer took over %" PRId64 " ms; it waited for the store",
                 transfer->config->timeout_ms);
     return RB_POLL_FAILED;
+}
+
+static void look_at_turn(struct rb_transfer *transfer)
+{
+    bool waits = rb_download_waits_for_turn(transfer->download);
+
+    if (transfer->waited && !waits)
+        rb_timer_start(transfer->timer, transfer->config->timeout_ms);
+    transfer->waited = waits;
 }
 
 enum rb_poll rb_transfer_poll(struct rb_transfer *transfer, struct rb_transfer_result *ret_result, struct rb_error *err)
 {
     enum rb_poll stored = poll_store(transfer, err);
 
+    look_at_turn(transfer);
     if (stored == RB_POLL_WAIT && !rb_timer_is_started(transfer->timer))
         return fail_late(transfer, err);
     if (stored == RB_POLL_WAIT) {

@@ -126,6 +126,19 @@ def test_only_so_many_bytes_are_on_their_way(bus):
     assert bus.consumer.metric("reelbus_in_flight_bytes") == 0
 
 
+def test_a_stalled_source_keeps_its_room_in_flight_for_so_long_and_no_longer(bus):
+    """That others wait for it is not the store's fault: no circuit opens."""
+    bus.start_producer()
+    bus.start_consumer(REELBUS_IN_FLIGHT_MAX_BYTES="100000", REELBUS_TRANSFER_TIMEOUT_MS="3s", REELBUS_RETRY_FIRST_MS="1s")
+    stalled = [bus.store_video(bytes=1_000_000, stall_at=0.1, expires_s=15)]
+    wait_for(lambda: bus.consumer.metric("reelbus_in_flight_bytes") > 0, "it is on its way")
+    videos = dict(bus.store_video() for _ in range(6))
+    assert bus.wait_for_event("video.store_failed", stalled[0][0])["code"] in ("expired", "source_slow")
+    for video_id, provider_video in videos.items():
+        bus.assert_stored(video_id, provider_video)
+    assert "ev=circuit_opened" not in bus.consumer.log
+
+
 class Key(http.server.BaseHTTPRequestHandler):
     """Remembers who has shown a key."""
 

@@ -31,6 +31,38 @@ static void so_many_bytes_and_no_more_are_on_their_way(void **state)
     assert_int_equal(turns[0], 0);
 }
 
+static void note_full(bool full, void *arg)
+{
+    *(bool *)arg = full;
+}
+
+static void who_has_the_least_time_left_comes_next_and_no_other_begins(void **state)
+{
+    bool is_full = false;
+    struct rb_in_flight in_flight = {.max_bytes = 100, .on_full = note_full, .arg = &is_full};
+    int turns[3] = {0};
+    struct rb_share a = {.rank = 9, .on_turn = note_turn, .arg = &turns[0]}, b = a, c = a;
+
+    (void)state;
+    b.arg = &turns[1];
+    c.arg = &turns[2];
+    c.rank = 5;
+    assert_true(rb_in_flight_take(&in_flight, &a, 60));
+    assert_false(is_full);
+    assert_false(rb_in_flight_take(&in_flight, &b, 50));
+    assert_true(is_full);
+    assert_false(rb_in_flight_take(&in_flight, &c, 80));
+    rb_in_flight_leave(&a);
+    assert_int_equal(turns[2], 1);
+    assert_int_equal(turns[1], 0);
+    assert_true(is_full);
+    rb_in_flight_leave(&c);
+    assert_int_equal(turns[1], 1);
+    assert_false(is_full);
+    rb_in_flight_leave(&b);
+    assert_false(is_full);
+}
+
 static void one_alone_always_fits(void **state)
 {
     struct rb_in_flight in_flight = {.max_bytes = 100};
@@ -96,5 +128,6 @@ static void without_a_limit_nobody_waits(void **state)
 }
 
 UNIT_MAIN(T(so_many_bytes_and_no_more_are_on_their_way), T(one_alone_always_fits),
+          T(who_has_the_least_time_left_comes_next_and_no_other_begins),
           T(what_nobody_announced_is_counted_as_it_comes), T(who_leaves_the_line_lets_the_others_pass),
           T(without_a_limit_nobody_waits))
