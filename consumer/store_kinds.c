@@ -6,6 +6,7 @@
 #include "consumer/store_kinds.h"
 
 #include "common/buffer.h"
+#include "consumer/container.h"
 #include "consumer/store_file.h"
 #include "consumer/store_s3.h"
 #include "consumer/store_supabase.h"
@@ -66,12 +67,17 @@ static int open_s3(struct rb_loop *loop, const struct consumer_options *options,
 static int open_supabase(struct rb_loop *loop, const struct consumer_options *options, struct rb_store **ret_store,
                          struct rb_error *err)
 {
+    bool webm = false;
+
+    RB_TRY(rb_container_formats(options->formats, &webm, err));
+
     const struct rb_store_supabase_config config = {
         .url = options->supabase_url,
         .storage_url = options->supabase_storage_url,
         .public_url = options->supabase_public_url,
         .key = options->supabase_key,
         .link = options->supabase_link,
+        .webm = webm,
         .link_ms = options->supabase_link_ms,
         .cache_ms = options->supabase_cache_ms,
         .single_max_bytes = options->supabase_single_max_bytes,

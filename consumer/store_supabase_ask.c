@@ -208,7 +208,7 @@ static void after_make(struct rb_ask *ask, const struct rb_supabase_result *resu
 
 static void make_bucket(struct rb_ask *ask)
 {
-    ask->body = supabase_bucket_request(ask->bucket, ask->store->config.link);
+    ask->body = supabase_bucket_request(ask->bucket, ask->store->config.link, ask->store->config.webm);
     ask_call(ask,
              (struct rb_supabase_call_spec){.doing = "make the bucket",
                                             .method = "POST",
@@ -233,8 +233,8 @@ static void after_look(struct rb_ask *ask, const struct rb_supabase_result *resu
         ask_fail(ask, &ask->error);
     } else if (result->error.code != RB_E_NONE) {
         ask_fail(ask, &result->error);
-    } else if (supabase_bucket_fits(result->body, ask->bucket, ask->store->config.link, &ask->answer.largest_bytes,
-                                    misfit) < 0) {
+    } else if (supabase_bucket_fits(result->body, ask->bucket, ask->store->config.link, ask->store->config.webm,
+                                    &ask->answer.largest_bytes, misfit) < 0) {
         ask_fail(ask, misfit);
     } else if (ask->how == RB_CHECK_LOOK) {
         after_trial_end(ask, result);

@@ -5,18 +5,21 @@
  */
 #include "consumer/store_supabase_bucket.h"
 
-char *supabase_bucket_request(const char *bucket, const char *link)
+char *supabase_bucket_request(const char *bucket, const char *link, bool webm)
 {
     json_t *body = json_pack("{s:s, s:s, s:b, s:[s]}", "id", bucket, "name", bucket, "public",
                              strcmp(link, "public") == 0, "allowed_mime_types", SUPABASE_CONTENT_TYPE);
-    char *text = json_dumps(body, JSON_COMPACT);
+    char *text;
 
+    if (webm)
+        json_array_append_new(json_object_get(body, "allowed_mime_types"), json_string(SUPABASE_WEBM_TYPE));
+    text = json_dumps(body, JSON_COMPACT);
     json_decref(body);
     return text;
 }
 
 /* A type, a group of them as video with a star, or all. */
-static bool is_allowed(const json_t *types)
+static bool is_allowed(const json_t *types, const char *wanted)
 {
     size_t i;
     json_t *type;
@@ -27,22 +30,23 @@ static bool is_allowed(const json_t *types)
     {
         const char *text = json_is_string(type) ? json_string_value(type) : "";
 
-        if (strcmp(text, SUPABASE_CONTENT_TYPE) == 0 || strcmp(text, "video/*") == 0 || strcmp(text, "*/*") == 0 ||
+        if (strcmp(text, wanted) == 0 || strcmp(text, "video/*") == 0 || strcmp(text, "*/*") == 0 ||
             strcmp(text, "*") == 0)
             return true;
     }
     return false;
 }
 
-int supabase_bucket_fits(const json_t *body, const char *bucket, const char *link, int64_t *ret_largest_bytes,
-                         struct rb_error *err)
+int supabase_bucket_fits(const json_t *body, const char *bucket, const char *link, bool webm,
+                         int64_t *ret_largest_bytes, struct rb_error *err)
 {
+    static const char *const types[] = {SUPABASE_CONTENT_TYPE, SUPABASE_WEBM_TYPE};
     json_t *limit = json_object_get(body, "file_size_limit");
 
-    if (!is_allowed(json_object_get(body, "allowed_mime_types")))
-        return rb_fail(err, RB_E_STORE_REFUSED, 0,
-                       "the bucket '%s' does not take " SUPABASE_CONTENT_TYPE "; add it to the bucket's allowed types",
-                       bucket);
+    for (size_t i = 0; i < (webm ? 2 : 1); i++)
+        if (!is_allowed(json_object_get(body, "allowed_mime_types"), types[i]))
+            return rb_fail(err, RB_E_STORE_REFUSED, 0,
+                           "the bucket '%s' does not take %s; add it to the bucket's allowed types", bucket, types[i]);
     if (strcmp(link, "public") == 0 && json_is_false(json_object_get(body, "public")))
         return rb_fail(err, RB_E_STORE_REFUSED, 0,
                        "the bucket '%s' is private, public links to it lead nowhere; make it public, or set "

@@ -23,7 +23,7 @@ static const struct {
     {"", "Invalid Compact JWS", "this server takes no sb_secret_ keys; use the service_role JWT"},
     {"NoSuchBucket", "", "make the bucket, or run setup"},
     {"EntityTooLarge", "", "raise the bucket's file size limit"},
-    {"InvalidMimeType", "", "allow video/mp4 in the bucket"},
+    {"InvalidMimeType", "", "allow the type in the bucket"},
     {"exceed_", "", "the project is over its quota"},
 };
 

@@ -6,6 +6,7 @@ import threading
 import pytest
 import requests
 from harness import TINY_MP4, mp4_box, wait_for
+from sources import WEBM
 
 STRONG = {"etag": '"one"'}
 
@@ -173,16 +174,6 @@ def test_the_key_of_a_provider_is_shown_to_nobody_else(bus):
         server.server_close()
     assert [request.get("Authorization") for request in requests_of(bus, provider_video)] == ["Bearer sample-key"]
     assert Key.keys == [None]
-
-
-def element(identity, body):
-    return identity + (len(body) | 1 << 56).to_bytes(8, "big") + body
-
-
-WEBM = element(b"\x1a\x45\xdf\xa3", element(b"\x42\x82", b"webm")) + element(
-    b"\x18\x53\x80\x67",
-    element(b"\x16\x54\xae\x6b", element(b"\xae", element(b"\x83", b"\x01"))) + element(b"\x1f\x43\xb6\x75", element(b"\xa3", b"frame")),
-)
 
 
 class Files(http.server.BaseHTTPRequestHandler):

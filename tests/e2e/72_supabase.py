@@ -12,7 +12,7 @@ import pytest
 import requests
 import s3
 from harness import MP4_HEAD, ROOT, wait_for
-from sources import Source
+from sources import WEBM, Source
 
 sys.path.insert(0, str(ROOT / "tests/fakes"))
 import supabase
@@ -574,6 +574,31 @@ def test_public_links_into_a_private_bucket_are_not_handed_out(place):
     assert place.keys() == []
     place.server.make_bucket("videos")
     place.bus.wait_for_event("video.stored", video_id)
+
+
+# -- WebM -----------------------------------------------------------------------------------------------------------------
+
+
+def test_webm_gets_its_own_key_type_and_signed_link(place):
+    del place.server.buckets["videos"]
+    options = {"REELBUS_FORMATS": "mp4,webm", "REELBUS_SUPABASE_LINK": "signed"}
+    assert place.setup(**options).returncode == 0
+    assert place.server.buckets["videos"]["allowed_mime_types"] == ["video/mp4", "video/webm"]
+    place.start(**options)
+    with Source(WEBM) as source:
+        video_id = send(place.bus, source.url)
+        event = place.bus.wait_for_event("video.stored", video_id)
+    key = f"{place.bus.user}/{video_id}.webm"
+    assert event["object_key"] == key and event["content_type"] == "video/webm"
+    assert event["video_url"].startswith(f"https://ref.supabase.co/storage/v1/object/sign/videos/{key}?token=")
+    found = place.server.objects["videos", key]
+    assert found.content.bytes() == WEBM and found.content_type == "video/webm"
+
+
+def test_a_bucket_that_takes_no_webm_is_told_of_at_once(place):
+    place.server.make_bucket("videos", allowed_mime_types=["video/mp4"])
+    done = place.setup(REELBUS_FORMATS="mp4,webm")
+    assert done.returncode == 1 and "does not take video/webm; add it to the bucket's allowed types" in done.stderr
 
 
 # -- setup ----------------------------------------------------------------------------------------------------------------

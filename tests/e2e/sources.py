@@ -4,6 +4,16 @@ import http.server
 import threading
 
 
+def element(identity, body):
+    return identity + (len(body) | 1 << 56).to_bytes(8, "big") + body
+
+
+WEBM = element(b"\x1a\x45\xdf\xa3", element(b"\x42\x82", b"webm")) + element(
+    b"\x18\x53\x80\x67",
+    element(b"\x16\x54\xae\x6b", element(b"\xae", element(b"\x83", b"\x01"))) + element(b"\x1f\x43\xb6\x75", element(b"\xa3", b"frame")),
+)
+
+
 class Source:
     """Serves one file: bytes as they are, and behind them as many zeros as asked for."""
 

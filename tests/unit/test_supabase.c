@@ -280,7 +280,7 @@ static void buckets_fit_or_say_why_not(void **state)
         RB_AUTO_JSON *body = rb_json_parse_trusted(rows[i].body, strlen(rows[i].body));
         struct rb_error err = {0};
         int64_t largest = -1;
-        int result = supabase_bucket_fits(body, "videos", rows[i].link, &largest, &err);
+        int result = supabase_bucket_fits(body, "videos", rows[i].link, false, &largest, &err);
 
         assert_int_equal(result, rows[i].words == NULL ? 0 : -1);
         if (rows[i].words == NULL)
@@ -290,6 +290,21 @@ static void buckets_fit_or_say_why_not(void **state)
     }
 }
 
+static void a_bucket_for_webm_takes_both(void **state)
+{
+    RB_AUTO_TEXT *text = supabase_bucket_request("videos", "public", true);
+    RB_AUTO_JSON *made = rb_json_parse_trusted(text, strlen(text));
+    RB_AUTO_TEXT *plain_text = supabase_bucket_request("videos", "public", false);
+    RB_AUTO_JSON *plain = rb_json_parse_trusted(plain_text, strlen(plain_text));
+    int64_t largest;
+
+    (void)state;
+    assert_works(supabase_bucket_fits(made, "videos", "public", true, &largest, &err));
+    assert_works(supabase_bucket_fits(plain, "videos", "public", false, &largest, &err));
+    assert_fails(supabase_bucket_fits(plain, "videos", "public", true, &largest, &err), STORE_REFUSED);
+}
+
 UNIT_MAIN(T(keys_are_told_apart), T(what_may_not_store_is_refused), T(base64_has_its_padding),
           T(answers_mean_what_they_say), T(refusals_say_what_helps), T(of_a_location_only_the_last_name_counts),
-          T(offsets_are_numbers_or_unknown), T(info_is_read_as_far_as_it_is_there), T(buckets_fit_or_say_why_not))
+          T(offsets_are_numbers_or_unknown), T(info_is_read_as_far_as_it_is_there), T(buckets_fit_or_say_why_not),
+          T(a_bucket_for_webm_takes_both))
