@@ -92,7 +92,6 @@ const char *rb_outcome_class(enum rb_code code)
     case RB_E_STORE_BUSY:
     case RB_E_STORE_DENIED:
     case RB_E_STORE_REFUSED:
-    case RB_E_IN_FLIGHT_FULL:
         return "storage";
     default:
         return "source";

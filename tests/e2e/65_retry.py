@@ -12,7 +12,7 @@ import confluent_kafka
 import pytest
 import s3
 from harness import TINY_MP4 as MP4
-from harness import wait_for
+from harness import alike, wait_for
 
 TOPIC = "video.store.retry"
 LATER = {"REELBUS_RETRY_IN_PLACE_MS": "0"}
@@ -114,7 +114,7 @@ def limits(seconds):
 # -- each class of error ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("status", [500, 502, 503, 408])
+@pytest.mark.parametrize("status", alike([500, 502, 503, 408]))
 def test_a_source_that_stumbles_is_tried_again_in_place(bus, source, status):
     bus.start_producer()
     bus.start_consumer()
@@ -136,8 +136,8 @@ def test_a_source_that_keeps_stumbling_is_put_off(bus, source):
     bus.wait_until_finished()
 
 
-@pytest.mark.parametrize("answer, code", [(limits(1), "source_limits"), (204, "source_answer"), (403, "source_denied"),
-                                          ((200, b"<p>Sorry", {"Content-Type": "text/html"}), "source_page")])  # fmt: skip
+@pytest.mark.parametrize("answer, code", alike([(limits(1), "source_limits"), (204, "source_answer"), (403, "source_denied"),
+                                          ((200, b"<p>Sorry", {"Content-Type": "text/html"}), "source_page")]))  # fmt: skip
 def test_what_asks_for_a_rest_is_put_off_and_the_record_says_all_that_is_needed(bus, source, answer, code):
     bus.start_producer()
     bus.start_consumer()
@@ -167,7 +167,7 @@ def test_what_asks_for_a_rest_is_put_off_and_the_record_says_all_that_is_needed(
     bus.wait_until_finished()
 
 
-@pytest.mark.parametrize("answer, code", [(404, "source_gone"), (410, "source_gone"), ((200, b"GIF89a" + b"x" * 40, {}), "not_a_video")])
+@pytest.mark.parametrize("answer, code", alike([(404, "source_gone"), (410, "source_gone"), ((200, b"GIF89a" + b"x" * 40, {}), "not_a_video")]))
 def test_what_is_refused_for_good_is_not_tried_again(bus, source, answer, code):
     bus.start_producer()
     bus.start_consumer()
@@ -400,7 +400,7 @@ def start_with_provider(bus, source, **options):
     return bus.start_consumer(**options)
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 410])
+@pytest.mark.parametrize("status", alike([401, 403, 404, 410]))
 def test_a_url_that_opens_no_more_is_replaced_by_a_fresh_one_of_the_provider(bus, source, status):
     start_with_provider(bus, source)
     source.answers.update({"old": [status], "api/theirs": [says(url=source.url("fresh"))]})
@@ -494,7 +494,7 @@ def store_in_s3(bus, proxy, **more):
     return bus.start_consumer(**s3.options(proxy.port, bucket, **more))
 
 
-@pytest.mark.parametrize("status, code", [(402, "store_full"), (401, "store_denied"), (403, "store_denied")])
+@pytest.mark.parametrize("status, code", alike([(402, "store_full"), (401, "store_denied"), (403, "store_denied")]))
 def test_one_circuit_opens_for_all_videos_and_one_probe_closes_it(bus, source, proxy, status, code):
     store_in_s3(bus, proxy, REELBUS_RECORDS_MAX="6")
     shut = threading.Event()

@@ -8,7 +8,7 @@ import time
 
 import pytest
 import s3
-from harness import MP4_HEAD, ROOT, wait_for
+from harness import MP4_HEAD, ROOT, alike, wait_for
 from sources import Source
 
 sys.path.insert(0, str(ROOT / "tests/fakes"))
@@ -275,7 +275,7 @@ def test_another_worker_that_was_faster_is_not_overwritten_unseen(place):
     assert "PreconditionFailed" in place.bus.consumer.log and place.bus.video_row(video_id)["tries"] == 2
 
 
-@pytest.mark.parametrize("status, code", [(503, "SlowDown"), (500, "InternalError")])
+@pytest.mark.parametrize("status, code", alike([(503, "SlowDown"), (500, "InternalError")]))
 def test_twice_busy_then_well_is_one_try(place, status, code):
     place.proxy.rule(s3.Answer(status, s3.error_body(code)), method="PUT", times=2)
     place.start()
@@ -476,7 +476,7 @@ def test_setup_checks_the_bucket_and_makes_it_when_told_to(place):
     assert done.returncode == 1 and "403" in done.stderr and "canary" not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("option, value, words", [
+@pytest.mark.parametrize("option, value, words", alike([
     ("REELBUS_STORE", "s4", "expected one of: file, s3"),
     ("REELBUS_S3_ENDPOINT", "ftp://x", "s3_endpoint"),
     ("REELBUS_S3_PATH_STYLE", "maybe", "s3_path_style"),
@@ -485,7 +485,7 @@ def test_setup_checks_the_bucket_and_makes_it_when_told_to(place):
     ("REELBUS_S3_CREDENTIALS", "guess", "s3_credentials"),
     ("REELBUS_S3_CREDENTIALS", "container", "s3_credentials"),
     ("REELBUS_S3_BUFFERS_BYTES", "5MiB", "s3_buffers_bytes"),
-])  # fmt: skip
+]))  # fmt: skip
 def test_wrong_options_are_told_at_the_start(place, option, value, words):
     done = place.bus.run("reelbus-consumer", env=place.options(**{option: value}))
     assert done.returncode == 2 and words in done.stderr

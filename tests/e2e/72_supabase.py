@@ -11,7 +11,7 @@ import urllib.parse
 import pytest
 import requests
 import s3
-from harness import MP4_HEAD, ROOT, wait_for
+from harness import MP4_HEAD, ROOT, alike, wait_for
 from sources import WEBM, Source
 
 sys.path.insert(0, str(ROOT / "tests/fakes"))
@@ -161,7 +161,7 @@ def test_the_key_goes_to_no_host_that_an_answer_names(place):
 # -- cuts -----------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("after", [0, 100_000, 5 * MB])
+@pytest.mark.parametrize("after", alike([0, 100_000, 5 * MB]))
 def test_a_cut_chunk_goes_on_where_the_store_has_it(place, after):
     place.server.rule(supabase.Cut(after), "PATCH")
     place.start()
@@ -253,7 +253,7 @@ def test_the_answer_to_the_last_chunk_may_be_lost(place):
     assert [seen[2]["Content-Length"] for seen in place.server.seen if seen[0] == "PATCH"][-1] == "0"
 
 
-@pytest.mark.parametrize("status, body", [
+@pytest.mark.parametrize("status, body", alike([
     (429, {"statusCode": "429", "error": "too_many_connections", "message": "busy", "code": "SlowDown"}),
     (400, {"statusCode": "423", "error": "resource_locked", "message": "locked", "code": "ResourceLocked"}),
     (400, {"statusCode": "503", "error": "acquiring_lock_timeout", "message": "locked"}),
@@ -261,7 +261,7 @@ def test_the_answer_to_the_last_chunk_may_be_lost(place):
     (544, {"statusCode": "544", "error": "database_timeout", "message": "slow", "code": "DatabaseTimeout"}),
     (500, {"statusCode": "500", "error": "Internal", "message": "Internal Server Error", "code": "InternalError"}),
     (502, None),
-])  # fmt: skip
+]))  # fmt: skip
 @pytest.mark.parametrize("size, method, path", [(MB, "POST", "/object/videos/"), (9 * MB, "POST", "/upload/resumable"), (9 * MB, "PATCH", "")])
 def test_twice_busy_then_well_is_one_try(place, size, method, path, status, body):
     text = json.dumps(body).encode() if body else b"<html>Bad Gateway</html>"
@@ -302,7 +302,7 @@ def test_what_is_there_already_is_not_sent_again(place, size):
 
 
 @pytest.mark.parametrize("size", [17, 1_048_622, 9 * MB])
-@pytest.mark.parametrize("length", [MB, 9 * MB])
+@pytest.mark.parametrize("length", alike([MB, 9 * MB]))
 def test_what_is_there_but_is_something_else_is_replaced(place, size, length):
     place.start()
     video_id = place.bus.insert_video()
@@ -354,7 +354,7 @@ def test_without_a_copy_it_is_stored_without_its_hash(place):
 # -- refusals -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("over", [True, "writes"])
+@pytest.mark.parametrize("over", alike([True, "writes"]))
 def test_over_quota_everything_stops_and_goes_on_by_itself(place, over):
     consumer = place.start(**FAST)
     place.server.over_quota = over
@@ -392,7 +392,7 @@ def test_wrong_keys_and_missing_rights_are_waited_out(place, break_it, mend_it, 
         place.bus.wait_for_event("video.stored", video_id, 120)
 
 
-@pytest.mark.parametrize("key, words", [
+@pytest.mark.parametrize("key, words", alike([
     ("", "is not set"),
     (supabase.PUBLISHABLE_KEY, "publishable key"),
     (supabase.ANON_KEY, "of role 'anon'"),
@@ -400,7 +400,7 @@ def test_wrong_keys_and_missing_rights_are_waited_out(place, break_it, mend_it, 
     ("sbp_canary_personal_access_token", "no key of a Supabase project"),
     ("eyJcanary", "is none"),
     (supabase.SECRET_KEY + "\r\nx: y", "a space or a line end"),
-])  # fmt: skip
+]))  # fmt: skip
 def test_the_wrong_kind_of_key_stops_the_start_and_is_not_shown(place, key, words):
     done = place.bus.run("reelbus-consumer", env=place.options(SUPABASE_SERVICE_ROLE_KEY=key))
     assert done.returncode in (1, 2) and "supabase_key" in done.stderr and words in done.stderr
@@ -620,18 +620,18 @@ def test_setup_makes_the_bucket_once_and_tries_it(place):
     assert place.server.buckets["videos"]["public"] is False
 
 
-@pytest.mark.parametrize("bucket, key, words", [
+@pytest.mark.parametrize("bucket, key, words", alike([
     ({"allowed_mime_types": ["image/*"]}, None, "does not take video/mp4; add it to the bucket's allowed types"),
     ({"public": False}, None, "make it public, or set supabase_link"),
     ({}, "sb_secret_canary_other", "Invalid API key"),
-])  # fmt: skip
+]))  # fmt: skip
 def test_setup_says_what_to_change(place, bucket, key, words):
     place.server.make_bucket("videos", **bucket)
     done = place.setup(**({"SUPABASE_SERVICE_ROLE_KEY": key} if key else {}))
     assert done.returncode == 1 and words in done.stderr and "canary" not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("types", [None, [], ["video/mp4"], ["video/*"], ["image/png", "video/mp4"]])
+@pytest.mark.parametrize("types", alike([None, [], ["video/mp4"], ["video/*"], ["image/png", "video/mp4"]]))
 def test_buckets_that_fit(place, types):
     place.server.make_bucket("videos", allowed_mime_types=types, file_size_limit=52428800)
     done = place.setup()

@@ -14,6 +14,8 @@ from harness import ROOT, wait_for
 sys.path.insert(0, str(ROOT / "tests/fakes"))
 import supabase
 
+pytestmark = pytest.mark.release_only  # there is no C in it
+
 MB9 = bytes(range(250)) * 36_000
 CHUNK = supabase.CHUNK
 SERVICE = {"Authorization": "Bearer " + supabase.SERVICE_KEY}

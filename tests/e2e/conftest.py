@@ -15,10 +15,11 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
-    """What happens in a browser is not in C: sanitizers would only make it slow."""
+    """What is not in C, as a browser or a stand-in, or takes the same way through the C code as its neighbour, is tested
+    once: sanitizers would only make it slow."""
     if config.getoption("--build") == "release":
         return
-    left_out = [item for item in items if "browser" in item.fixturenames]
+    left_out = [item for item in items if "browser" in item.fixturenames or item.get_closest_marker("release_only")]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
 

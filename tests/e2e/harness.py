@@ -20,6 +20,7 @@ import fastavro
 import prometheus_client.parser
 import psycopg
 import psycopg.rows
+import pytest
 import requests
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -49,6 +50,12 @@ def mp4_box(kind, *parts):
 # The least that is an MP4 with a video in it, but for its mdat; and a whole one.
 MP4_HEAD = mp4_box(b"ftyp", b"isom\0\0\0\0") + mp4_box(b"moov", mp4_box(b"trak", mp4_box(b"mdia", mp4_box(b"hdlr", b"\0" * 8, b"vide"))))
 TINY_MP4 = MP4_HEAD + mp4_box(b"mdat", b"abc")
+
+
+def alike(values):
+    """Parameters that take one and the same way through the C code: under sanitizers the first of them is enough."""
+    rest = [value if isinstance(value, tuple) else (value,) for value in values[1:]]
+    return [values[0], *(pytest.param(*value, marks=pytest.mark.release_only) for value in rest)]
 
 
 def binaries(build):
