@@ -235,14 +235,15 @@ static bool do_without(struct rb_put *put, const struct rb_s3_result *result)
     return false;
 }
 
-/* The request may have been carried out although its answer says no such thing, or never came. */
+/* The request may have been carried out although its answer says no such thing, or never came. An upload that is unknown
+ * when it is to be completed may be so because it is complete: libcurl repeats by itself what a connection has lost. */
 static bool may_be_done(const struct rb_put *put, const struct rb_s3_result *result, int64_t taken)
 {
     bool second = put->backoff.tries > 0 || (put->state == PUT_STREAMING && taken == put->length);
     bool lost = result->status == 0 && put->state == PUT_STREAMING;
-    bool there = result->status == 412 || (result->status == 404 && put->state == PUT_COMPLETING);
+    bool completed = result->status == 404 && put->state == PUT_COMPLETING;
 
-    return makes_object(put->state) && second && (lost || there);
+    return completed || (makes_object(put->state) && second && (lost || result->status == 412));
 }
 
 static void on_again(void *arg)
@@ -266,6 +267,8 @@ static void after_bad(struct rb_put *put, const struct rb_s3_result *result, int
 {
     if (may_be_done(put, result, taken)) {
         s3_put_enter(put, PUT_LOOKING);
+    } else if (put->state == PUT_LOOKING && result->status == 404) {
+        put_break_with(put, RB_E_STORE_AWAY, "was sent, and is not there");
     } else if (do_without(put, result)) {
         if (put->state == PUT_COPYING)
             s3_put_enter(put, PUT_LOOKING);

@@ -66,7 +66,7 @@ def test_after_a_failure_the_frontend_still_has_the_original_url(running):
     for view in views_of(running, kept_out):
         assert (view["status"], view["storage"]) == ("completed", "failed")
         assert view["originalUrl"] == view["videoUrl"] == source
-        assert "The original URL may still work." in view["message"]
+        assert "The original URL is kept, but opens no more." in view["message"]
     for view in views_of(running, refused):
         assert (view["status"], view["originalUrl"], view["videoUrl"]) == ("failed", None, None)
         assert "original" not in view["message"]
