@@ -7,7 +7,7 @@ import re
 
 import internet
 import pytest
-from harness import ROOT, TINY_MP4, wait_for
+from harness import ROOT, TINY_MP4, alike, wait_for
 
 LISTS = [ROOT / "tests/fixtures/bad_urls.tsv", *filter(None, [os.environ.get("REELBUS_TEST_URLS")])]
 BUSY_HOURS = {
@@ -102,7 +102,7 @@ def assert_nothing_forbidden_was_asked(bus, world, metrics_port):
 
 
 @needs_namespaces
-@pytest.mark.parametrize("https_only", ["false", "true"])
+@pytest.mark.parametrize("https_only", alike(["false", "true"]))
 @pytest.mark.parametrize("path", LISTS, ids=lambda path: pathlib.Path(path).stem)
 def test_each_url_of_the_list_gets_its_verdict_and_no_packet_goes_astray(bus, inside, path, https_only):
     rows = list(read_rows(path))

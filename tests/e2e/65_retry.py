@@ -334,6 +334,7 @@ def insert_videos(bus, user, count):
     return [row["id"] for row in rows]
 
 
+@pytest.mark.release_only
 def test_a_thousand_videos_of_one_user_do_not_hold_up_the_one_of_another(bus, source):
     bus.start_producer()
     bus.start_consumer(REELBUS_TRANSFERS_MAX="4", REELBUS_HOST_TRANSFERS_MAX="4")

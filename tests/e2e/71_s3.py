@@ -530,6 +530,7 @@ def test_how_objects_are_kept_is_told_each_time(place):
 # -- size -------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.release_only
 def test_memory_is_flat_whatever_the_size(place, request):
     """REELBUS_TEST_5GIB=1 takes five times as much."""
     size = (5 if os.environ.get("REELBUS_TEST_5GIB") else 1) << 30

@@ -511,6 +511,7 @@ def test_kill_in_the_middle_stores_once(place):
     assert done.returncode == 0 and "by itself" in done.stdout
 
 
+@pytest.mark.release_only
 def test_memory_is_flat_whatever_the_size(place, request):
     size = 1 << 30
     place.server.size_limit = 8 << 30
