@@ -61,6 +61,10 @@ enum rb_class { RB_OK, RB_IN_PLACE, RB_LATER, RB_RENEW, RB_RENEW_OR_END, RB_OUTA
     X(PROVIDER_LACKS, LATER, "the provider's API answered that it has no such video")                                  \
     X(PROVIDER_ANSWER, LATER, "the provider's API answered something that cannot be understood")                       \
     /* our own side */                                                                                                 \
+    X(QUOTA_USER, LATER, "what may be stored of one user is used up")                                                  \
+    X(QUOTA_ROOM, LATER, "the video is larger than what may still be stored in all")                                   \
+    X(QUOTA_ALL, OUTAGE, "what may be stored in all is used up")                                                       \
+    X(QUOTA_KEPT, PERMANENT, "what may be stored is used up, and the original URL is kept")                            \
     X(STORE_AWAY, OUTAGE, "the store cannot be reached or is out of order")                                            \
     X(STORE_FULL, OUTAGE, "the store has no room left")                                                                \
     X(STORE_BUSY, OUTAGE, "the store asks us to come more slowly")                                                     \

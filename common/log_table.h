@@ -98,6 +98,14 @@
     X(STORE_SWEPT, NOTICE, "files", "unfinished files of a killed process were removed")                               \
     X(STORE_UP, INFO, "store, bucket", "the store answers, knows us and has the bucket")                               \
     X(STORE_DOWN, WARNING, "store, code, error", "it does not; asked again until it does")                             \
+    X(QUOTA, INFO, "level, bytes, warn_at, stop_at, quota, days_left", "how much of what may be stored is used")       \
+    X(QUOTA_NEAR, WARNING, "level, bytes, warn_at, stop_at, quota, days_left",                                         \
+      "more than the warning mark is stored, or with level stop so much that quota_then happens")                      \
+    X(QUOTA_USER_NEAR, NOTICE, "video, bytes, warn_at, stop_at, quota",                                                \
+      "with this video, so much of its user is stored that the warning mark is passed")                                \
+    X(USAGE_UNREAD, WARNING, "code, error", "the database does not tell what is stored; has setup been run?")          \
+    X(JOB_SPILLED, NOTICE, "video, store, bucket, because", "the video goes to the fallback store")                    \
+    X(STORE_SPILLS, WARNING, "code, after_ms", "the first store is out for so long that videos go to the fallback")    \
     X(CIRCUIT_OPENED, WARNING, "code, error, retry_ms",                                                                \
       "the store takes nothing: no video is given up, but none is stored until somebody mends that")                   \
     X(CIRCUIT_CLOSED, NOTICE, "", "the store takes videos again")                                                      \

@@ -22,7 +22,7 @@ static const struct circuit_row {
 } circuit_rows[] = {
     {RB_E_STORE_FULL, 1, METRIC_CIRCUIT_FULL},       {RB_E_STORE_DENIED, 1, METRIC_CIRCUIT_DENIED},
     {RB_E_STORE_REFUSED, 1, METRIC_CIRCUIT_REFUSED}, {RB_E_STORE_AWAY, 5, METRIC_CIRCUIT_AWAY},
-    {RB_E_STORE_BUSY, 5, METRIC_CIRCUIT_BUSY},
+    {RB_E_STORE_BUSY, 5, METRIC_CIRCUIT_BUSY},       {RB_E_QUOTA_ALL, 1, METRIC_CIRCUIT_QUOTA},
 };
 
 struct rb_circuit {
@@ -32,6 +32,10 @@ struct rb_circuit {
     struct rb_timer *timer;
     struct rb_backoff backoff;
     int64_t join_ms;
+    struct rb_timer *spill_timer; /* from when it is not closed any more */
+    int64_t spill_after_ms;
+    bool spilling;
+    bool probe_is_due; /* while it spills: the next transfer is a probe */
     enum rb_circuit_state state;
     unsigned failures;             /* since the last success, while it is closed */
     const struct circuit_row *row; /* why it is not closed; NULL when it is */
@@ -63,7 +67,40 @@ static void circuit_enter(struct rb_circuit *circuit, enum rb_circuit_state stat
     circuit->row = row;
     circuit->state = state;
     circuit->failures = 0;
-    rb_slots_limit(circuit->slots, limits[state]);
+    circuit->probe_is_due = state == RB_CIRCUIT_HALF_OPEN;
+    if (state == RB_CIRCUIT_CLOSED) {
+        circuit->spilling = false;
+        rb_timer_stop(circuit->spill_timer);
+    }
+    rb_slots_limit(circuit->slots, circuit->spilling ? SIZE_MAX : limits[state]);
+}
+
+/* It is out for long. What an operator has set as a quota is no such case: quota_then says what becomes of it. */
+static void on_spill_timer(void *arg)
+{
+    struct rb_circuit *circuit = RB_CAST(rb_circuit, arg, CIRCUIT_MAGIC);
+
+    if (circuit->row == NULL || circuit->row->code == RB_E_QUOTA_ALL)
+        return;
+    rb_log(NULL, RB_EV_STORE_SPILLS, "code=%s after_ms=%" PRId64, rb_code_name(circuit->row->code),
+           circuit->spill_after_ms);
+    circuit->spilling = true;
+    rb_slots_limit(circuit->slots, SIZE_MAX);
+}
+
+enum rb_circuit_route rb_circuit_route(struct rb_circuit *circuit)
+{
+    if (!circuit->spilling)
+        return RB_ROUTE_FIRST;
+    if (!circuit->probe_is_due)
+        return RB_ROUTE_FALLBACK;
+    circuit->probe_is_due = false;
+    return RB_ROUTE_FIRST;
+}
+
+bool rb_circuit_blocks(const struct rb_circuit *circuit)
+{
+    return circuit->state != RB_CIRCUIT_CLOSED && !circuit->spilling;
 }
 
 /* The pause is over: the next transfer, or one that waits already, is the probe. Or one takes long: one more beside it. */
@@ -73,7 +110,9 @@ static void on_timer(void *arg)
 
     rb_metrics_add(circuit->metrics, METRIC_CIRCUIT_PROBES, 1);
     rb_timer_start(circuit->timer, circuit->join_ms);
-    if (circuit->state == RB_CIRCUIT_HALF_OPEN)
+    if (circuit->state == RB_CIRCUIT_HALF_OPEN && circuit->spilling)
+        circuit->probe_is_due = true;
+    else if (circuit->state == RB_CIRCUIT_HALF_OPEN)
         rb_slots_limit(circuit->slots, rb_slots_used(circuit->slots) + 1);
     else
         circuit_enter(circuit, RB_CIRCUIT_HALF_OPEN, circuit->row);
@@ -89,7 +128,9 @@ struct rb_circuit *rb_circuit_new(struct rb_loop *loop, const struct rb_circuit_
         .metrics = config->metrics,
         .backoff = {config->first_ms, config->max_ms, 0},
         .join_ms = config->join_ms,
+        .spill_after_ms = config->spill_after_ms,
     };
+    circuit->spill_timer = rb_timer_new(loop, on_spill_timer, circuit);
     circuit->timer = rb_timer_new(loop, on_timer, circuit);
     return circuit;
 }
@@ -99,6 +140,7 @@ void rb_circuit_free(struct rb_circuit *circuit)
     if (circuit == NULL)
         return;
     rb_timer_free(circuit->timer);
+    rb_timer_free(circuit->spill_timer);
     circuit->magic = 0;
     free(circuit);
 }
@@ -126,6 +168,8 @@ void rb_circuit_bad(struct rb_circuit *circuit, const struct rb_error *err)
         return;
     pause_ms = rb_backoff_next_ms(&circuit->backoff, rb_random());
     rb_log_error(NULL, RB_EV_CIRCUIT_OPENED, err, "retry_ms=%" PRId64, pause_ms);
+    if (circuit->state == RB_CIRCUIT_CLOSED && circuit->spill_after_ms != RB_NO_SPILL)
+        rb_timer_start(circuit->spill_timer, circuit->spill_after_ms);
     circuit_enter(circuit, RB_CIRCUIT_OPEN, row);
     rb_timer_start(circuit->timer, pause_ms);
 }

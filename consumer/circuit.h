@@ -7,6 +7,8 @@
  * or busy: OPEN after some of these without a success between. After a pause HALF_OPEN: one transfer at a time, until one
  * ends well (CLOSED) or meets the store's refusal (OPEN, for longer). A probe that fails by its source says nothing about
  * the store: the next one is the probe then. One that takes long, because its source is slow, is joined by another.
+ *
+ * With a fallback store, a first store that is out for long does not stop the work: all but the probes go there.
  */
 #pragma once
 
@@ -24,7 +26,13 @@ struct rb_circuit_config {
     int64_t first_ms; /* between two probes; grows ... */
     int64_t max_ms;   /* ... up to this */
     int64_t join_ms;  /* a probe that takes longer than this is joined by another */
+    int64_t
+        spill_after_ms; /* not closed for so long: the others go to the fallback store; RB_NO_SPILL: there is none */
 };
+
+#define RB_NO_SPILL (-1)
+
+enum rb_circuit_route { RB_ROUTE_FIRST, RB_ROUTE_FALLBACK };
 
 /*
  * Make one, closed.
@@ -54,6 +62,21 @@ void rb_circuit_good(struct rb_circuit *circuit);
  * Loop:   loop thread.
  */
 void rb_circuit_bad(struct rb_circuit *circuit, const struct rb_error *err);
+
+/*
+ * Where does a transfer go that begins now? While it spills, all but the probes go to the fallback store.
+ *
+ * Gives:  FIRST to a probe: it should say good or bad in the end.
+ * Loop:   loop thread.
+ */
+enum rb_circuit_route rb_circuit_route(struct rb_circuit *circuit);
+
+/*
+ * Does nothing go on but probes?
+ *
+ * Loop:   loop thread.
+ */
+bool rb_circuit_blocks(const struct rb_circuit *circuit);
 
 /*
  * How it is now.

@@ -27,14 +27,23 @@ static const struct {
 #undef ROW
 };
 
+void job_drop_transfer(struct rb_job *job)
+{
+    rb_progress_leave(&job->progress);
+    if (job->transfer != NULL)
+        rb_metrics_add(job->env->metrics, METRIC_TRANSFERRING, -1);
+    rb_transfer_free(job->transfer);
+    job->transfer = NULL;
+}
+
 /* What a state holds while it lasts goes when it is left. */
 void job_drop_work(struct rb_job *job)
 {
     rb_record_op_free(job->op);
     job->op = NULL;
-    rb_progress_leave(&job->progress);
-    rb_transfer_free(job->transfer);
-    job->transfer = NULL;
+    job_drop_transfer(job);
+    rb_usage_op_free(job->room.op);
+    job->room = (struct job_room){0};
     rb_renew_free(job->renew);
     job->renew = NULL;
     if (job->send != NULL)
@@ -52,10 +61,8 @@ static void job_enter(struct rb_job *job, enum job_state next)
         RB_BUG("a job went to a state that it may not go to");
     rb_log(&job->about, RB_EV_JOB_STATE, "from=%s to=%s after_ms=%" PRId64, job_rows[job->state].name,
            job_rows[next].name, now_ms - job->state_since_ms);
-    if (job->state == JOB_TRANSFERRING) {
-        rb_metrics_add(job->env->metrics, METRIC_TRANSFERRING, -1);
+    if (job->state == JOB_TRANSFERRING)
         rb_slots_leave(job->env->slots, &job->slot);
-    }
     rb_slots_leave(job->env->asks, &job->asking);
     job_drop_work(job);
     job->state = next;
@@ -161,8 +168,6 @@ void rb_job_free(struct rb_job *job)
 {
     if (job == NULL)
         return;
-    if (job->state == JOB_TRANSFERRING)
-        rb_metrics_add(job->env->metrics, METRIC_TRANSFERRING, -1);
     rb_metrics_add(job->env->metrics, METRIC_JOBS, -1);
     job_drop_work(job);
     rb_delay_leave(job->env->delay, &job->delayed);

@@ -18,6 +18,7 @@
 #include "consumer/record.h"
 #include "consumer/slots.h"
 #include "consumer/transfer.h"
+#include "consumer/usage.h"
 
 struct rb_job;
 
@@ -37,6 +38,9 @@ struct rb_job_env {
     struct rb_record *record;
     const struct rb_transfer_config *transfer;
     const struct rb_plan_policy *policy;
+    const struct rb_target *first_store;
+    const struct rb_target *fallback_store; /* NULL: there is none */
+    struct rb_usage *usage;
     struct rb_emit *emit;
     struct rb_progress *progress;
     struct rb_history *history;

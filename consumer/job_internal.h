@@ -1,5 +1,5 @@
 /*
- * job_internal.h — what job.c, job_steps.c and job_retry.c share: the table of states and the job itself.
+ * job_internal.h — what job.c, job_steps.c, job_room.c and job_retry.c share: the table of states and the job itself.
  *
  * Way:  consume -> [job] -> plan -> transfer -> record -> emit
  */
@@ -58,6 +58,21 @@ struct job_later {
     bool ask_first; /* the provider, for a fresh URL */
 };
 
+/* Is there room for the video, and in which store? Anew at each transfer. */
+enum job_room_step {
+    ROOM_NEW,      /* nobody has asked yet */
+    ROOM_LOOKING,  /* asks whether the mark is reached, before anything is fetched */
+    ROOM_SPILLING, /* has it noted down that the video goes to the fallback store */
+    ROOM_LOOKED,   /* not reached; the transfer may begin, and says how many bytes there are */
+    ROOM_WEIGHING, /* asks for room for so many */
+    ROOM_GIVEN,    /* the transfer may go on */
+};
+
+struct job_room {
+    enum job_room_step step;
+    struct rb_usage_op *op;
+};
+
 /* A record on its way to Kafka. It outlives the job when that is freed meanwhile. */
 struct job_send {
     uint32_t magic;
@@ -92,6 +107,8 @@ struct rb_job {
     int64_t renewals;      /* by this job and those before */
     struct rb_error cause; /* why it was asked; code NONE when the URL is known to be dead */
     struct rb_plan *plan;
+    const struct rb_target *target; /* where the bytes go or went; borrowed from env */
+    struct job_room room;
     struct rb_transfer *transfer;
     struct rb_progress_entry progress;
     struct rb_transfer_result result;
@@ -176,6 +193,23 @@ bool job_must_ask(const struct rb_job *job);
  * Loop:   loop thread.
  */
 void job_learn(struct rb_job *job, const struct rb_error *err);
+
+/*
+ * Find room for the video: before its transfer begins, and again once it knows how many bytes there are. May drop a transfer
+ * that would go to a store without room, so that it begins anew to the fallback store.
+ *
+ * Gives:  DONE when the transfer may begin, or go on.
+ * Fails:  QUOTA_*, SUPERSEDED; DB_*.
+ * Loop:   loop thread.
+ */
+enum rb_poll job_find_room(struct rb_job *job);
+
+/*
+ * Stop the transfer. Fine when there is none.
+ *
+ * Loop:   loop thread, outside of libcurl callbacks.
+ */
+void job_drop_transfer(struct rb_job *job);
 
 /*
  * Put the video on the topic of retries, as job->later says.

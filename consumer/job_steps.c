@@ -218,23 +218,51 @@ static void start_transfer(struct rb_job *job)
     rb_metrics_add(job->env->metrics, METRIC_TRANSFERRING, 1);
     free(job->result.url);
     job->result.url = NULL;
-    job->transfer = rb_transfer_new(job->env->transfer, job->plan, job_wake, job);
+    job->transfer =
+        rb_transfer_new(job->env->transfer, job->target, job->plan, job->room.step == ROOM_GIVEN, job_wake, job);
     rb_progress_enter(job->env->progress, &job->progress, job->row.video_id, job->transfer);
+}
+
+/* What the end of a transfer says about the first store. */
+static void tell_circuit(struct rb_job *job, const struct rb_error *err)
+{
+    if (job->target != job->env->first_store)
+        return;
+    if (err == NULL)
+        rb_circuit_good(job->env->circuit);
+    else
+        rb_circuit_bad(job->env->circuit, err);
+}
+
+static enum rb_poll poll_transfer(struct rb_job *job)
+{
+    enum rb_poll room = job_find_room(job);
+
+    if (room != RB_POLL_DONE && job->transfer == NULL)
+        return room;
+    if (room == RB_POLL_FAILED)
+        return room;
+    if (job->transfer == NULL)
+        start_transfer(job);
+
+    enum rb_poll polled = rb_transfer_poll(job->transfer, &job->result, &job->error);
+
+    if (polled == RB_POLL_WAIT && job->room.step == ROOM_LOOKED && job_find_room(job) == RB_POLL_FAILED)
+        return RB_POLL_FAILED;
+    return polled;
 }
 
 enum job_state job_step_TRANSFERRING(struct rb_job *job)
 {
-    if (job->transfer == NULL)
-        start_transfer(job);
-    switch (rb_transfer_poll(job->transfer, &job->result, &job->error)) {
+    switch (poll_transfer(job)) {
     case RB_POLL_WAIT:
         return JOB_TRANSFERRING;
     case RB_POLL_FAILED:
-        rb_circuit_bad(job->env->circuit, &job->error);
+        tell_circuit(job, &job->error);
         job_learn(job, &job->error);
         return job_after_error(job);
     case RB_POLL_DONE:
-        rb_circuit_good(job->env->circuit);
+        tell_circuit(job, NULL);
         job_learn(job, NULL);
         rb_backoff_reset(&job->backoff);
         rb_metrics_add(job->env->metrics, METRIC_RESUMES, job->result.resumes);
@@ -247,13 +275,12 @@ enum job_state job_step_TRANSFERRING(struct rb_job *job)
 static int send_stored(struct rb_job *job)
 {
     const struct rb_record_ask ask = job_ask(job);
-    const struct rb_plan *plan = job->plan;
-    struct rb_store *store = job->env->transfer->store;
-    const struct rb_object place = {plan->bucket, job->result.key, job->result.content_type};
+    struct rb_store *store = job->target->store;
+    const struct rb_object place = {job->target->bucket, job->result.key, job->result.content_type};
     RB_AUTO_TEXT *url = job->result.url != NULL ? rb_xstrdup(job->result.url) : store->ops->url(store, &place);
     const struct rb_record_object object = {
         .store = store->ops->kind,
-        .bucket = plan->bucket,
+        .bucket = job->target->bucket,
         .key = job->result.key,
         .url = url,
         .bytes = job->result.bytes,
@@ -271,6 +298,7 @@ static int send_failed(struct rb_job *job)
         .class = rb_outcome_class(job->reason.code),
         .code = rb_code_name(job->reason.code),
         .message = job->reason.message,
+        .kept = job->reason.code == RB_E_QUOTA_KEPT,
     };
 
     return rb_record_failed(job->env->record, &ask, &job->row, &failure, &job->op, &job->error);

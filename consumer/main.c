@@ -15,11 +15,12 @@
 #include "consumer/cleanup.h"
 #include "consumer/consume.h"
 #include "consumer/container.h"
+#include "consumer/key.h"
 #include "consumer/metrics_table.h"
 #include "consumer/options.h"
 #include "consumer/setup.h"
-#include "consumer/store_kinds.h"
 #include "consumer/store_probe.h"
+#include "consumer/stores.h"
 
 #define COMMON_ROW(name, type, default_, min, max, also, help)                                                         \
     RB_OPTION_ROW(consumer_options, common.name, name, type, default_, min, max, also, help)
@@ -70,7 +71,8 @@ struct app {
     struct rb_history *history;
     struct rb_codec *codec;
     struct rb_emit *emit;
-    struct rb_store *store;
+    struct rb_stores stores;
+    struct rb_usage *usage;
     struct rb_store_probe *probe;
     struct rb_http *media_http;
     struct rb_plan_policy policy;
@@ -166,6 +168,28 @@ static void on_in_flight_full(bool full, void *arg)
     rb_slots_hold(RB_CAST(app, arg, APP_MAGIC)->slots, full);
 }
 
+static int open_usage(struct app *app, struct rb_error *err)
+{
+    const struct consumer_options *options = app->options;
+    struct rb_usage_config config = {
+        .pg = app->pg,
+        .metrics = &app->metrics,
+        .store = app->stores.first.store->ops->kind,
+        .bucket = options->bucket,
+        .every_ms = options->quota_check_ms,
+    };
+
+    RB_TRY(rb_marks_read("quota_bytes", options->quota_bytes, options->quota_warn_at, options->quota_stop_at,
+                         &config.all, err));
+    RB_TRY(rb_marks_read("quota_user_bytes", options->quota_user_bytes, options->quota_user_warn_at,
+                         options->quota_user_stop_at, &config.user, err));
+    RB_TRY(rb_usage_then_read(options->quota_then, &config.then, err));
+    if (config.then == RB_USAGE_SPILL && app->stores.fallback.store == NULL)
+        return rb_fail(err, RB_E_BAD_OPTION, 0, "option 'quota_then' is 'spill', but there is no 'fallback_config'");
+    app->usage = rb_usage_new(app->loop, &config);
+    return 0;
+}
+
 static int open_transfers(struct app *app, struct rb_error *err)
 {
     const struct consumer_options *options = app->options;
@@ -181,17 +205,18 @@ static int open_transfers(struct app *app, struct rb_error *err)
     };
 
     app->policy = (struct rb_plan_policy){
-        .bucket = options->bucket,
+        .key_template = options->key_template,
     };
+    RB_TRY(rb_key_check(options->key_template, err));
     RB_TRY(rb_guard_init(&guard, &app->policy.guard, err));
     RB_TRY(rb_container_formats(options->formats, &accept_webm, err));
-    RB_TRY(rb_store_open(app->loop, options, &app->store, err));
-    app->probe = rb_store_probe_new(app->loop, app->store, options->bucket, options->store_check_ms);
+    RB_TRY(rb_stores_open(app->loop, app->all_options, &app->stores, err));
+    app->probe = rb_store_probe_new(app->loop, app->stores.first.store, options->bucket, options->store_check_ms);
+    RB_TRY(open_usage(app, err));
     app->media_http = rb_http_new(app->loop, 0);
     app->transfer = (struct rb_transfer_config){
         .loop = app->loop,
         .http = app->media_http,
-        .store = app->store,
         .guard = &app->policy.guard,
         .limits = {.max_bytes = options->video_max_bytes,
                    .connect_timeout_ms = options->connect_timeout_ms,
@@ -231,6 +256,7 @@ static void open_lines(struct app *app)
         .first_ms = options->store_probe_first_ms,
         .max_ms = options->store_probe_max_ms,
         .join_ms = PROBE_JOIN_MS,
+        .spill_after_ms = app->stores.fallback.store != NULL ? options->fallback_after_ms : RB_NO_SPILL,
     };
 
     app->circuit = rb_circuit_new(app->loop, &circuit);
@@ -254,7 +280,7 @@ static bool is_outage(void *arg)
 {
     struct app *app = RB_CAST(app, arg, APP_MAGIC);
 
-    return !rb_pg_is_up(app->pg) || !rb_emit_is_up(app->emit) || rb_circuit_state(app->circuit) != RB_CIRCUIT_CLOSED;
+    return !rb_pg_is_up(app->pg) || !rb_emit_is_up(app->emit) || rb_circuit_blocks(app->circuit);
 }
 
 static int open_input(struct app *app, struct rb_error *err)
@@ -266,6 +292,9 @@ static int open_input(struct app *app, struct rb_error *err)
         .record = app->record,
         .transfer = &app->transfer,
         .policy = &app->policy,
+        .first_store = &app->stores.first,
+        .fallback_store = app->stores.fallback.store != NULL ? &app->stores.fallback : NULL,
+        .usage = app->usage,
         .emit = app->emit,
         .progress = app->progress,
         .history = app->history,
@@ -411,6 +440,7 @@ static void app_close(struct app *app)
 {
     rb_httpd_free(app->httpd);
     rb_consume_free(app->consume);
+    rb_usage_free(app->usage);
     rb_pg_free(app->pg);
     rb_emit_free(app->emit);
     rb_history_free(app->history);
@@ -420,8 +450,7 @@ static void app_close(struct app *app)
     rb_http_free(app->ask_http);
     rb_providers_unref(app->transfer.providers);
     rb_store_probe_free(app->probe);
-    if (app->store != NULL)
-        app->store->ops->free(app->store);
+    rb_stores_close(&app->stores);
     rb_record_free(app->record);
     rb_turns_free(app->turns);
     rb_delay_free(app->delay);
@@ -443,7 +472,8 @@ static int run(const struct rb_options *all_options)
         rb_log_error(NULL, RB_EV_FATAL, &err, "");
         app.exit_status = err.code == RB_E_BAD_OPTION ? 2 : 1;
     } else {
-        rb_log(NULL, RB_EV_READY, "group=%s bucket=%s store=%s", options->group, options->bucket, app.store->ops->kind);
+        rb_log(NULL, RB_EV_READY, "group=%s bucket=%s store=%s", options->group, options->bucket,
+               app.stores.first.store->ops->kind);
         rb_loop_run(app.loop);
         rb_log(NULL, RB_EV_STOPPED, "left=%zu", rb_consume_count(app.consume));
     }
@@ -451,12 +481,27 @@ static int run(const struct rb_options *all_options)
     return app.exit_status;
 }
 
+/* Both commands look after both stores. */
+static int run_for_all(const struct rb_options *all_options, bool setup, struct rb_error *err)
+{
+    const struct consumer_options *options = all_options->values;
+    struct rb_options fallback = {0};
+    int result;
+
+    RB_TRY(setup ? rb_setup(options, err) : rb_cleanup(options, err));
+    RB_TRY(rb_stores_read_fallback(all_options, &fallback, err));
+    if (fallback.values == NULL)
+        return 0;
+    result = setup ? rb_setup_store(fallback.values, err) : rb_cleanup(fallback.values, err);
+    rb_options_done(&fallback);
+    return result;
+}
+
 static int run_command(const struct rb_options *options)
 {
     struct rb_error err = {0};
-    bool setup = strcmp(options->command, "setup") == 0;
 
-    if ((setup ? rb_setup(options->values, &err) : rb_cleanup(options->values, &err)) == 0)
+    if (run_for_all(options, strcmp(options->command, "setup") == 0, &err) == 0)
         return 0;
     fprintf(stderr, "reelbus-consumer %s: %s\n", options->command, err.message);
     return 1;

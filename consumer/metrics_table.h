@@ -28,7 +28,16 @@
     X(CIRCUIT_REFUSED, GAUGE, "reelbus_store_circuit_open", "code=\"store_refused\"", "")                              \
     X(CIRCUIT_AWAY, GAUGE, "reelbus_store_circuit_open", "code=\"store_away\"", "")                                    \
     X(CIRCUIT_BUSY, GAUGE, "reelbus_store_circuit_open", "code=\"store_busy\"", "")                                    \
+    X(CIRCUIT_QUOTA, GAUGE, "reelbus_store_circuit_open", "code=\"quota_all\"", "")                                    \
     X(CIRCUIT_PROBES, COUNTER, "reelbus_store_circuit_probes_total", "", "Times that a probe was let through")         \
+    X(SPILLED, COUNTER, "reelbus_spilled_total", "", "Videos that were sent to the fallback store")                    \
+    X(USAGE_BYTES, GAUGE, "reelbus_usage_bytes", "", "Bytes that the first store keeps, by what the database counts")  \
+    X(USAGE_VIDEOS, GAUGE, "reelbus_usage_videos", "", "Videos that they belong to")                                   \
+    X(QUOTA_BYTES, GAUGE, "reelbus_quota_bytes", "", "What may be stored in all; 0: no limit is set")                  \
+    X(QUOTA_LEVEL, GAUGE, "reelbus_quota_level", "",                                                                   \
+      "0: well, 1: over the warning mark, 2: over the mark where quota_then happens; alert on 1")                      \
+    X(QUOTA_DAYS, GAUGE, "reelbus_quota_left_days", "",                                                                \
+      "Days until that mark, by the growth of the last week; -1: nobody can say")                                      \
     X(JOBS, GAUGE, "reelbus_jobs", "", "Records that are worked on")                                                   \
     X(TRANSFERRING, GAUGE, "reelbus_transfers", "", "Transfers that are running")                                      \
     X(IN_FLIGHT, GAUGE, "reelbus_in_flight_bytes", "", "Size of the videos that are being transferred")                \

@@ -60,7 +60,23 @@
     X(source_allow_private, BOOL, "false", 0, 1, "",                                                                   \
       "fetch from loopback and private networks too; for providers in one's own network")                              \
     X(bucket, TEXT, "videos", 1, 63, "", "bucket that videos are stored in")                                           \
+    X(key_template, TEXT, "{user_id}/{video_id}.mp4", 1, 255, "",                                                      \
+      "key of a video in it: {user_id}, {video_id} and A-Z a-z 0-9 _ - . = /; a WebM ends in .webm instead")           \
     X(store, TEXT, "file", 1, 32, "", "where videos are kept: file, s3 or supabase")                                   \
+    X(fallback_config, TEXT, "", 0, 4096, "",                                                                          \
+      "config file of a second store, with its own 'store', 'bucket' and their options; empty: there is none")         \
+    X(fallback_after_ms, MS, "5m", 0, 2592000000, "",                                                                  \
+      "videos go there once the first store takes nothing for this long")                                              \
+    X(quota_bytes, BYTES, "0", 0, 4611686018427387904, "",                                                             \
+      "what the provider lets be stored in all, 1GB for example; 0: no limit")                                         \
+    X(quota_warn_at, TEXT, "80%", 1, 32, "", "from here on it is said: a percentage of it, or bytes")                  \
+    X(quota_stop_at, TEXT, "95%", 1, 32, "", "up to here it is stored; then quota_then happens")                       \
+    X(quota_user_bytes, BYTES, "0", 0, 4611686018427387904, "", "what may be stored of one user; 0: no limit")         \
+    X(quota_user_warn_at, TEXT, "80%", 1, 32, "", "from here on it is said: a percentage of it, or bytes")             \
+    X(quota_user_stop_at, TEXT, "100%", 1, 32, "", "up to here it is stored; then quota_then happens")                 \
+    X(quota_then, TEXT, "wait", 1, 8, "",                                                                              \
+      "what becomes of a video without room: wait, spill (to the fallback store), keep (the original URL, for good)")  \
+    X(quota_check_ms, MS, "30s", 10, 86400000, "", "how often the sums are read for metrics and the forecast")         \
     X(file_root, TEXT, "", 0, 4096, "", "folder of the file store")                                                    \
     X(file_public_url, TEXT, "", 0, 2048, "", "what stands before bucket and key in the URL of a stored file")         \
     X(s3_endpoint, TEXT, "", 0, 2048, "AWS_ENDPOINT_URL",                                                              \

@@ -87,6 +87,11 @@ const char *rb_outcome_class(enum rb_code code)
     case RB_E_TOO_LARGE:
     case RB_E_SOURCE_ENCODED:
         return "content";
+    case RB_E_QUOTA_USER:
+    case RB_E_QUOTA_ROOM:
+    case RB_E_QUOTA_ALL:
+    case RB_E_QUOTA_KEPT:
+        return "quota";
     case RB_E_STORE_AWAY:
     case RB_E_STORE_FULL:
     case RB_E_STORE_BUSY:

@@ -42,7 +42,7 @@ struct rb_situation {
 enum rb_next rb_outcome_next(const struct rb_error *err, const struct rb_situation *situation, int64_t *ret_pause_ms);
 
 /*
- * The class of a failure as video.store_failed has it: generation_failed, source, content, policy, unknown_video. And of
+ * The class of a failure as video.store_failed has it: generation_failed, source, content, policy, quota, unknown_video. And of
  * what is only waited for, as the row shows it meanwhile: storage.
  *
  * Gives:  static text.

@@ -8,11 +8,9 @@
 #include "consumer/guard.h"
 #include "consumer/row.h"
 
-#define RB_PLAN_ID_MAX_BYTES 128
-
 struct rb_plan_policy {
     struct rb_guard guard;
-    const char *bucket; /* borrowed for as long as the policy is used */
+    const char *key_template; /* checked; borrowed for as long as the policy is used */
 };
 
 /* What is fetched. */
@@ -24,8 +22,7 @@ struct rb_plan_source {
 struct rb_plan {
     char *source;             /* owned */
     struct rb_url url;        /* the same, parsed */
-    char *bucket;             /* owned */
-    char *key;                /* owned; {user_id}/{video_id}.mp4 */
+    char *key;                /* owned; by the template */
     char *webm_key;           /* owned; the same for what turns out to be a WebM */
     int64_t deadline_unix_ms; /* after this, failures are final */
 };

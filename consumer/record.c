@@ -62,6 +62,11 @@ static char *copy_text(const PGresult *result, const char *column)
     return rb_xstrdup(rb_pg_text(result, 0, column));
 }
 
+static bool is_true(const PGresult *result, const char *column)
+{
+    return strcmp(rb_pg_text(result, 0, column), "t") == 0;
+}
+
 static void read_row(const PGresult *result, struct rb_row *row)
 {
     row->user_id = copy_text(result, "user_id");
@@ -87,15 +92,11 @@ static void read_row(const PGresult *result, struct rb_row *row)
     row->error_message = copy_text(result, "error_message");
     row->failed_at = rb_pg_number(result, 0, "failed_at", RB_NO_LONG);
     row->put_off = rb_pg_number(result, 0, "put_off", 0);
+    row->spilled = is_true(result, "spilled");
     row->claim_epoch = rb_pg_number(result, 0, "claim_epoch", 0);
     row->owner_topic = copy_text(result, "owner_topic");
     row->owner_partition = rb_pg_number(result, 0, "owner_partition", -1);
     row->owner_offset = rb_pg_number(result, 0, "owner_offset", -1);
-}
-
-static bool is_true(const PGresult *result, const char *column)
-{
-    return strcmp(rb_pg_text(result, 0, column), "t") == 0;
 }
 
 static int read_answer(struct rb_record_op *op, const PGresult *result)
@@ -253,7 +254,7 @@ int rb_record_failed(struct rb_record *record, const struct rb_record_ask *ask, 
     add_text(&values, failure->class);
     add_text(&values, failure->code);
     add_text(&values, failure->message);
-    add_text(&values, record->status_failed);
+    add_text(&values, failure->kept ? record->status_completed : record->status_failed);
     return op_send(record, record->failed, &values, ask, ret_op, err);
 }
 

@@ -55,6 +55,7 @@ struct rb_record_failure {
     const char *class;
     const char *code;
     const char *message;
+    bool kept; /* the video is there, and stays at its original URL: the application's status says completed */
 };
 
 /* The result of an operation. */

@@ -22,7 +22,7 @@
     " (SELECT count(*) FROM told) AS told,"                                                                            \
     " r.video_id::text AS video_id, r.state, r.user_id, r.source_url, r.provider, r.provider_video_id, r.store,"       \
     " r.bucket, r.object_key, r.stored_url, r.bytes, r.sha256, r.content_type, r.attempt, r.tries, r.error_class,"     \
-    " r.error_code, r.error_message, r.put_off, r.claim_epoch, r.owner_topic, r.owner_partition, r.owner_offset,"      \
+    " r.error_code, r.error_message, r.put_off, r.spilled, r.claim_epoch, r.owner_topic, r.owner_partition, r.owner_offset,"      \
     " " MS("expires_at") ", " MS("received_at") ", " MS("stored_at") ", " MS("failed_at") ","                          \
     " " MS("first_try_at") ", " MS("last_try_at")                                                                      \
     " FROM (SELECT 1) AS one LEFT JOIN (SELECT * FROM written UNION ALL SELECT * FROM before"                          \
@@ -64,6 +64,7 @@ static const char claim_template[] =
     " received_at = excluded.received_at, tries = $7::int, first_try_at = " TIME(8) ","
     " last_try_at = CASE WHEN $7::int > 0 THEN coalesce(" TIME(9) ", v.last_try_at) END,"
     " put_off = CASE WHEN v.state = 'processing' AND NOT " NEW_URL " THEN v.put_off ELSE 0 END,"
+    " spilled = v.spilled AND v.state = 'processing', held_bytes = NULL,"
     " next_try_at = NULL, error_class = NULL, error_code = NULL, error_message = NULL, failed_at = NULL,"
     " owner_topic = NULL, owner_partition = NULL, owner_offset = NULL,"
     " claim_epoch = v.claim_epoch + 1, " TOUCH
@@ -87,7 +88,7 @@ static const char claim_template[] =
 #define SETTLE                                                                                                         \
     "attempt = v.attempt + 1, owner_topic = $3, owner_partition = $4::int, owner_offset = $5::bigint,"                 \
     " tries = $6::int, first_try_at = " TIME(7) ", last_try_at = " TIME(8) ", next_try_at = NULL,"                     \
-    " put_off = 0, " TOUCH
+    " put_off = 0, held_bytes = NULL, " TOUCH
 #define CLAIMED     " WHERE v.video_id = $1::uuid AND v.claim_epoch = $2::bigint AND v.state = 'processing'"
 #define UNDER_CLAIM CLAIMED " RETURNING v.*)"
 #define NOTE_END(what, detail)                                                                                         \
@@ -111,12 +112,12 @@ static const char failed_template[] =
 /* $1 video, $2 claim, $3 tries, $4 first, $5 last, $6 next try, $7 class, $8 code, $9 message. */
 static const char resting_sql[] =
     "WITH written AS (UPDATE reelbus.video v SET tries = $3::int, first_try_at = " TIME(4) ", last_try_at = " TIME(5) ","
-    " next_try_at = " TIME(6) ", error_class = $7, error_code = $8, error_message = $9, " TOUCH CLAIMED " RETURNING v.*),"
+    " next_try_at = " TIME(6) ", error_class = $7, error_code = $8, error_message = $9, held_bytes = NULL, " TOUCH CLAIMED " RETURNING v.*),"
     " noted AS (INSERT INTO reelbus.history (video_id, what, detail)"
     " SELECT video_id, 'try_failed', 'try ' || tries || ', ' || error_code || ': ' || error_message FROM written)"
     " SELECT pg_notify('" RB_NOTIFY_CHANNEL "', video_id::text) FROM written";
 
 /* $1 video, $2 claim, $3 tries and renewals, $4 next try. */
 static const char put_off_sql[] =
-    "UPDATE reelbus.video v SET put_off = $3::int, next_try_at = " TIME(4) CLAIMED;
+    "UPDATE reelbus.video v SET put_off = $3::int, held_bytes = NULL, next_try_at = " TIME(4) CLAIMED;
 /* clang-format on */

@@ -38,6 +38,7 @@ struct rb_row {
     char *error_message;
     int64_t failed_at;
     int64_t put_off; /* tries and renewals of the newest record on the topic of retries; 0 when there is none */
+    bool spilled;    /* it goes to the fallback store */
     int64_t claim_epoch;
     char *owner_topic;
     int64_t owner_partition;

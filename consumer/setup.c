@@ -27,13 +27,14 @@ RB_EMBED(sql_002, "deploy/sql/002_providers.sql");
 RB_EMBED(sql_003, "deploy/sql/003_poll.sql");
 RB_EMBED(sql_004, "deploy/sql/004_history.sql");
 RB_EMBED(sql_005, "deploy/sql/005_retry.sql");
+RB_EMBED(sql_006, "deploy/sql/006_usage.sql");
 
 static const struct {
     const char *name;
     const char *sql;
 } sql_files[] = {
     {"001_reelbus.sql", sql_001}, {"002_providers.sql", sql_002}, {"003_poll.sql", sql_003},
-    {"004_history.sql", sql_004}, {"005_retry.sql", sql_005},
+    {"004_history.sql", sql_004}, {"005_retry.sql", sql_005},     {"006_usage.sql", sql_006},
 };
 
 static void say(const char *step, const char *name, const char *result)
@@ -232,6 +233,15 @@ static int set_up_store(struct rb_loop *loop, const struct consumer_options *opt
     say("store", options->bucket, answer.made ? "made, can be written" : "can be written");
     say_limit(options, answer.largest_bytes);
     return 0;
+}
+
+int rb_setup_store(const struct consumer_options *options, struct rb_error *err)
+{
+    struct rb_loop *loop = rb_loop_new();
+    int result = set_up_store(loop, options, err);
+
+    rb_loop_free(loop);
+    return result;
 }
 
 int rb_setup(const struct consumer_options *options, struct rb_error *err)

@@ -16,3 +16,12 @@
  * Loop:   before any loop runs; blocks.
  */
 RB_MUST_CHECK int rb_setup(const struct consumer_options *options, struct rb_error *err);
+
+/*
+ * The last step alone: look whether the store can be written, for a second one.
+ *
+ * Takes:  options, borrowed for the call.
+ * Fails:  BAD_OPTION, STORE_*.
+ * Loop:   as rb_setup.
+ */
+RB_MUST_CHECK int rb_setup_store(const struct consumer_options *options, struct rb_error *err);

@@ -22,6 +22,12 @@ struct rb_object {
     const char *content_type;
 };
 
+/* A store, and the bucket in it. Both borrowed for as long as the target is used. */
+struct rb_target {
+    struct rb_store *store;
+    const char *bucket;
+};
+
 /* What a put is begun with. The object is borrowed for the call, queue and arg for as long as the put lives. */
 struct rb_put_spec {
     const struct rb_object *object;

@@ -20,7 +20,8 @@ struct rb_transfer {
     uint32_t magic;
     const struct rb_transfer_config *config; /* borrowed */
     const struct rb_plan *plan;              /* borrowed */
-    struct rb_store *store;                  /* borrowed */
+    const struct rb_target *target;          /* borrowed */
+    struct rb_store *store;                  /* borrowed: the target's */
     struct rb_byteq *queue;
     struct rb_download *download;
     struct rb_timer *timer;       /* of the whole; begins anew when it was its turn to fly */
@@ -29,6 +30,7 @@ struct rb_transfer {
     enum rb_format asked;         /* for an object of this format */
     struct rb_store_answer found; /* what the store has already */
     bool comparing;               /* with what was found; nothing is sent */
+    bool weighed;                 /* nothing is sent before */
     struct rb_put *put;           /* NULL until the source has sent something */
     struct rb_container container;
     EVP_MD_CTX *hash;
@@ -56,11 +58,16 @@ static void on_part_change(void *arg)
     transfer->on_change(transfer->arg);
 }
 
-static struct rb_object object_of(const struct rb_plan *plan, enum rb_format format)
+static struct rb_object object_of(const struct rb_transfer *transfer, enum rb_format format)
 {
+    const struct rb_plan *plan = transfer->plan;
     bool webm = format == RB_FORMAT_WEBM;
 
-    return (struct rb_object){plan->bucket, webm ? plan->webm_key : plan->key, webm ? "video/webm" : "video/mp4"};
+    return (struct rb_object){
+        .bucket = transfer->target->bucket,
+        .key = webm ? plan->webm_key : plan->key,
+        .content_type = webm ? "video/webm" : "video/mp4",
+    };
 }
 
 static void start_download(struct rb_transfer *transfer)
@@ -88,7 +95,7 @@ static void start_download(struct rb_transfer *transfer)
 /* Has the store such an object already? */
 static void start_ask(struct rb_transfer *transfer, enum rb_format format)
 {
-    const struct rb_object object = object_of(transfer->plan, format);
+    const struct rb_object object = object_of(transfer, format);
     const struct rb_store_ops *ops = transfer->store->ops;
 
     transfer->asked = format;
@@ -97,8 +104,8 @@ static void start_ask(struct rb_transfer *transfer, enum rb_format format)
         transfer->ask = ops->find(transfer->store, &object, on_part_change, transfer);
 }
 
-struct rb_transfer *rb_transfer_new(const struct rb_transfer_config *config, const struct rb_plan *plan,
-                                    rb_loop_fn on_change, void *arg)
+struct rb_transfer *rb_transfer_new(const struct rb_transfer_config *config, const struct rb_target *target,
+                                    const struct rb_plan *plan, bool weighed, rb_loop_fn on_change, void *arg)
 {
     struct rb_transfer *transfer = rb_xalloc(sizeof(*transfer));
     RB_ASSERT(config->queue_bytes >= RB_TRANSFER_QUEUE_MIN_BYTES);
@@ -106,7 +113,9 @@ struct rb_transfer *rb_transfer_new(const struct rb_transfer_config *config, con
         .magic = TRANSFER_MAGIC,
         .config = config,
         .plan = plan,
-        .store = config->store,
+        .target = target,
+        .store = target->store,
+        .weighed = weighed,
         .queue = rb_byteq_new(config->queue_bytes, config->queue_bytes / 2),
         .hash = EVP_MD_CTX_new(),
         .on_change = on_change,
@@ -132,10 +141,18 @@ static void finish_hash(struct rb_transfer *transfer)
         snprintf(transfer->sha256 + (size_t)2 * i, 3, "%02x", digest[i]);
 }
 
+/* The store has an object of the size that the source announces, and its hash: the bytes are only compared. */
+static bool has_the_same(const struct rb_transfer *transfer)
+{
+    int64_t bytes = rb_download_length(transfer->download);
+
+    return transfer->found.found && transfer->found.sha256[0] != '\0' && (bytes < 0 || bytes == transfer->found.bytes);
+}
+
 /* Once both the store and the source have said something: into the store with it, or only compare? */
 static void begin_put(struct rb_transfer *transfer)
 {
-    const struct rb_object object = object_of(transfer->plan, transfer->container.format);
+    const struct rb_object object = object_of(transfer, transfer->container.format);
     const struct rb_put_spec spec = {
         .object = &object,
         .bytes = rb_download_length(transfer->download),
@@ -144,9 +161,8 @@ static void begin_put(struct rb_transfer *transfer)
         .on_change = on_part_change,
         .arg = transfer,
     };
-    bool same_size = spec.bytes < 0 || spec.bytes == transfer->found.bytes;
 
-    transfer->comparing = transfer->found.found && transfer->found.sha256[0] != '\0' && same_size;
+    transfer->comparing = has_the_same(transfer);
     if (!transfer->comparing)
         transfer->put = transfer->store->ops->begin(transfer->store, &spec);
 }
@@ -180,6 +196,25 @@ static int finish(struct rb_transfer *transfer, struct rb_error *err)
     return 0;
 }
 
+/* The source has something, and nobody has said that there is room for it. */
+static bool is_held(const struct rb_transfer *transfer)
+{
+    return !transfer->weighed && rb_download_bytes(transfer->download) > 0 && !has_the_same(transfer);
+}
+
+bool rb_transfer_wants_room(struct rb_transfer *transfer, int64_t *ret_bytes)
+{
+    if (transfer->ask != NULL || transfer->put != NULL || transfer->comparing || !is_held(transfer))
+        return false;
+    *ret_bytes = rb_download_length(transfer->download);
+    return true;
+}
+
+void rb_transfer_admit(struct rb_transfer *transfer)
+{
+    transfer->weighed = true;
+}
+
 /* Wait for the answer to the ask. */
 static enum rb_poll poll_ask(struct rb_transfer *transfer, struct rb_error *err)
 {
@@ -203,7 +238,7 @@ static enum rb_poll poll_ask(struct rb_transfer *transfer, struct rb_error *err)
 /* The object is stored: ask where people get it, if that has to be asked. */
 static enum rb_poll poll_link(struct rb_transfer *transfer, struct rb_error *err)
 {
-    const struct rb_object object = object_of(transfer->plan, transfer->container.format);
+    const struct rb_object object = object_of(transfer, transfer->container.format);
     const struct rb_store_ops *ops = transfer->store->ops;
 
     if (ops->link == NULL || transfer->url != NULL)
@@ -223,7 +258,7 @@ static enum rb_poll poll_store(struct rb_transfer *transfer, struct rb_error *er
     if (transfer->put == NULL && !transfer->comparing && rb_download_bytes(transfer->download) > 0) {
         if (transfer->container.format != transfer->asked)
             start_ask(transfer, transfer->container.format);
-        if (transfer->ask != NULL)
+        if (transfer->ask != NULL || is_held(transfer))
             return RB_POLL_WAIT;
         begin_put(transfer);
     }
@@ -243,7 +278,9 @@ static enum rb_poll poll_source(struct rb_transfer *transfer, struct rb_error *e
     case RB_POLL_FAILED:
         return RB_POLL_FAILED;
     case RB_POLL_DONE:
-        return transfer->ask == NULL && finish(transfer, err) < 0 ? RB_POLL_FAILED : RB_POLL_DONE;
+        if (transfer->ask != NULL || (transfer->put == NULL && !transfer->comparing && is_held(transfer)))
+            return RB_POLL_DONE;
+        return finish(transfer, err) < 0 ? RB_POLL_FAILED : RB_POLL_DONE;
     case RB_POLL_WAIT:
         if (transfer->put != NULL)
             transfer->store->ops->more(transfer->put);
@@ -301,7 +338,7 @@ enum rb_poll rb_transfer_poll(struct rb_transfer *transfer, struct rb_transfer_r
     if (stored == RB_POLL_DONE)
         stored = poll_link(transfer, err);
     if (stored == RB_POLL_DONE) {
-        const struct rb_object object = object_of(transfer->plan, transfer->container.format);
+        const struct rb_object object = object_of(transfer, transfer->container.format);
 
         ret_result->url = RB_STEAL(transfer->url);
         ret_result->bytes = rb_download_bytes(transfer->download);

@@ -20,7 +20,6 @@ struct rb_transfer;
 struct rb_transfer_config {
     struct rb_loop *loop;
     struct rb_http *http;
-    struct rb_store *store;
     const struct rb_guard *guard;
     struct rb_providers *providers; /* of now: later ones take their place here; NULL: none */
     struct rb_download_limits limits;
@@ -42,12 +41,29 @@ struct rb_transfer_result {
 /*
  * Start a transfer.
  *
- * Takes:  plan, borrowed for as long as the transfer lives; on_change, called when rb_transfer_poll has a new answer.
+ * Takes:  target and plan, borrowed for as long as the transfer lives; weighed, nobody has to ask any more whether there is
+ *         room; on_change, called when rb_transfer_poll has a new answer.
  * Gives:  owned by the caller; rb_transfer_free it.
  * Loop:   loop thread, outside of libcurl callbacks.
  */
-struct rb_transfer *rb_transfer_new(const struct rb_transfer_config *config, const struct rb_plan *plan,
-                                    rb_loop_fn on_change, void *arg);
+struct rb_transfer *rb_transfer_new(const struct rb_transfer_config *config, const struct rb_target *target,
+                                    const struct rb_plan *plan, bool weighed, rb_loop_fn on_change, void *arg);
+
+/*
+ * Does it wait to be told that there is room? Nothing goes to the store before that.
+ *
+ * Gives:  true with ret_bytes, as the source announced them, -1 when it did not. False: the source has not answered yet, or
+ *         it was told, or needs none because the store has an object of this size and a hash, which is only compared.
+ * Loop:   loop thread.
+ */
+bool rb_transfer_wants_room(struct rb_transfer *transfer, int64_t *ret_bytes);
+
+/*
+ * There is room: it may go on.
+ *
+ * Loop:   loop thread; poll it afterwards.
+ */
+void rb_transfer_admit(struct rb_transfer *transfer);
 
 /*
  * Move what can be moved, and say how it is going.

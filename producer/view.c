@@ -57,6 +57,8 @@ char *rb_view_message(const struct rb_view *view)
         return rb_xstrdup("Deleted");
     if (is(view->error_class, GENERATION_FAILED))
         return rb_xprintf("The video could not be generated: %s", why);
+    if (is(view->error_code, "quota_kept"))
+        return rb_xprintf("The video is not stored: %s.", why);
     if (is(view->error_code, "expired") || is(view->error_code, "source_gone"))
         return rb_xprintf("The video could not be stored: %s. The original URL is kept, but opens no more.", why);
     return rb_xprintf("The video could not be stored: %s. The original URL may still work.", why);

@@ -3,6 +3,7 @@
 
 #include "consumer/input.h"
 #include "consumer/job.h"
+#include "consumer/key.h"
 #include "consumer/lines.h"
 #include "consumer/outcome.h"
 #include "consumer/plan.h"
@@ -96,7 +97,7 @@ static struct rb_row claimed(char *user_id)
     return (struct rb_row){.video_id = ID, .state = RB_ROW_PROCESSING, .user_id = user_id};
 }
 
-static const struct rb_plan_policy policy = {.guard = {.any_port = true}, .bucket = "videos"};
+static const struct rb_plan_policy policy = {.guard = {.any_port = true}, .key_template = "{user_id}/{video_id}.mp4"};
 static const struct rb_plan_source source = {"https://example.com/v.mp4", 1500};
 
 static void a_plan_has_key_source_and_deadline(void **state)
@@ -106,7 +107,6 @@ static void a_plan_has_key_source_and_deadline(void **state)
 
     (void)state;
     assert_works(rb_plan_new(&row, &source, &policy, &plan, &err));
-    assert_string_equal(plan->bucket, "videos");
     assert_string_equal(plan->key, "u-1_A/" ID ".mp4");
     assert_string_equal(plan->source, "https://example.com/v.mp4");
     assert_int_equal(plan->deadline_unix_ms, 1500);
@@ -116,7 +116,7 @@ static void ids_that_mean_something_in_a_path_are_refused(void **state)
 {
     char *const wrong[] = {(char[]){""},     (char[]){".."},       (char[]){"a/b"}, (char[]){"a b"},
                            (char[]){"a%2e"}, (char[]){"\xc3\xa9"}, (char[]){"a.b"}};
-    char large[RB_PLAN_ID_MAX_BYTES + 2];
+    char large[RB_KEY_ID_MAX_BYTES + 2];
 
     (void)state;
     memset(large, 'a', sizeof(large) - 1);

@@ -337,8 +337,8 @@ static void bench_open(struct bench *bench, int64_t join_ms)
     bench->loop = rb_loop_new();
     rb_metrics_init(&bench->metrics, metric_rows, RB_COUNT(metric_rows));
     bench->slots = rb_slots_new(3, 3);
-    bench->circuit =
-        rb_circuit_new(bench->loop, &(struct rb_circuit_config){bench->slots, &bench->metrics, 2, 2, join_ms});
+    bench->circuit = rb_circuit_new(
+        bench->loop, &(struct rb_circuit_config){bench->slots, &bench->metrics, 2, 2, join_ms, RB_NO_SPILL});
     turn_count = 0;
 }
 
@@ -437,6 +437,47 @@ static void a_probe_that_takes_long_is_joined_by_another(void **state)
         rb_slots_leave(bench.slots, &places[i]);
     assert_false(enter(bench.slots, 0, "a", "h", 1));
     rb_slots_leave(bench.slots, &places[0]);
+    bench_close(&bench);
+}
+
+static void stop_when_spilling(void *arg)
+{
+    struct bench *bench = arg;
+
+    if (!rb_circuit_blocks(bench->circuit))
+        rb_loop_stop(bench->loop);
+}
+
+static void a_store_that_is_out_for_long_gets_only_probes_and_the_fallback_the_rest(void **state)
+{
+    struct bench bench = {0};
+
+    (void)state;
+    bench_open(&bench, 3600000);
+    rb_circuit_free(bench.circuit);
+    bench.circuit =
+        rb_circuit_new(bench.loop, &(struct rb_circuit_config){bench.slots, &bench.metrics, 2, 2, 60000, 1});
+
+    struct rb_timer *timer = rb_timer_new(bench.loop, stop_when_spilling, &bench);
+
+    assert_int_equal(rb_circuit_route(bench.circuit), RB_ROUTE_FIRST);
+    bad(&bench, RB_E_STORE_DENIED);
+    assert_int_equal(rb_circuit_route(bench.circuit), RB_ROUTE_FIRST);
+    while (rb_circuit_blocks(bench.circuit)) {
+        rb_timer_start(timer, 5);
+        rb_loop_run(bench.loop);
+    }
+    wait_for_probe(&bench);
+    assert_int_equal(rb_circuit_route(bench.circuit), RB_ROUTE_FIRST); /* the probe */
+    assert_int_equal(rb_circuit_route(bench.circuit), RB_ROUTE_FALLBACK);
+    bad(&bench, RB_E_STORE_DENIED);
+    assert_int_equal(rb_circuit_route(bench.circuit), RB_ROUTE_FALLBACK);
+    wait_for_probe(&bench);
+    assert_int_equal(rb_circuit_route(bench.circuit), RB_ROUTE_FIRST);
+    rb_circuit_good(bench.circuit);
+    assert_int_equal(rb_circuit_route(bench.circuit), RB_ROUTE_FIRST);
+    assert_int_equal(rb_circuit_route(bench.circuit), RB_ROUTE_FIRST);
+    rb_timer_free(timer);
     bench_close(&bench);
 }
 
@@ -569,6 +610,7 @@ UNIT_MAIN(T(a_budget_ends_when_the_url_expires), T(the_last_try_is_kept_for_just
           T(among_users_with_equally_many_the_earliest_expiry_goes_first), T(a_host_gets_no_more_than_its_share),
           T(a_limit_holds_back_and_lets_go), T(a_full_store_opens_the_circuit_and_one_probe_closes_it),
           T(a_probe_that_takes_long_is_joined_by_another),
+          T(a_store_that_is_out_for_long_gets_only_probes_and_the_fallback_the_rest),
           T(one_hiccup_of_the_store_does_not_open_the_circuit_but_a_row_of_them_does),
           T(delayed_records_leave_in_the_order_of_their_times_when_there_is_room),
           T(lifetimes_are_learnt_from_what_urls_say_and_from_those_that_die),

@@ -1,0 +1,153 @@
+/*
+ * job_room.c — in which store is there room for the video?
+ *
+ * Way:  consume -> [job] -> plan -> transfer -> record -> emit
+ *
+ * Asked twice: before anything is fetched, whether the mark is reached; and once the source has said how many bytes will come,
+ * for so many. They are held then, until the outcome is written.
+ */
+#include "common/clock.h"
+#include "consumer/job_internal.h"
+#include "consumer/metrics_table.h"
+
+/* A worker before us may have stored it and died before it said so: then the store has it, which the transfer finds out. */
+static bool may_be_stored(const struct rb_job *job)
+{
+    return job->row.claim_epoch > 1 && rb_usage_then(job->env->usage) != RB_USAGE_WAIT;
+}
+
+static bool spills(const struct rb_job *job)
+{
+    return rb_usage_then(job->env->usage) == RB_USAGE_SPILL;
+}
+
+static enum rb_poll give_room(struct rb_job *job, const struct rb_target *target)
+{
+    job->target = target;
+    job->room.step = ROOM_GIVEN;
+    return RB_POLL_DONE;
+}
+
+static enum rb_poll ask(struct rb_job *job, enum job_room_step step, int64_t bytes)
+{
+    struct rb_usage *usage = job->env->usage;
+    const struct rb_usage_ask ask = {job->row.video_id, job->row.claim_epoch, job_wake, job};
+    bool spill = spills(job) && (step == ROOM_WEIGHING || !may_be_stored(job));
+    int result = step == ROOM_SPILLING ? rb_usage_spill(usage, &ask, &job->room.op, &job->error)
+                                       : rb_usage_weigh(usage, &ask, bytes, spill, &job->room.op, &job->error);
+
+    if (result < 0)
+        return RB_POLL_FAILED;
+    job->room.step = step;
+    return RB_POLL_WAIT;
+}
+
+static enum rb_poll begin(struct rb_job *job)
+{
+    const struct rb_job_env *env = job->env;
+
+    job->target = env->first_store;
+    if (job->row.spilled && env->fallback_store != NULL)
+        return give_room(job, env->fallback_store);
+    if (env->fallback_store != NULL && rb_circuit_route(env->circuit) == RB_ROUTE_FALLBACK)
+        return ask(job, ROOM_SPILLING, 0);
+    if (!rb_usage_is_limited(env->usage))
+        return give_room(job, env->first_store);
+    return ask(job, ROOM_LOOKING, 0);
+}
+
+/* The database has noted it down: it goes there from now on, whatever happens to us. */
+static enum rb_poll spill(struct rb_job *job, const char *because)
+{
+    const struct rb_target *fallback = job->env->fallback_store;
+
+    job_drop_transfer(job);
+    job->row.spilled = true;
+    rb_metrics_add(job->env->metrics, METRIC_SPILLED, 1);
+    rb_log(&job->about, RB_EV_JOB_SPILLED, "store=%s bucket=%s because=%s", fallback->store->ops->kind,
+           fallback->bucket, because);
+    return give_room(job, fallback);
+}
+
+/* To be put off counts as a try, so that the pauses grow; one that had begun to fetch was counted then. */
+static void count_try(struct rb_job *job)
+{
+    if (job->transfer != NULL || job->error.class != RB_LATER)
+        return;
+    job->tries.tries++;
+    job->tries.last_try_at = rb_clock_unix_ms();
+    if (job->tries.first_try_at == RB_NO_LONG)
+        job->tries.first_try_at = job->tries.last_try_at;
+}
+
+static enum rb_poll no_room(struct rb_job *job, const struct rb_usage_op *op, enum job_room_step step)
+{
+    if (step == ROOM_LOOKING && may_be_stored(job)) {
+        job->room.step = ROOM_LOOKED;
+        return RB_POLL_DONE;
+    }
+    if (spills(job))
+        return spill(job, "quota");
+    if (rb_usage_refuse(op, &job->error) < 0)
+        count_try(job);
+    return RB_POLL_FAILED;
+}
+
+static enum rb_poll take_verdict(struct rb_job *job, const struct rb_usage_op *op, enum rb_usage_verdict verdict)
+{
+    enum job_room_step step = job->room.step;
+
+    switch (verdict) {
+    case RB_USAGE_FITS:
+        break;
+    case RB_USAGE_OVER_USER:
+    case RB_USAGE_OVER_ALL:
+        return no_room(job, op, step);
+    case RB_USAGE_LOST:
+        rb_fail(&job->error, RB_E_SUPERSEDED, 0, "another worker has claimed the video since");
+        return RB_POLL_FAILED;
+    }
+    if (step == ROOM_SPILLING)
+        return spill(job, "outage");
+    if (step == ROOM_WEIGHING) {
+        rb_transfer_admit(job->transfer);
+        return give_room(job, job->target);
+    }
+    job->room.step = ROOM_LOOKED;
+    return RB_POLL_DONE;
+}
+
+static enum rb_poll poll_answer(struct rb_job *job)
+{
+    enum rb_usage_verdict verdict;
+    enum rb_poll answered = rb_usage_poll(job->room.op, &verdict, &job->error);
+    struct rb_usage_op *op;
+
+    if (answered != RB_POLL_DONE)
+        return answered;
+    op = RB_STEAL(job->room.op);
+    answered = take_verdict(job, op, verdict);
+    rb_usage_op_free(op);
+    return answered;
+}
+
+enum rb_poll job_find_room(struct rb_job *job)
+{
+    int64_t bytes;
+
+    switch (job->room.step) {
+    case ROOM_NEW:
+        return begin(job);
+    case ROOM_LOOKING:
+    case ROOM_SPILLING:
+    case ROOM_WEIGHING:
+        return poll_answer(job);
+    case ROOM_LOOKED:
+        if (job->transfer != NULL && rb_transfer_wants_room(job->transfer, &bytes))
+            return ask(job, ROOM_WEIGHING, RB_MAX(bytes, 0));
+        return RB_POLL_DONE;
+    case ROOM_GIVEN:
+        return RB_POLL_DONE;
+    }
+    RB_BUG("unknown step");
+}

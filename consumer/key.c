@@ -1,0 +1,113 @@
+/*
+ * key.c — the key of an object, made from a template and ids that nobody has to trust.
+ *
+ * Way:  [key] -> plan
+ */
+#include "consumer/key.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+
+#include "common/buffer.h"
+
+#define USER      "{user_id}"
+#define VIDEO     "{video_id}"
+#define EXTENSION "mp4"
+
+/* S3 and Supabase take 1024 bytes: this many and the ids, however often they stand there. */
+#define LITERAL_MAX_BYTES 256
+#define IDS_MAX           4
+
+static int check_id(const char *name, const char *id, struct rb_error *err)
+{
+    size_t length = strnlen(id, RB_KEY_ID_MAX_BYTES + 1);
+    bool fits = length > 0 && length <= RB_KEY_ID_MAX_BYTES;
+
+    for (size_t i = 0; fits && i < length; i++)
+        fits = isalnum((unsigned char)id[i]) || id[i] == '_' || id[i] == '-';
+    if (!fits)
+        return rb_fail(err, RB_E_BAD_EVENT, 0, "%s cannot be part of a key: it must be 1 to %d of A-Z a-z 0-9 _ -",
+                       name, RB_KEY_ID_MAX_BYTES);
+    return 0;
+}
+
+/* The length of the placeholder at a place; 0 when there is none. */
+static size_t placeholder_at(const char *text)
+{
+    static const char *const names[] = {USER, VIDEO};
+
+    for (size_t i = 0; i < RB_COUNT(names); i++)
+        if (strncmp(text, names[i], strlen(names[i])) == 0)
+            return strlen(names[i]);
+    return 0;
+}
+
+static bool is_plain(char c)
+{
+    return isalnum((unsigned char)c) || strchr("_-.=/", c) != NULL;
+}
+
+/* "", "." and ".." lead somewhere else, or nowhere. */
+static bool has_odd_segment(const char *path)
+{
+    for (const char *at = path;; at++) {
+        size_t length = strcspn(at, "/");
+
+        if (length == 0 || (length <= 2 && strspn(at, ".") >= length))
+            return true;
+        at += length;
+        if (*at == '\0')
+            return false;
+    }
+}
+
+int rb_key_check(const char *key_template, struct rb_error *err)
+{
+    size_t length = strlen(key_template);
+    size_t literals = 0, ids = 0;
+
+    for (const char *at = key_template; *at != '\0';) {
+        size_t placeholder = placeholder_at(at);
+
+        if (placeholder == 0 && !is_plain(*at))
+            return rb_fail(err, RB_E_BAD_OPTION, 0,
+                           "option 'key_template' has '%.12s', expected " USER ", " VIDEO " and A-Z a-z 0-9 _ - . = /",
+                           at);
+        literals += placeholder == 0;
+        ids += placeholder > 0;
+        at += placeholder > 0 ? placeholder : 1;
+    }
+    if (strstr(key_template, VIDEO) == NULL)
+        return rb_fail(err, RB_E_BAD_OPTION, 0, "option 'key_template' has no " VIDEO ": videos would have one key");
+    if (length < strlen(EXTENSION) + 1 || strcmp(key_template + length - strlen(EXTENSION) - 1, "." EXTENSION) != 0)
+        return rb_fail(err, RB_E_BAD_OPTION, 0, "option 'key_template' must end in '." EXTENSION "'");
+    if (has_odd_segment(key_template))
+        return rb_fail(err, RB_E_BAD_OPTION, 0, "option 'key_template' has an empty part, '.' or '..' between slashes");
+    if (literals > LITERAL_MAX_BYTES || ids > IDS_MAX)
+        return rb_fail(err, RB_E_BAD_OPTION, 0, "option 'key_template' is too long: up to %d letters and %d ids",
+                       LITERAL_MAX_BYTES, IDS_MAX);
+    return 0;
+}
+
+int rb_key_make(const char *key_template, const char *user_id, const char *video_id, const char *extension,
+                char **ret_key, struct rb_error *err)
+{
+    const char *user = user_id != NULL ? user_id : "anonymous";
+    size_t end = strlen(key_template) - strlen(EXTENSION);
+    RB_AUTO_BUFFER key = {0};
+
+    RB_TRY(check_id("the user id", user, err));
+    RB_TRY(check_id("the video id", video_id, err));
+    for (size_t at = 0; at < end;) {
+        size_t placeholder = placeholder_at(key_template + at);
+
+        if (placeholder > 0)
+            rb_buffer_print(&key, "%s", placeholder == strlen(USER) ? user : video_id);
+        else
+            rb_buffer_print(&key, "%c", key_template[at]);
+        at += placeholder > 0 ? placeholder : 1;
+    }
+    rb_buffer_print(&key, "%s", extension);
+    *ret_key = rb_xstrdup(key.bytes);
+    return 0;
+}
