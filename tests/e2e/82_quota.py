@@ -123,7 +123,7 @@ def test_setup_counts_what_was_there_before_and_only_once(bus):
 
 def test_a_user_without_room_waits_and_others_do_not(bus):
     bus.start_producer()
-    bus.start_consumer(REELBUS_QUOTA_USER_BYTES=2 * SIZE, REELBUS_QUOTA_USER_WARN_AT="40%", REELBUS_RETRY_IN_PLACE_MS="0")
+    bus.start_consumer(REELBUS_QUOTA_USER_BYTES=5 * SIZE // 2, REELBUS_QUOTA_USER_WARN_AT="20%")
     greedy = bus.user
     first, _ = store(bus)
     second, _ = bus.store_video(bytes=2 * SIZE)
@@ -238,7 +238,7 @@ def test_a_worker_that_dies_at_any_time_does_not_miscount(bus):
     bus.start_producer()
     options = {"REELBUS_QUOTA_USER_BYTES": 10 * SIZE}
     killed_while = []
-    for state, behaviour in (("held", {"bytes_per_s": 50_000}), ("stored", {}), ("stored", {}), ("held", {"bytes_per_s": 50_000})):
+    for state, behaviour in (("held", {"bytes_per_s": 20_000}), ("stored", {}), ("stored", {}), ("held", {"bytes_per_s": 20_000})):
         consumer = bus.start_consumer(**options)
         video_id, _ = bus.store_video(bytes=SIZE, **behaviour)
         wait_for(lambda: (lambda row: row["state"] == "stored" or (state == "held" and row["held_bytes"]))(bus.video_row(video_id)),
