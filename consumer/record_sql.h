@@ -22,7 +22,8 @@
     " (SELECT count(*) FROM told) AS told,"                                                                            \
     " r.video_id::text AS video_id, r.state, r.user_id, r.source_url, r.provider, r.provider_video_id, r.store,"       \
     " r.bucket, r.object_key, r.stored_url, r.bytes, r.sha256, r.content_type, r.attempt, r.tries, r.error_class,"     \
-    " r.error_code, r.error_message, r.put_off, r.spilled, r.claim_epoch, r.owner_topic, r.owner_partition, r.owner_offset,"      \
+    " r.error_code, r.error_message, r.put_off, r.spilled, r.claim_epoch, r.owner_topic, r.owner_partition,"            \
+    " r.owner_offset,"                                                                                                 \
     " " MS("expires_at") ", " MS("received_at") ", " MS("stored_at") ", " MS("failed_at") ","                          \
     " " MS("first_try_at") ", " MS("last_try_at")                                                                      \
     " FROM (SELECT 1) AS one LEFT JOIN (SELECT * FROM written UNION ALL SELECT * FROM before"                          \
@@ -112,7 +113,8 @@ static const char failed_template[] =
 /* $1 video, $2 claim, $3 tries, $4 first, $5 last, $6 next try, $7 class, $8 code, $9 message. */
 static const char resting_sql[] =
     "WITH written AS (UPDATE reelbus.video v SET tries = $3::int, first_try_at = " TIME(4) ", last_try_at = " TIME(5) ","
-    " next_try_at = " TIME(6) ", error_class = $7, error_code = $8, error_message = $9, held_bytes = NULL, " TOUCH CLAIMED " RETURNING v.*),"
+    " next_try_at = " TIME(6) ", error_class = $7, error_code = $8, error_message = $9, held_bytes = NULL,"
+    " " TOUCH CLAIMED " RETURNING v.*),"
     " noted AS (INSERT INTO reelbus.history (video_id, what, detail)"
     " SELECT video_id, 'try_failed', 'try ' || tries || ', ' || error_code || ': ' || error_message FROM written)"
     " SELECT pg_notify('" RB_NOTIFY_CHANNEL "', video_id::text) FROM written";

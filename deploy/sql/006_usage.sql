@@ -39,8 +39,9 @@ ALTER TABLE reelbus.video
     ADD COLUMN IF NOT EXISTS held_bytes  bigint,
     ADD COLUMN IF NOT EXISTS held_store  text,
     ADD COLUMN IF NOT EXISTS held_bucket text,
+    ADD COLUMN IF NOT EXISTS held_at     timestamptz,
     ADD COLUMN IF NOT EXISTS spilled     boolean NOT NULL DEFAULT false;
-COMMENT ON COLUMN reelbus.video.held_bytes IS 'Announced length while the video is being stored: room that is not free any more. It counts under state processing only.';
+COMMENT ON COLUMN reelbus.video.held_bytes IS 'Announced length while the video is being stored: room that is not free any more. It counts under state processing, for a day after held_at.';
 COMMENT ON COLUMN reelbus.video.spilled IS 'It goes to the fallback store, and stays there.';
 
 CREATE INDEX IF NOT EXISTS video_held ON reelbus.video (held_store, held_bucket)
@@ -156,7 +157,7 @@ BEGIN
     SELECT coalesce(sum(v.held_bytes), 0), coalesce(sum(v.held_bytes) FILTER (WHERE coalesce(v.user_id, '') = of_user), 0)
         INTO all_bytes, user_bytes FROM reelbus.video v
         WHERE v.state = 'processing' AND v.held_bytes IS NOT NULL AND v.held_store = at_store AND v.held_bucket = at_bucket
-          AND v.video_id <> video;
+          AND v.held_at > now() - interval '1 day' AND v.video_id <> video;
     user_bytes := user_bytes + coalesce((SELECT u.bytes FROM reelbus.usage u
         WHERE u.store = at_store AND u.bucket = at_bucket AND u.user_id = of_user), 0);
     all_bytes := all_bytes + coalesce((SELECT sum(a.bytes) FROM reelbus.usage_in_all a
@@ -167,7 +168,7 @@ BEGIN
         ELSE 'fits'
     END;
     IF verdict = 'fits' AND more_bytes > 0 THEN
-        UPDATE reelbus.video v SET held_bytes = more_bytes, held_store = at_store, held_bucket = at_bucket
+        UPDATE reelbus.video v SET held_bytes = more_bytes, held_store = at_store, held_bucket = at_bucket, held_at = now()
             WHERE v.video_id = video AND v.claim_epoch = claim;
     ELSIF verdict <> 'fits' AND spill THEN
         UPDATE reelbus.video v SET spilled = true, held_bytes = NULL WHERE v.video_id = video AND v.claim_epoch = claim;
