@@ -23,7 +23,7 @@ def of_rows(bus, bucket="videos"):
 
 
 def of_user(bus, user=None):
-    rows = bus.query("SELECT bytes, videos FROM reelbus.usage WHERE user_id = %s", user or bus.user)
+    rows = bus.query("SELECT bytes, videos FROM reelbus.usage WHERE user_id = %s", bus.user if user is None else user)
     return (rows[0]["bytes"], rows[0]["videos"]) if rows else (0, 0)
 
 
@@ -32,7 +32,7 @@ def assert_counted(bus, bucket="videos"):
     expected = of_rows(bus, bucket)
     for table in ("usage", "usage_in_all", "usage_day"):
         assert sums(bus, table, bucket) == expected, table
-    assert bus.query("SELECT FROM reelbus.video WHERE state = 'processing' AND held_bytes IS NOT NULL") == []
+    assert bus.query("SELECT video_id FROM reelbus.video WHERE state = 'processing' AND held_bytes IS NOT NULL") == []
     return expected
 
 
@@ -141,9 +141,9 @@ def test_a_user_without_room_waits_and_others_do_not(bus):
 
 
 def test_over_the_mark_nothing_is_fetched(bus):
-    bus.query("INSERT INTO reelbus.video (video_id, state, store, bucket, bytes) VALUES (%s, 'stored', 'file', 'videos', %s)", uuid.uuid4(), SIZE)
+    bus.query("INSERT INTO reelbus.video (video_id, state, store, bucket, bytes) VALUES (%s, 'stored', 'file', 'videos', %s)", uuid.uuid4(), 2 * SIZE)
     bus.start_producer()
-    bus.start_consumer(REELBUS_QUOTA_BYTES=2 * SIZE, REELBUS_QUOTA_STOP_AT="50%", REELBUS_QUOTA_WARN_AT="10%", REELBUS_QUOTA_CHECK_MS="50ms")
+    bus.start_consumer(REELBUS_QUOTA_BYTES=4 * SIZE, REELBUS_QUOTA_STOP_AT="50%", REELBUS_QUOTA_WARN_AT="10%", REELBUS_QUOTA_CHECK_MS="50ms")
     video_id, _ = bus.store_video(bytes=SIZE)
     wait_for(lambda: bus.consumer.metric("reelbus_store_circuit_open", code="quota_all") == 1, "somebody is alerted")
     wait_for(lambda: bus.consumer.metric("reelbus_store_circuit_probes_total") >= 3, "it is looked at again and again")
@@ -197,8 +197,8 @@ def test_the_forecast_comes_from_the_growth_of_the_last_days(bus):
     wait_for(lambda: bus.consumer.metric("reelbus_quota_level") == 1, "the warning mark is passed")
     assert "ev=quota_near level=warn bytes=9000" in bus.consumer.log
     bus.query("UPDATE reelbus.video SET bytes = 10000")
-    wait_for(lambda: bus.consumer.metric("reelbus_quota_left_days") == 0, "none are left")
-    assert bus.consumer.metric("reelbus_quota_level") == 2
+    wait_for(lambda: bus.consumer.metric("reelbus_quota_level") == 2, "the mark is reached")
+    assert bus.consumer.metric("reelbus_quota_left_days") == 0 and "level=stop" in bus.consumer.log
 
 
 def test_options_that_cannot_be_meant_stop_the_start(bus):
