@@ -63,7 +63,7 @@ parts_o     := $(filter-out %/main.o,$(sort $(producer_o) $(consumer_o)))
 programs    := $(out)/reelbus-producer $(out)/reelbus-consumer
 unit_tests  := $(patsubst tests/unit/%.c,$(out)/unit/%,$(unit_c))
 
-.PHONY: all run test unit lint format docs way asan tsan valgrind bench-receive install clean help deps-build deps-run \
+.PHONY: all run test unit lint format docs way asan tsan valgrind bench-receive bench-store install clean help deps-build deps-run \
         deps-test deps-lint deps-valgrind deps-bench
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -152,6 +152,12 @@ bench-receive:
 	$(Q)$(MAKE) --no-print-directory -j$(cores) BUILD=release all build/bench/floor >&2
 	$(Q).run/python/bin/python tests/bench/receive $(BENCH)
 
+# How fast videos are stored, against a shell pipeline and rclone.
+bench-store:
+	$(Q)deploy/install-deps bench >&2
+	$(Q)$(MAKE) --no-print-directory -j$(cores) BUILD=release all >&2
+	$(Q).run/python/bin/python tests/bench/store $(BENCH)
+
 install: all
 	$(say) INSTALL $(DESTDIR)$(PREFIX)/bin
 	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/reelbus $(DESTDIR)$(PREFIX)/share/reelbus/schemas \
@@ -183,5 +189,6 @@ help:
 	@echo 'make asan, tsan  build with sanitizers into build/asan, build/tsan'
 	@echo 'make valgrind    run the tests of the whole way under valgrind; slow'
 	@echo 'make bench-receive  how fast webhooks are received; BENCH="--quick --json"'
+	@echo 'make bench-store    how fast videos are stored; BENCH="--quick --json"'
 	@echo 'make install     into DESTDIR and PREFIX ($(PREFIX))'
 	@echo 'make clean       remove build/; .run/ holds the data of make run and stays'
