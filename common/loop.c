@@ -30,6 +30,7 @@ struct rb_loop {
     rb_loop_fn hangup_fn;
     void *hangup_arg;
     struct rb_task *queue;   /* tasks that wait, in order */
+    struct rb_task **end;    /* where the next one goes */
     struct rb_task *running; /* tasks of this turn that have not run yet */
     struct reap *reaps;      /* owned */
 };
@@ -70,6 +71,7 @@ static void loop_run_tasks(struct rb_loop *loop)
 {
     loop->running = loop->queue;
     loop->queue = NULL;
+    loop->end = &loop->queue;
     while (loop->running != NULL) {
         struct rb_task *task = loop->running;
 
@@ -99,6 +101,7 @@ struct rb_loop *rb_loop_new(void)
 {
     struct rb_loop *loop = rb_xalloc(sizeof(*loop));
 
+    loop->end = &loop->queue;
     if (uv_loop_init(&loop->uv) < 0)
         RB_BUG("libuv cannot make a loop");
     uv_prepare_init(&loop->uv, &loop->prepare);
@@ -189,34 +192,40 @@ void rb_task_init(struct rb_task *task, struct rb_loop *loop, rb_loop_fn fn, voi
 
 void rb_task_queue(struct rb_task *task)
 {
-    struct rb_task **end = &task->loop->queue;
+    struct rb_loop *loop = task->loop;
 
     if (task->queued)
         return;
-    while (*end != NULL)
-        end = &(*end)->next;
-    *end = task;
     task->next = NULL;
     task->queued = true;
-    uv_idle_start(&task->loop->idle, on_idle);
+    *loop->end = task;
+    loop->end = &task->next;
+    uv_idle_start(&loop->idle, on_idle);
 }
 
-static bool unlink_task(struct rb_task **list, struct rb_task *task)
+/* Gives where the task stood, NULL when it was not in the list. */
+static struct rb_task **unlink_task(struct rb_task **list, struct rb_task *task)
 {
     for (; *list != NULL; list = &(*list)->next) {
         if (*list == task) {
             *list = task->next;
-            return true;
+            return list;
         }
     }
-    return false;
+    return NULL;
 }
 
 void rb_task_done(struct rb_task *task)
 {
+    struct rb_loop *loop = task->loop;
+    struct rb_task **place;
+
     if (!task->queued)
         return;
-    RB_ASSERT(unlink_task(&task->loop->queue, task) || unlink_task(&task->loop->running, task));
+    place = unlink_task(&loop->queue, task);
+    if (place != NULL && *place == NULL)
+        loop->end = place;
+    RB_ASSERT(place != NULL || unlink_task(&loop->running, task) != NULL);
     task->queued = false;
 }
 

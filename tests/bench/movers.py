@@ -35,7 +35,7 @@ class Run:
     mb_per_s: float
     cpu_s_per_gb: float  # of the mover and of all that it has started
     nginx_cpu_s_per_gb: float  # of source and target
-    peak_mib: float  # of the mover's largest process
+    peak_mib: float  # of the mover; 0 when it is many processes
 
 
 def digest(path):
@@ -85,6 +85,12 @@ class Mover:
             raise Trouble(f"({self.letter}) {self.title} has stored other bytes than were there")
 
 
+def plain_environment():
+    """Ours, but for what could lead a program elsewhere than it is told."""
+    return {name: value for name, value in os.environ.items()
+            if not name.upper().startswith("AWS_") and not name.upper().endswith("_PROXY")}  # fmt: skip
+
+
 class Command(Mover):
     """A program that is started for each run and moves all by itself."""
 
@@ -93,7 +99,7 @@ class Command(Mover):
         log = self.there.stack.folder / f"logs/{self.letter}.log"
         begun = time.monotonic()
         with open(log, "wb") as output:
-            child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=output, env={**os.environ, **environment})
+            child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=output, env={**plain_environment(), **environment})
             child.stdin.write(text.encode())
             child.stdin.close()
             _, status, used = os.wait4(child.pid, 0)
@@ -105,6 +111,10 @@ class Command(Mover):
 
 
 class Pipeline(Command):
+    def move(self, names):
+        seconds, cpu_s, _ = super().move(names)
+        return seconds, cpu_s, 0
+
     def command(self, names):
         source, target = self.there.source_url, f"{self.there.target_url}/{places.BUCKET}"
         line = f"curl -sf {source}/$1 | curl -sf -T - {target}/$1"

@@ -69,7 +69,7 @@ def print_results(titles, results):
             rows.append((f"({letter}) {titles[letter]}", f"{cell['mb_per_s']:.0f}",
                          f"{cell['mb_per_s'] / base['mb_per_s']:.2f}" if base else "", f"{cell['cpu_s_per_gb']:.2f}",
                          f"{cell['cpu_s_per_gb'] / base['cpu_s_per_gb']:.2f}" if base else "",
-                         f"{cell['nginx_cpu_s_per_gb']:.2f}", f"{cell['peak_mib']:.1f}"))  # fmt: skip
+                         f"{cell['nginx_cpu_s_per_gb']:.2f}", f"{cell['peak_mib']:.1f}" if cell["peak_mib"] else ""))  # fmt: skip
         print(f"\n{report.table(rows)}")
 
 
