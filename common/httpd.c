@@ -23,15 +23,13 @@
 #define DEFAULT_MAX_CONNECTIONS    4096
 #define DEFAULT_UNIX_MODE          0660
 
-/* Each connection is a descriptor, and shells and service managers give few unless asked. Some are for other things. */
+/* Each connection is a descriptor; the loop has asked for as many as it may have. Some are for other things. */
 static void fit_descriptor_limit(struct rb_httpd *httpd)
 {
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
         return;
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
     if (limit.rlim_cur != RLIM_INFINITY && httpd->config.max_connections + OTHER_DESCRIPTORS > (int64_t)limit.rlim_cur)
         httpd->config.max_connections = RB_MAX((int64_t)limit.rlim_cur - OTHER_DESCRIPTORS, (int64_t)16);
 }

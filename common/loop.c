@@ -6,6 +6,7 @@
 #include "common/loop.h"
 
 #include <signal.h>
+#include <sys/resource.h>
 
 #include "common/log.h"
 
@@ -97,10 +98,22 @@ static void on_prepare(uv_prepare_t *prepare)
     rb_log_flush();
 }
 
+/* Each connection is a descriptor, and shells and service managers give few unless asked. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 struct rb_loop *rb_loop_new(void)
 {
     struct rb_loop *loop = rb_xalloc(sizeof(*loop));
 
+    raise_descriptor_limit();
     loop->end = &loop->queue;
     if (uv_loop_init(&loop->uv) < 0)
         RB_BUG("libuv cannot make a loop");

@@ -20,7 +20,7 @@ typedef void (*rb_loop_fn)(void *arg);
 typedef void (*rb_watch_fn)(int status, int events, void *arg);
 
 /*
- * Make a loop.
+ * Make a loop. The process may open as many descriptors as the system lets it from then on.
  *
  * Gives:  owned by the caller; rb_loop_free it.
  * Loop:   one for each thread that wants one.
