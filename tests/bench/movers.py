@@ -20,7 +20,8 @@ import places
 import servers
 
 RUN_S = 120  # one run must not take longer
-LOOKED_AT = 3  # so many stored files of each run are compared with their source
+LOOKED_AT = 3  # so many stored files of each run are compared with their source ...
+LOOKED_AT_BYTES = 64 << 20  # ... when they are not larger than this
 OUTCOMES = {name: fastavro.parse_schema(json.loads((servers.ROOT / f"schemas/{name.replace('.', '_')}.avsc").read_text()))
             for name in ("video.stored", "video.store_failed")}  # fmt: skip
 
@@ -39,8 +40,7 @@ class Run:
 
 
 def digest(path):
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else hashlib.sha256(file.read()).hexdigest()
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 class Mover:
@@ -79,8 +79,9 @@ class Mover:
         found = self.found()
         if sorted(found.values()) != sorted(sizes):
             raise Trouble(f"({self.letter}) {self.title}: {len(names)} videos were to be stored, {len(found)} are there, or of another size")
-        sources = {digest(self.there.source_folder / name) for name in names[: places.DIFFERENT] if "huge" not in name}
-        small = [path for path, size in found.items() if size < 1 << 30]
+        sources = {digest(path) for path in (self.there.source_folder / name for name in names[: places.DIFFERENT + 1])
+                   if path.stat().st_size <= LOOKED_AT_BYTES}  # fmt: skip
+        small = [path for path, size in found.items() if size <= LOOKED_AT_BYTES]
         if not all(digest(path) in sources for path in random.sample(small, min(LOOKED_AT, len(small)))):
             raise Trouble(f"({self.letter}) {self.title} has stored other bytes than were there")
 
@@ -160,19 +161,24 @@ class Outcomes:
         """Until all of these are stored. Gives their events, and when the last one came."""
         events, deadline, came = {}, time.monotonic() + wait_s, None
         while len(events) < len(ids):
-            for record in self.consumer.consume(1000, timeout=0.02):
-                if record.error() is not None:
-                    raise confluent_kafka.KafkaException(record.error())
-                topic = record.topic().removeprefix(self.prefix)
-                event = fastavro.schemaless_reader(io.BytesIO(record.value()[10:]), OUTCOMES[topic])
-                if topic != "video.stored":
-                    raise Trouble(f"a video was not stored: {event}")
+            record = self.consumer.poll(0.1)
+            if record is not None:
+                event = self.read(record)
+                came = time.monotonic()
                 if event["video_id"] in ids:
                     events[event["video_id"]] = event
-                    came = time.monotonic()
-            if time.monotonic() > deadline:
+            elif time.monotonic() > deadline:
                 raise Trouble(f"{len(events)} of {len(ids)} videos were stored within {wait_s} s")
         return events, came
+
+    def read(self, record):
+        if record.error() is not None:
+            raise confluent_kafka.KafkaException(record.error())
+        topic = record.topic().removeprefix(self.prefix)
+        event = fastavro.schemaless_reader(io.BytesIO(record.value()[10:]), OUTCOMES[topic])
+        if topic != "video.stored":
+            raise Trouble(f"a video was not stored: {event}")
+        return event
 
     def close(self):
         self.consumer.close()
@@ -264,7 +270,6 @@ class Reelbus(Mover):
         """Records about these. Gives the ids of the videos."""
         videos = self.new_videos(len(names))
         records = [(video, received(video, user, f"{self.there.source_url}/{name}")) for (video, user), name in zip(videos, names)]
-        self.outcomes.consumer.consume(1, timeout=0)
         begun = time.monotonic()
         for key, value in records:
             self.producer.produce(self.consumer.topic, key=key, value=value)

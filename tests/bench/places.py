@@ -132,8 +132,7 @@ class Places:
         return {path: path.stat().st_size for path in self.target_folder.rglob("*.mp4")}
 
     def empty_target(self):
-        for path in self.target_folder.iterdir():
-            shutil.rmtree(path)
+        shutil.rmtree(self.target_folder / BUCKET)
 
     def nginx_cpu_s(self):
         return servers.cpu_s(self.source) + servers.cpu_s(self.target)
