@@ -150,12 +150,18 @@ class Outcomes:
             "bootstrap.servers": brokers, "group.id": "bench", "enable.auto.commit": False, "isolation.level": "read_committed",
             "fetch.wait.max.ms": 10, "log_level": 0,
         })  # fmt: skip
-        places = []
-        for topic in OUTCOMES:
-            for number in self.consumer.list_topics(prefix + topic, timeout=20).topics[prefix + topic].partitions:
-                end = self.consumer.get_watermark_offsets(confluent_kafka.TopicPartition(prefix + topic, number), 20)[1]
-                places.append(confluent_kafka.TopicPartition(prefix + topic, number, end))
-        self.consumer.assign(places)
+        self.consumer.assign([end for topic in OUTCOMES for end in self.ends(prefix + topic)])
+
+    def ends(self, topic):
+        """Where its partitions end. It was made just now: the broker may not tell of it yet."""
+        deadline = time.monotonic() + RUN_S
+        while not (numbers := self.consumer.list_topics(topic, timeout=20).topics[topic].partitions):
+            if time.monotonic() > deadline:
+                raise Trouble(f"Kafka does not tell the partitions of {topic}")
+        for number in numbers:
+            place = confluent_kafka.TopicPartition(topic, number)
+            place.offset = self.consumer.get_watermark_offsets(place, 20)[1]
+            yield place
 
     def wait_for(self, ids, wait_s):
         """Until all of these are stored. Gives their events, and when the last one came."""
