@@ -35,6 +35,11 @@ size_t rb_byteq_used(const struct rb_byteq *queue)
     return queue->used;
 }
 
+size_t rb_byteq_cap(const struct rb_byteq *queue)
+{
+    return queue->cap;
+}
+
 size_t rb_byteq_room(const struct rb_byteq *queue)
 {
     return queue->cap - queue->used;

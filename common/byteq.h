@@ -34,6 +34,13 @@ void rb_byteq_free(struct rb_byteq *queue);
 size_t rb_byteq_used(const struct rb_byteq *queue);
 
 /*
+ * How many bytes it can hold.
+ *
+ * Loop:   pure, any thread.
+ */
+size_t rb_byteq_cap(const struct rb_byteq *queue);
+
+/*
  * How many bytes can be put now.
  *
  * Loop:   pure, any thread.

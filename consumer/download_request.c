@@ -12,7 +12,8 @@
 #include "common/version.h"
 #include "consumer/download_internal.h"
 
-#define BUFFER_BYTES 65536L
+#define BUFFER_SHARE 4 /* what libcurl takes at once: this part of the queue */
+#define BUFFER_MAX   65536
 
 /* libcurl asks for a socket to each address that it tries. All were judged when the name was resolved: this is the lock
  * on the door, whatever way an address may have taken. */
@@ -162,7 +163,8 @@ void download_request_init(struct rb_download *download)
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, download);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, BUFFER_BYTES);
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE,
+                     (long)RB_MIN(rb_byteq_cap(download->spec.queue) / BUFFER_SHARE, BUFFER_MAX));
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)download->spec.limits->connect_timeout_ms);
     set_policy(download);
 }

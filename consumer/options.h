@@ -22,7 +22,7 @@
     X(transfers_max, NUMBER, "16", 1, 1024, "", "transfers at once")                                                   \
     X(host_transfers_max, NUMBER, "0", 0, 1024, "", "and from one host; 0: three quarters of them")                    \
     X(queue_bytes, BYTES, "256KiB", 131072, 268435456, "",                                                             \
-      "memory between the download and the upload of one transfer")                                                    \
+      "memory between the download and the upload of one transfer; as much as half of it goes to buffers beside it")   \
     X(formats, TEXT, "mp4", 1, 32, "", "containers that are stored: 'mp4' or 'mp4,webm'")                              \
     X(video_max_bytes, BYTES, "2GiB", 1024, 1099511627776, "", "largest video that is stored")                         \
     X(in_flight_max_bytes, BYTES, "0", 0, 1099511627776, "",                                                           \

@@ -11,7 +11,10 @@
 #include "common/errmap.h"
 #include "common/version.h"
 
-#define CALL_MAGIC 0x53544341u
+#define CALL_MAGIC   0x53544341u
+#define ANSWER_BYTES 16384L /* buffer for answers, which are short */
+#define BUFFER_SHARE 4      /* what libcurl sends at once: this part of the queue */
+#define BUFFER_MAX   65536
 
 struct rb_store_call {
     uint32_t magic;
@@ -220,6 +223,17 @@ static void set_body(struct rb_store_call *call)
     curl_easy_setopt(call->easy, CURLOPT_CUSTOMREQUEST, spec->method);
 }
 
+/* Libcurl's own buffers are most of what a transfer needs beside its queue. */
+static void set_buffers(struct rb_store_call *call)
+{
+    const struct rb_byteq *stream = call->spec.stream;
+
+    curl_easy_setopt(call->easy, CURLOPT_BUFFERSIZE, ANSWER_BYTES);
+    if (stream != NULL)
+        curl_easy_setopt(call->easy, CURLOPT_UPLOAD_BUFFERSIZE,
+                         (long)RB_MIN(rb_byteq_cap(stream) / BUFFER_SHARE, BUFFER_MAX));
+}
+
 static void set_up(struct rb_store_call *call, const char *url)
 {
     CURL *easy = call->easy;
@@ -237,6 +251,7 @@ static void set_up(struct rb_store_call *call, const char *url)
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
+    set_buffers(call);
     set_body(call);
 }
 

@@ -264,7 +264,7 @@ class Reelbus(Mover):
     def open(self):
         self.consumer.start()
         self.outcomes = Outcomes(self.consumer.brokers, self.consumer.prefix)
-        self.producer = confluent_kafka.Producer({"bootstrap.servers": self.consumer.brokers, "linger.ms": 1})
+        self.producer = confluent_kafka.Producer({"bootstrap.servers": self.consumer.brokers, "linger.ms": 1, "log_level": 0})
 
     def new_videos(self, count):
         with self.there.stack.database() as database:

@@ -13,6 +13,7 @@ static void bytes_come_out_in_order_across_the_wrap(void **state)
     rb_byteq_put(queue, "def", 3);
     rb_byteq_check(queue);
     assert_int_equal(rb_byteq_room(queue), 0);
+    assert_int_equal(rb_byteq_cap(queue), 4);
     assert_int_equal(rb_byteq_peek(queue, &bytes), 2);
     assert_memory_equal(bytes, "cd", 2);
     rb_byteq_take(queue, 2);
