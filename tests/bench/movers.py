@@ -153,15 +153,22 @@ class Outcomes:
         self.consumer.assign([end for topic in OUTCOMES for end in self.ends(prefix + topic)])
 
     def ends(self, topic):
-        """Where its partitions end. It was made just now: the broker may not tell of it yet."""
+        """Where its partitions end. It was made just now: the broker may not know it yet, or not that it leads it."""
         deadline = time.monotonic() + RUN_S
-        while not (numbers := self.consumer.list_topics(topic, timeout=20).topics[topic].partitions):
+        while True:
+            places = [confluent_kafka.TopicPartition(topic, number)
+                      for number in self.consumer.list_topics(topic, timeout=20).topics[topic].partitions]  # fmt: skip
+            try:
+                for place in places:
+                    place.offset = self.consumer.get_watermark_offsets(place, 20)[1]
+                if places:
+                    return places
+                problem = "it has no partitions"
+            except confluent_kafka.KafkaException as refused:
+                problem = refused
             if time.monotonic() > deadline:
-                raise Trouble(f"Kafka does not tell the partitions of {topic}")
-        for number in numbers:
-            place = confluent_kafka.TopicPartition(topic, number)
-            place.offset = self.consumer.get_watermark_offsets(place, 20)[1]
-            yield place
+                raise Trouble(f"Kafka does not tell where {topic} ends: {problem}")
+            time.sleep(0.1)
 
     def wait_for(self, ids, wait_s):
         """Until all of these are stored. Gives their events, and when the last one came."""
