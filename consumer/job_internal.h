@@ -1,5 +1,5 @@
 /*
- * job_internal.h — what job.c, job_steps.c, job_room.c and job_retry.c share: the table of states and the job itself.
+ * job_internal.h — what the files of a job share: the table of states and the job itself.
  *
  * Way:  consume -> [job] -> plan -> transfer -> record -> emit
  */
@@ -163,6 +163,22 @@ enum job_state job_be_silent(struct rb_job *job, const char *because);
  * Loop:   loop thread.
  */
 enum job_state job_give_up(struct rb_job *job);
+
+/*
+ * Who asks the database, and what for.
+ *
+ * Gives:  borrowed from the job.
+ * Loop:   loop thread.
+ */
+struct rb_record_ask job_ask(struct rb_job *job);
+
+/*
+ * Another worker has claimed the video since.
+ *
+ * Gives:  the state to go to.
+ * Loop:   loop thread.
+ */
+enum job_state job_superseded(struct rb_job *job);
 
 /*
  * The name of the state, for logs.
