@@ -203,6 +203,36 @@ void job_pick_source(struct rb_job *job);
 bool job_must_ask(const struct rb_job *job);
 
 /*
+ * The provider that can be asked about the video.
+ *
+ * Gives:  borrowed from the list of now; NULL when there is none.
+ * Loop:   loop thread.
+ */
+const struct rb_provider *job_provider(const struct rb_job *job);
+
+/*
+ * Can the provider still be asked for a fresh URL?
+ *
+ * Loop:   loop thread.
+ */
+bool job_may_ask(const struct rb_job *job);
+
+/*
+ * How long it is asked.
+ *
+ * Loop:   loop thread.
+ */
+struct rb_budget job_asking_budget(const struct rb_job *job);
+
+/*
+ * Ask the provider for a fresh URL, because of job->error.
+ *
+ * Gives:  the state to go to.
+ * Loop:   loop thread.
+ */
+enum job_state job_ask_provider(struct rb_job *job);
+
+/*
  * What the end of a transfer says about how long URLs live.
  *
  * Takes:  err, NULL when it ended well.
