@@ -9,7 +9,7 @@
 #include <stdarg.h>
 
 #include "common/clock.h"
-#include "common/envelope.h"
+#include "common/outgoing.h"
 
 enum { TOPIC_STORED, TOPIC_FAILED, TOPIC_RETRY, TOPIC_DEAD_LETTER, TOPIC_COUNT };
 
@@ -109,41 +109,13 @@ static void fill_failed(struct rb_video_store_failed *event, const struct rb_row
     };
 }
 
-/* An event that is ready to be encoded. All borrowed. */
-struct outgoing {
-    enum rb_event event;
-    const char *topic;
-    const void *values;
-    const char *id;
-    int64_t time_unix_ms;
-    const char *video_id;
-};
-
-static int send_event(struct rb_emit *emit, const struct outgoing *outgoing, const struct rb_message *message,
-                      rb_producer_fn fn, void *arg, struct rb_error *err)
+static int send_outgoing(struct rb_emit *emit, const struct rb_outgoing *outgoing, rb_producer_fn fn, void *arg,
+                         struct rb_error *err)
 {
     RB_AUTO_BUFFER value = {0};
-    const struct rb_envelope envelope = {
-        .id = outgoing->id,
-        .source = "reelbus-consumer",
-        .type = rb_event_info(outgoing->event)->topic,
-        .subject = outgoing->video_id,
-        .time_unix_ms = outgoing->time_unix_ms,
-        .trace = &message->trace,
-        .tracestate = message->tracestate,
-    };
+    struct rb_record record;
 
-    RB_TRY(rb_codec_encode(emit->codec, outgoing->event, outgoing->values, &value, err));
-
-    const struct rb_record record = {
-        .topic = outgoing->topic,
-        .key = outgoing->video_id,
-        .key_bytes = strlen(outgoing->video_id),
-        .value = value.bytes,
-        .value_bytes = value.used,
-        .headers = rb_envelope_headers(&envelope),
-    };
-
+    RB_TRY(rb_outgoing_record(emit->codec, outgoing, &value, &record, err));
     return rb_producer_send(emit->producer, &record, fn, arg, err);
 }
 
@@ -154,15 +126,18 @@ static int emit_stored(struct rb_emit *emit, const struct rb_emit_case *about, r
 
     fill_stored(&event, about->row, about->origin);
 
-    const struct outgoing outgoing = {
+    const struct rb_outgoing outgoing = {
         .event = RB_EVENT_VIDEO_STORED,
-        .topic = emit->topics[TOPIC_STORED],
         .values = &event,
+        .topic = emit->topics[TOPIC_STORED],
+        .source = "reelbus-consumer",
         .id = event.event_id,
-        .time_unix_ms = about->row->stored_at,
         .video_id = about->row->video_id,
+        .time_unix_ms = about->row->stored_at,
+        .trace = &about->message->trace,
+        .tracestate = about->message->tracestate,
     };
-    int result = send_event(emit, &outgoing, about->message, fn, arg, err);
+    int result = send_outgoing(emit, &outgoing, fn, arg, err);
 
     rb_event_clear(RB_EVENT_VIDEO_STORED, &event);
     return result;
@@ -175,15 +150,18 @@ static int emit_failed(struct rb_emit *emit, const struct rb_emit_case *about, r
 
     fill_failed(&event, about->row, about->origin);
 
-    const struct outgoing outgoing = {
+    const struct rb_outgoing outgoing = {
         .event = RB_EVENT_VIDEO_STORE_FAILED,
-        .topic = emit->topics[TOPIC_FAILED],
         .values = &event,
+        .topic = emit->topics[TOPIC_FAILED],
+        .source = "reelbus-consumer",
         .id = event.event_id,
-        .time_unix_ms = about->row->failed_at,
         .video_id = about->row->video_id,
+        .time_unix_ms = about->row->failed_at,
+        .trace = &about->message->trace,
+        .tracestate = about->message->tracestate,
     };
-    int result = send_event(emit, &outgoing, about->message, fn, arg, err);
+    int result = send_outgoing(emit, &outgoing, fn, arg, err);
 
     rb_event_clear(RB_EVENT_VIDEO_STORE_FAILED, &event);
     return result;
@@ -220,16 +198,19 @@ int rb_emit_retry(struct rb_emit *emit, struct rb_video_store_retry *event, cons
     free(event->event_id);
     event->event_id = retry_id(event);
 
-    const struct outgoing outgoing = {
+    const struct rb_outgoing outgoing = {
         .event = RB_EVENT_VIDEO_STORE_RETRY,
-        .topic = emit->topics[TOPIC_RETRY],
         .values = event,
+        .topic = emit->topics[TOPIC_RETRY],
+        .source = "reelbus-consumer",
         .id = event->event_id,
-        .time_unix_ms = rb_clock_unix_ms(),
         .video_id = event->video_id,
+        .time_unix_ms = rb_clock_unix_ms(),
+        .trace = &message->trace,
+        .tracestate = message->tracestate,
     };
 
-    return send_event(emit, &outgoing, message, fn, arg, err);
+    return send_outgoing(emit, &outgoing, fn, arg, err);
 }
 
 const char *rb_emit_topic(const struct rb_emit *emit, enum rb_row_state state)

@@ -7,7 +7,7 @@
 
 #include <inttypes.h>
 
-#include "common/envelope.h"
+#include "common/outgoing.h"
 
 struct rb_publish {
     struct rb_producer *producer; /* NULL after rb_publish_stop */
@@ -69,32 +69,14 @@ void rb_publish_free(struct rb_publish *publish)
     free(publish);
 }
 
-/* What all events have beside their values. */
-struct letter {
-    enum rb_event event;
-    const void *values;
-    const char *topic;
-    const char *video_id;
-    struct rb_envelope envelope;
-};
-
-static int send_letter(struct rb_publish *publish, const struct letter *letter, rb_producer_fn fn, void *arg,
-                       struct rb_error *err)
+static int send_outgoing(struct rb_publish *publish, const struct rb_outgoing *outgoing, rb_producer_fn fn, void *arg,
+                         struct rb_error *err)
 {
     RB_AUTO_BUFFER value = {0};
+    struct rb_record record;
 
     RB_TRY(rb_publish_check(publish, err));
-    RB_TRY(rb_codec_encode(publish->codec, letter->event, letter->values, &value, err));
-
-    const struct rb_record record = {
-        .topic = letter->topic,
-        .key = letter->video_id,
-        .key_bytes = strlen(letter->video_id),
-        .value = value.bytes,
-        .value_bytes = value.used,
-        .headers = rb_envelope_headers(&letter->envelope),
-    };
-
+    RB_TRY(rb_outgoing_record(publish->codec, outgoing, &value, &record, err));
     return rb_outbox_send(publish->outbox, &record, fn, arg, err);
 }
 
@@ -102,46 +84,36 @@ int rb_publish_webhook(struct rb_publish *publish, const struct rb_video_webhook
                        const struct rb_trace *trace, const char *tracestate, rb_producer_fn fn, void *arg,
                        struct rb_error *err)
 {
-    const struct letter letter = {
+    const struct rb_outgoing outgoing = {
         .event = RB_EVENT_VIDEO_WEBHOOK_RECEIVED,
         .values = event,
         .topic = publish->webhook_topic,
+        .source = "reelbus-producer",
+        .id = event->event_id,
         .video_id = event->video_id,
-        .envelope =
-            {
-                .id = event->event_id,
-                .source = "reelbus-producer",
-                .type = rb_event_info(RB_EVENT_VIDEO_WEBHOOK_RECEIVED)->topic,
-                .subject = event->video_id,
-                .time_unix_ms = event->received_at,
-                .trace = trace,
-                .tracestate = tracestate,
-            },
+        .time_unix_ms = event->received_at,
+        .trace = trace,
+        .tracestate = tracestate,
     };
 
-    return send_letter(publish, &letter, fn, arg, err);
+    return send_outgoing(publish, &outgoing, fn, arg, err);
 }
 
 int rb_publish_poll(struct rb_publish *publish, const struct rb_video_poll_result *event, const struct rb_trace *trace,
                     rb_producer_fn fn, void *arg, struct rb_error *err)
 {
-    const struct letter letter = {
+    const struct rb_outgoing outgoing = {
         .event = RB_EVENT_VIDEO_POLL_RESULT,
         .values = event,
         .topic = publish->poll_topic,
+        .source = "reelbus-producer",
+        .id = event->event_id,
         .video_id = event->video_id,
-        .envelope =
-            {
-                .id = event->event_id,
-                .source = "reelbus-producer",
-                .type = rb_event_info(RB_EVENT_VIDEO_POLL_RESULT)->topic,
-                .subject = event->video_id,
-                .time_unix_ms = event->polled_at,
-                .trace = trace,
-            },
+        .time_unix_ms = event->polled_at,
+        .trace = trace,
     };
 
-    return send_letter(publish, &letter, fn, arg, err);
+    return send_outgoing(publish, &outgoing, fn, arg, err);
 }
 
 const char *rb_publish_topic(const struct rb_publish *publish)
