@@ -5,6 +5,8 @@
  */
 #include "consumer/lines.h"
 
+#include "common/hash.h"
+
 #define BUCKETS 4096 /* more than the records that are worked on at once */
 
 /* The first place of a key's line is in; the others wait in their order. Lines of one bucket stand behind each other. */
@@ -24,14 +26,9 @@ void rb_turns_free(struct rb_turns *turns)
     free(turns);
 }
 
-/* FNV-1a. */
 static struct rb_place **bucket_of(struct rb_turns *turns, const char *key)
 {
-    uint32_t hash = 2166136261u;
-
-    for (; *key != '\0'; key++)
-        hash = (hash ^ (uint8_t)*key) * 16777619u;
-    return &turns->buckets[hash % BUCKETS];
+    return &turns->buckets[rb_hash_text(key) % BUCKETS];
 }
 
 static void insert_last(struct rb_place **list, struct rb_place *place)

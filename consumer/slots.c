@@ -5,6 +5,8 @@
  */
 #include "consumer/slots.h"
 
+#include "common/hash.h"
+
 #define BUCKETS 256
 
 /* How many transfers a user, or a host, has running. Kept as long as a lane needs it. */
@@ -53,14 +55,9 @@ void rb_slots_free(struct rb_slots *slots)
     free(slots);
 }
 
-/* FNV-1a. */
 static struct tally **bucket_of(struct tally **table, const char *name)
 {
-    uint32_t hash = 2166136261u;
-
-    for (; *name != '\0'; name++)
-        hash = (hash ^ (uint8_t)*name) * 16777619u;
-    return &table[hash % BUCKETS];
+    return &table[rb_hash_text(name) % BUCKETS];
 }
 
 static struct tally *tally_find(struct tally **table, const char *name)

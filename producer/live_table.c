@@ -7,16 +7,16 @@
 
 #include <stdio.h>
 
+#include "common/hash.h"
+
 #define FIRST_BUCKETS 64
 
 /* Ids come from whoever asks: with FNV-1a alone many can be found that share a bucket, so it begins with a seed, and its
  * high bits, which all bits of the state go into, say which. */
 static size_t bucket_of(const struct rb_live_table *table, const char *id)
 {
-    uint64_t hash = table->seed;
+    uint64_t hash = rb_hash_more(table->seed, id, strlen(id));
 
-    for (; *id != '\0'; id++)
-        hash = (hash ^ (uint8_t)*id) * UINT64_C(1099511628211);
     hash = (hash ^ hash >> 32) * UINT64_C(0x9e3779b97f4a7c15);
     return (hash >> 32) & (table->bucket_count - 1);
 }

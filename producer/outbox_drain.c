@@ -11,6 +11,7 @@
 #include <inttypes.h>
 
 #include "common/clock.h"
+#include "common/hash.h"
 #include "common/log.h"
 #include "common/random.h"
 #include "producer/metrics_table.h"
@@ -122,14 +123,12 @@ static void send_flight(struct rb_outbox *outbox, const struct rb_spool_record *
     outbox->flying++;
 }
 
-/* FNV-1a. Two keys with one bit wait for each other, which costs a moment. */
+/* Two keys with one bit wait for each other, which costs a moment. */
 static size_t bit_of_key(const struct rb_spool_record *record)
 {
-    uint32_t hash = 2166136261u;
+    uint64_t hash = rb_hash_more(RB_HASH_BEGIN, record->key, record->key_bytes);
 
-    for (size_t i = 0; i < record->key_bytes; i++)
-        hash = (hash ^ ((const uint8_t *)record->key)[i]) * 16777619u;
-    return (hash ^ hash >> 16) % RB_OUTBOX_KEY_BITS;
+    return (hash ^ hash >> 32) % RB_OUTBOX_KEY_BITS;
 }
 
 /* Must it wait for those on their way? Were one of its key to fail, it would be on Kafka before that one. */

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 
 #include "common/embed.h"
+#include "common/hash.h"
 
 #define HTML       "text/html; charset=utf-8"
 #define CSS        "text/css; charset=utf-8"
@@ -58,13 +59,11 @@ static const struct page_file *find_file(const char *path)
     return NULL;
 }
 
-/* FNV-1a: tells one version of the program from another, and need not withstand anybody. */
+/* Tells one version of the program from another, and need not withstand anybody. */
 static void print_etag(const struct page_file *file, char ret_etag[ETAG_BYTES])
 {
-    uint64_t hash = 0xcbf29ce484222325u;
+    uint64_t hash = rb_hash_more(RB_HASH_BEGIN, file->bytes, (size_t)(file->end - file->bytes));
 
-    for (const char *byte = file->bytes; byte < file->end; byte++)
-        hash = (hash ^ (uint8_t)*byte) * 0x100000001b3u;
     snprintf(ret_etag, ETAG_BYTES, "\"%016" PRIx64 "\"", hash);
 }
 

@@ -5,6 +5,8 @@
  */
 #include "producer/view_row.h"
 
+#include "common/hash.h"
+
 struct rb_view rb_view_of_row(const PGresult *result, int row)
 {
     return (struct rb_view){
@@ -27,17 +29,15 @@ struct rb_view rb_view_of_row(const PGresult *result, int row)
     };
 }
 
-/* FNV-1a, 64 bits; the NUL behind each value is counted, and NULL differs from an empty text. */
+/* The NUL behind each value is counted, and NULL differs from an empty text. */
 uint64_t rb_view_row_hash(const PGresult *result, int row)
 {
-    uint64_t hash = UINT64_C(14695981039346656037);
+    uint64_t hash = RB_HASH_BEGIN;
 
     for (int column = 0; column < PQnfields(result); column++) {
         const char *value = PQgetisnull(result, row, column) ? "\xff" : PQgetvalue(result, row, column);
 
-        do
-            hash = (hash ^ (uint8_t)*value) * UINT64_C(1099511628211);
-        while (*value++ != '\0');
+        hash = rb_hash_more(hash, value, strlen(value) + 1);
     }
     return hash;
 }

@@ -9,6 +9,7 @@
 
 #include "common/buffer.h"
 #include "common/clock.h"
+#include "common/hash.h"
 #include "common/log.h"
 #include "common/pg_array.h"
 #include "common/random.h"
@@ -382,6 +383,17 @@ static void what_is_no_traceparent_begins_a_new_trace(void **state)
     assert_string_not_equal(trace.trace_id, other.trace_id);
 }
 
+/* The vectors of the FNV draft (draft-eastlake-fnv). */
+static void hashes_are_those_of_fnv_1a(void **state)
+{
+    (void)state;
+    assert_true(rb_hash_text("") == UINT64_C(0xcbf29ce484222325));
+    assert_true(rb_hash_text("a") == UINT64_C(0xaf63dc4c8601ec8c));
+    assert_true(rb_hash_text("foobar") == UINT64_C(0x85944171f73967e8));
+    assert_true(rb_hash_more(rb_hash_text("foo"), "bar", 3) == rb_hash_text("foobar"));
+    assert_true(rb_hash_more(RB_HASH_BEGIN, "foo", 4) != rb_hash_text("foo")); /* the NUL counts when it is counted */
+}
+
 UNIT_MAIN(T(the_smaller_and_the_larger_are_found_with_one_look_at_each), T(an_array_of_sql_keeps_each_text_as_it_is),
           T(a_buffer_grows_and_always_ends_in_a_nul), T(an_empty_buffer_gives_empty_text),
           T(times_are_written_in_utc_with_milliseconds), T(times_are_read_with_any_offset_and_fraction),
@@ -391,4 +403,5 @@ UNIT_MAIN(T(the_smaller_and_the_larger_are_found_with_one_look_at_each), T(an_ar
           T(uuids_are_read_in_either_case_and_written_in_lower), T(what_is_no_uuid_is_refused),
           T(new_uuids_are_valid_and_different), T(random_bits_are_given_out_once),
           T(a_named_uuid_depends_on_the_name_alone), T(names_of_the_application_are_quoted_into_sql),
-          T(a_trace_goes_on_with_a_new_span), T(what_is_no_traceparent_begins_a_new_trace))
+          T(a_trace_goes_on_with_a_new_span), T(what_is_no_traceparent_begins_a_new_trace),
+          T(hashes_are_those_of_fnv_1a))
