@@ -3,8 +3,7 @@
  *
  * Way:  common
  */
-#include <arpa/inet.h>
-
+#include "common/address.h"
 #include "common/httpd_inside.h"
 #include "common/json.h"
 
@@ -217,20 +216,15 @@ const struct sockaddr *rb_exchange_peer(const struct rb_exchange *exchange)
 
 char *rb_exchange_client(const struct rb_exchange *exchange, char *ret_text)
 {
-    const struct sockaddr_in6 *peer = &exchange->conn->peer;
-    const void *v4 = &((const struct sockaddr_in *)(const void *)peer)->sin_addr;
-    const void *mapped = peer->sin6_addr.s6_addr + 12;
+    struct rb_address address;
 
+    _Static_assert(RB_CLIENT_NAME_BYTES >= RB_ADDRESS_TEXT_BYTES, "an address is a name");
     if (exchange->client[0] != '\0')
         memcpy(ret_text, exchange->client, RB_CLIENT_NAME_BYTES);
-    else if (peer->sin6_family == AF_INET)
-        inet_ntop(AF_INET, v4, ret_text, RB_CLIENT_NAME_BYTES);
-    else if (peer->sin6_family != AF_INET6)
-        snprintf(ret_text, RB_CLIENT_NAME_BYTES, "unix");
-    else if (IN6_IS_ADDR_V4MAPPED(&peer->sin6_addr))
-        inet_ntop(AF_INET, mapped, ret_text, RB_CLIENT_NAME_BYTES);
+    else if (rb_address_of(rb_exchange_peer(exchange), &address))
+        rb_address_text(&address, ret_text);
     else
-        inet_ntop(AF_INET6, &peer->sin6_addr, ret_text, RB_CLIENT_NAME_BYTES);
+        snprintf(ret_text, RB_CLIENT_NAME_BYTES, "unix");
     return ret_text;
 }
 

@@ -59,7 +59,7 @@ struct rb_listener {
 
 /* How many connections one address has. */
 struct rb_peer {
-    uint8_t address[16];
+    uint64_t key; /* rb_address_key */
     unsigned count;
     struct rb_peer *next;
 };

@@ -6,7 +6,9 @@
  * A connection with a deadline hangs in the slot of its quarter of a second, counted round. The tick looks at the slots
  * whose time has come; what is due a round later stays. So a deadline costs the same whatever their number.
  */
+#include "common/address.h"
 #include "common/clock.h"
+#include "common/hash.h"
 #include "common/httpd_inside.h"
 
 void rb_conn_deadline(struct rb_conn *conn, int64_t until_ms)
@@ -56,31 +58,22 @@ void rb_httpd_tick(void *arg)
         rb_timer_start(httpd->tick, RB_HTTPD_SLOT_MS);
 }
 
-/* IPv4 as it is, IPv6 by its /64: that is what one customer gets. */
-static bool peer_key(const struct rb_conn *conn, uint8_t ret_key[16])
+/* Those of one address count as one; a unix socket has none. */
+static bool peer_key(const struct rb_conn *conn, uint64_t *ret_key)
 {
-    memset(ret_key, 0, 16);
-    if (conn->peer.sin6_family == AF_INET)
-        memcpy(ret_key + 12, &((const struct sockaddr_in *)(const void *)&conn->peer)->sin_addr, 4);
-    else if (conn->peer.sin6_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&conn->peer.sin6_addr))
-        memcpy(ret_key + 12, conn->peer.sin6_addr.s6_addr + 12, 4);
-    else if (conn->peer.sin6_family == AF_INET6)
-        memcpy(ret_key, &conn->peer.sin6_addr, 8);
-    else
+    struct rb_address address;
+
+    if (!rb_address_of((const struct sockaddr *)&conn->peer, &address))
         return false;
+    *ret_key = rb_address_key(&address);
     return true;
 }
 
-static struct rb_peer **find_peer(struct rb_httpd *httpd, const uint8_t key[16])
+static struct rb_peer **find_peer(struct rb_httpd *httpd, uint64_t key)
 {
-    uint32_t hash = 2166136261u;
+    struct rb_peer **at = &httpd->peers[rb_hash_more(RB_HASH_BEGIN, &key, sizeof(key)) % RB_HTTPD_PEERS];
 
-    for (size_t i = 0; i < 16; i++)
-        hash = (hash ^ key[i]) * 16777619u;
-
-    struct rb_peer **at = &httpd->peers[hash % RB_HTTPD_PEERS];
-
-    while (*at != NULL && memcmp((*at)->address, key, 16) != 0)
+    while (*at != NULL && (*at)->key != key)
         at = &(*at)->next;
     return at;
 }
@@ -88,9 +81,9 @@ static struct rb_peer **find_peer(struct rb_httpd *httpd, const uint8_t key[16])
 bool rb_peer_enter(struct rb_conn *conn)
 {
     const struct rb_httpd_config *config = &conn->httpd->config;
-    uint8_t key[16];
+    uint64_t key;
 
-    if (config->max_connections_per_address <= 0 || !peer_key(conn, key))
+    if (config->max_connections_per_address <= 0 || !peer_key(conn, &key))
         return true;
     if (config->limit_exempt != NULL &&
         config->limit_exempt((const struct sockaddr *)&conn->peer, config->limit_exempt_arg))
@@ -100,7 +93,7 @@ bool rb_peer_enter(struct rb_conn *conn)
 
     if (*at == NULL) {
         *at = rb_xalloc(sizeof(**at));
-        memcpy((*at)->address, key, 16);
+        (*at)->key = key;
     }
     if ((*at)->count >= config->max_connections_per_address)
         return false;
@@ -111,9 +104,9 @@ bool rb_peer_enter(struct rb_conn *conn)
 
 void rb_peer_leave(struct rb_conn *conn)
 {
-    uint8_t key[16];
+    uint64_t key;
 
-    if (!conn->counted || !peer_key(conn, key))
+    if (!conn->counted || !peer_key(conn, &key))
         return;
 
     struct rb_peer **at = find_peer(conn->httpd, key);

@@ -41,17 +41,16 @@ static const struct range4 refused4[] = {
 };
 
 struct range6 {
-    const char *prefix; /* the first bytes */
-    unsigned bits;
+    struct rb_network network;
     const char *what;
 };
 
 /* Inside of 2000::/3, which is all that is global unicast; what lies outside of that is refused as a whole. */
 static const struct range6 refused6[] = {
-    {"\x20\x01\x00\x00", 23, "protocol assignments or Teredo"},
-    {"\x20\x01\x0d\xb8", 32, "documentation"},
-    {"\x20\x02", 16, "6to4"},
-    {"\x3f\xff\x00", 20, "documentation"},
+    {{{{0x20, 0x01, 0x00, 0x00}}, 23}, "protocol assignments or Teredo"},
+    {{{{0x20, 0x01, 0x0d, 0xb8}}, 32}, "documentation"},
+    {{{{0x20, 0x02}}, 16}, "6to4"},
+    {{{{0x3f, 0xff, 0x00}}, 20}, "documentation"},
 };
 
 static int refuse(struct rb_error *err, const char *what)
@@ -59,42 +58,14 @@ static int refuse(struct rb_error *err, const char *what)
     return rb_fail(err, RB_E_URL_REFUSED, 0, "the URL leads to a forbidden address (%s)", what);
 }
 
-/* Any address as IPv6, so that networks need to be compared in one form only. */
-static void to_mapped(const struct sockaddr *address, uint8_t *ret_address)
-{
-    if (address->sa_family == AF_INET6) {
-        memcpy(ret_address, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, 16);
-        return;
-    }
-    memset(ret_address, 0, 10);
-    memset(ret_address + 10, 0xff, 2);
-    memcpy(ret_address + 12, &((const struct sockaddr_in *)(const void *)address)->sin_addr, 4);
-}
-
-static bool begins(const uint8_t *address, const void *prefix, unsigned bits)
-{
-    unsigned bytes = bits / 8;
-    unsigned rest = bits % 8;
-
-    if (memcmp(address, prefix, bytes) != 0)
-        return false;
-    return rest == 0 || ((address[bytes] ^ ((const uint8_t *)prefix)[bytes]) >> (8 - rest)) == 0;
-}
-
-static bool is_mapped(const uint8_t *address)
-{
-    static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
-
-    return memcmp(address, prefix, sizeof(prefix)) == 0;
-}
-
 /* An IPv6 network has no IPv4 addresses in it, not even ::/0. */
-static bool is_among(const struct rb_guard_networks *networks, const uint8_t *address)
+static bool is_among(const struct rb_guard_networks *networks, const struct rb_address *address)
 {
     for (size_t i = 0; i < networks->count; i++) {
-        const struct rb_guard_network *network = &networks->list[i];
+        const struct rb_network *network = &networks->list[i];
 
-        if (begins(address, network->address, network->bits) && (network->bits >= 96 || !is_mapped(address)))
+        if (rb_address_begins(address, &network->address, network->bits) &&
+            (network->bits >= 96 || !rb_address_is_mapped(address)))
             return true;
     }
     return false;
@@ -111,44 +82,42 @@ static int check4(const struct rb_guard *guard, uint32_t address, struct rb_erro
     return 0;
 }
 
-static int check6(const struct rb_guard *guard, const uint8_t *address, struct rb_error *err)
+static int check6(const struct rb_guard *guard, const struct rb_address *address, struct rb_error *err)
 {
-    if (guard->allow_private &&
-        (memcmp(address, &in6addr_loopback, sizeof(in6addr_loopback)) == 0 || (address[0] & 0xfe) == 0xfc))
+    if (guard->allow_private && (memcmp(address->bytes, &in6addr_loopback, sizeof(in6addr_loopback)) == 0 ||
+                                 (address->bytes[0] & 0xfe) == 0xfc))
         return 0;
-    if ((address[0] & 0xe0) != 0x20)
+    if ((address->bytes[0] & 0xe0) != 0x20)
         return refuse(err, "not global unicast");
     for (size_t i = 0; i < RB_COUNT(refused6); i++)
-        if (begins(address, refused6[i].prefix, refused6[i].bits))
+        if (rb_address_begins(address, &refused6[i].network.address, refused6[i].network.bits))
             return refuse(err, refused6[i].what);
     return 0;
 }
 
 int rb_guard_address(const struct rb_guard *guard, const struct sockaddr *address, struct rb_error *err)
 {
-    uint8_t mapped[16];
+    struct rb_address mapped;
     uint32_t in4;
 
-    if (address->sa_family != AF_INET && address->sa_family != AF_INET6)
+    if (!rb_address_of(address, &mapped))
         return refuse(err, "neither IPv4 nor IPv6");
-    to_mapped(address, mapped);
-    if (is_among(&guard->deny_networks, mapped))
+    if (is_among(&guard->deny_networks, &mapped))
         return refuse(err, "one of source_deny_networks");
-    if (is_among(&guard->allow_networks, mapped))
+    if (is_among(&guard->allow_networks, &mapped))
         return 0;
-    if (!is_mapped(mapped))
-        return check6(guard, mapped, err);
-    memcpy(&in4, mapped + 12, sizeof(in4));
+    if (!rb_address_is_mapped(&mapped))
+        return check6(guard, &mapped, err);
+    memcpy(&in4, mapped.bytes + 12, sizeof(in4));
     return check4(guard, ntohl(in4), err);
 }
 
 int rb_guard_own_address(const struct rb_guard *guard, const struct sockaddr *address, struct rb_error *err)
 {
-    uint8_t mapped[16];
+    struct rb_address mapped;
 
     RB_TRY(rb_guard_address(guard, address, err));
-    to_mapped(address, mapped);
-    if (!guard->allow_private && !is_among(&guard->allow_networks, mapped))
+    if (!guard->allow_private && rb_address_of(address, &mapped) && !is_among(&guard->allow_networks, &mapped))
         return refuse(err, "this machine itself");
     return 0;
 }
@@ -173,39 +142,16 @@ static int set_ports(struct rb_guard *guard, const char *text, struct rb_error *
     return 0;
 }
 
-/* "10.0.0.0/8", "fd00::/8", or one address. What is behind the bits must be zero: else it was meant otherwise. */
-static int parse_network(char *word, struct rb_guard_network *ret_network)
-{
-    struct sockaddr_in in4 = {.sin_family = AF_INET};
-    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
-    char *slash = strchr(word, '/');
-    bool four;
-    int64_t bits;
-
-    if (slash != NULL)
-        *slash = '\0';
-    four = inet_pton(AF_INET, word, &in4.sin_addr) == 1;
-    if (!four && inet_pton(AF_INET6, word, &in6.sin6_addr) != 1)
-        return -1;
-    to_mapped(four ? (const struct sockaddr *)&in4 : (const struct sockaddr *)&in6, ret_network->address);
-    bits = four ? 32 : 128;
-    if (slash != NULL && (rb_units_parse_number(slash + 1, &bits) < 0 || bits < 0 || bits > (four ? 32 : 128)))
-        return -1;
-    ret_network->bits = (unsigned)bits + (four ? 96 : 0);
-    for (unsigned bit = ret_network->bits; bit < 128; bit++)
-        if (ret_network->address[bit / 8] & 0x80 >> bit % 8)
-            return -1;
-    return 0;
-}
-
 static int set_networks(struct rb_guard_networks *networks, const char *option, const char *text, struct rb_error *err)
 {
     RB_AUTO_TEXT *copy = rb_xstrdup(text != NULL ? text : "");
     char *rest = copy;
+    struct rb_error ignored = {0};
 
     networks->count = 0;
     for (char *word; copy[0] != '\0' && (word = strsep(&rest, ",")) != NULL;)
-        if (networks->count == RB_GUARD_NETWORKS_MAX || parse_network(word, &networks->list[networks->count++]) < 0)
+        if (networks->count == RB_GUARD_NETWORKS_MAX ||
+            rb_network_parse(word, &networks->list[networks->count++], &ignored) < 0)
             return rb_fail(err, RB_E_BAD_OPTION, 0,
                            "option '%s': '%.60s' is not accepted; expected up to %d networks as in "
                            "'10.1.0.0/16,fd00:1::/32'",

@@ -8,22 +8,15 @@
  */
 #pragma once
 
-#include <sys/socket.h>
-
+#include "common/address.h"
 #include "common/url.h"
 
 #define RB_GUARD_PORTS_MAX    16
 #define RB_GUARD_NETWORKS_MAX 64
 #define RB_GUARD_HOSTS_BYTES  2048
 
-/* An IPv6 network; an IPv4 network stands in it in its mapped form. */
-struct rb_guard_network {
-    uint8_t address[16];
-    unsigned bits;
-};
-
 struct rb_guard_networks {
-    struct rb_guard_network list[RB_GUARD_NETWORKS_MAX];
+    struct rb_network list[RB_GUARD_NETWORKS_MAX];
     size_t count;
 };
 

@@ -5,118 +5,18 @@
  */
 #include "producer/client.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <stdio.h>
-
-#include "common/units.h"
-
-#define MAPPED_BITS 96
-
-static const uint8_t mapped_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-
 /* A piece of text that is not ended by a NUL. */
 struct piece {
     const char *text;
     size_t length;
 };
 
-static bool is_mapped(const struct rb_address *address)
-{
-    return memcmp(address->bytes, mapped_prefix, sizeof(mapped_prefix)) == 0;
-}
-
-static void map(const void *address4, struct rb_address *ret_address)
-{
-    memcpy(ret_address->bytes, mapped_prefix, sizeof(mapped_prefix));
-    memcpy(ret_address->bytes + sizeof(mapped_prefix), address4, 4);
-}
-
-int rb_address_parse(const char *text, struct rb_address *ret_address)
-{
-    struct rb_address address;
-    struct in_addr address4;
-
-    if (inet_pton(AF_INET, text, &address4) == 1)
-        map(&address4, &address);
-    else if (inet_pton(AF_INET6, text, address.bytes) != 1)
-        return -1;
-    *ret_address = address;
-    return 0;
-}
-
-char *rb_address_text(const struct rb_address *address, char *ret_text)
-{
-    const bool mapped = is_mapped(address);
-    const uint8_t *bytes = mapped ? address->bytes + sizeof(mapped_prefix) : address->bytes;
-
-    if (inet_ntop(mapped ? AF_INET : AF_INET6, bytes, ret_text, RB_CLIENT_TEXT_BYTES) == NULL)
-        RB_BUG("an address does not fit its text");
-    return ret_text;
-}
-
-/* IPv4 addresses are put where IPv6 has nothing: 0:1::/32 is not, and never was, an address of anybody. */
-uint64_t rb_address_key(const struct rb_address *address)
-{
-    uint64_t key = 0;
-    const bool mapped = is_mapped(address);
-
-    for (size_t i = 0; i < 8; i++)
-        key = key << 8 | (mapped && i < 4 ? (i == 3) : address->bytes[mapped ? i + 8 : i]);
-    return key;
-}
-
-static bool in_range(const struct rb_address *address, const struct rb_client_range *range)
-{
-    size_t whole = range->bits / 8;
-    unsigned rest = range->bits % 8;
-
-    if (memcmp(address->bytes, range->address.bytes, whole) != 0)
-        return false;
-    return rest == 0 || (address->bytes[whole] ^ range->address.bytes[whole]) >> (8 - rest) == 0;
-}
-
 bool rb_client_is_trusted(const struct rb_client_trust *trust, const struct rb_address *address)
 {
     for (size_t i = 0; i < trust->count; i++)
-        if (in_range(address, &trust->ranges[i]))
+        if (rb_address_begins(address, &trust->ranges[i].address, trust->ranges[i].bits))
             return true;
     return false;
-}
-
-/* Bits behind the prefix are a slip of the pen, and nobody knows which part of it. */
-static bool has_bits_behind(const struct rb_client_range *range)
-{
-    for (unsigned bit = range->bits; bit < 128; bit++)
-        if (range->address.bytes[bit / 8] & (0x80u >> bit % 8))
-            return true;
-    return false;
-}
-
-static int parse_range(const char *text, struct rb_client_range *ret_range, struct rb_error *err)
-{
-    struct rb_client_range range = {.bits = 128};
-    RB_AUTO_TEXT *address = rb_xstrdup(text);
-    char *slash = strchr(address, '/');
-    int64_t bits;
-
-    if (slash != NULL)
-        *slash = '\0';
-    if (rb_address_parse(address, &range.address) < 0)
-        return rb_fail(err, RB_E_BAD_OPTION, 0, "'%.60s' is no address, no range, and none of loopback, private, none",
-                       text);
-    if (slash != NULL) {
-        int64_t most = strchr(address, ':') != NULL ? 128 : 32;
-
-        if (rb_units_parse_number(slash + 1, &bits) < 0 || bits < 0 || bits > most)
-            return rb_fail(err, RB_E_BAD_OPTION, 0, "'%.60s': the prefix must be 0 to %d bits", text, (int)most);
-        range.bits = (unsigned)(bits + (most == 32 ? MAPPED_BITS : 0));
-    }
-    if (has_bits_behind(&range))
-        return rb_fail(err, RB_E_BAD_OPTION, 0, "'%.60s' has bits set behind its prefix; is the prefix too short?",
-                       text);
-    *ret_range = range;
-    return 0;
 }
 
 static int add_entry(struct rb_client_trust *trust, const char *text, struct rb_error *err)
@@ -126,6 +26,7 @@ static int add_entry(struct rb_client_trust *trust, const char *text, struct rb_
     static const char *const private[] = {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", NULL};
     const char *const one[] = {text, NULL};
     const char *const *list = one;
+    struct rb_error cause = {0};
 
     if (strcmp(text, "none") == 0)
         list = none;
@@ -136,7 +37,9 @@ static int add_entry(struct rb_client_trust *trust, const char *text, struct rb_
     for (; *list != NULL; list++) {
         if (trust->count == RB_CLIENT_RANGES_MAX)
             return rb_fail(err, RB_E_BAD_OPTION, 0, "there are more than %d ranges", RB_CLIENT_RANGES_MAX);
-        RB_TRY(parse_range(*list, &trust->ranges[trust->count], err));
+        if (rb_network_parse(*list, &trust->ranges[trust->count], &cause) < 0)
+            return rb_fail(err, cause.code, 0, "%.120s; expected addresses, ranges, loopback, private or none",
+                           cause.message);
         trust->count++;
     }
     return 0;
@@ -290,37 +193,24 @@ static int parse_forwarded(struct piece element, struct rb_address *ret_address)
     return node.text != NULL ? parse_node(node, ret_address) : -1;
 }
 
-static bool read_peer(const struct sockaddr *peer, struct rb_address *ret_address)
+void rb_client_read_peer(const struct rb_client_trust *trust, const struct sockaddr *from,
+                         struct rb_client_peer *ret_peer)
 {
-    if (peer != NULL && peer->sa_family == AF_INET) {
-        map(&((const struct sockaddr_in *)peer)->sin_addr, ret_address);
-        return true;
-    }
-    if (peer != NULL && peer->sa_family == AF_INET6) {
-        memcpy(ret_address->bytes, &((const struct sockaddr_in6 *)peer)->sin6_addr, sizeof(ret_address->bytes));
-        return true;
-    }
-    return false;
+    struct rb_client_peer peer = {0};
+
+    peer.known = rb_address_of(from, &peer.address);
+    peer.trusted = peer.known ? rb_client_is_trusted(trust, &peer.address) : from != NULL && from->sa_family == AF_UNIX;
+    *ret_peer = peer;
 }
 
-bool rb_client_peer_is_trusted(const struct rb_client_trust *trust, const struct sockaddr *peer)
+void rb_client_find(const struct rb_client_trust *trust, const struct rb_client_peer *peer,
+                    enum rb_client_header header, const char *text, struct rb_client *ret_client)
 {
-    struct rb_address address;
-
-    if (peer != NULL && peer->sa_family == AF_UNIX)
-        return true;
-    return read_peer(peer, &address) && rb_client_is_trusted(trust, &address);
-}
-
-void rb_client_find(const struct rb_client_trust *trust, const struct sockaddr *peer, enum rb_client_header header,
-                    const char *text, struct rb_client *ret_client)
-{
-    struct rb_client client = {.text = "local"};
+    struct rb_client client = {.known = peer->known, .address = peer->address, .text = "local"};
     struct piece list = {text, text != NULL ? strlen(text) : 0}, element;
     struct rb_address address;
-    bool trusted = rb_client_peer_is_trusted(trust, peer);
+    bool trusted = peer->trusted;
 
-    client.known = read_peer(peer, &client.address);
     while (trusted && take_last(&list, &element)) {
         int read = header == RB_CLIENT_FORWARDED ? parse_forwarded(element, &address) : parse_node(element, &address);
 

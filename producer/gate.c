@@ -8,6 +8,7 @@
 #include <inttypes.h>
 
 #include "common/clock.h"
+#include "common/hash.h"
 #include "common/log.h"
 #include "common/random.h"
 #include "producer/client.h"
@@ -16,12 +17,10 @@
 #include "producer/metrics_table.h"
 #include "producer/verify.h"
 
-#define GATE_MAGIC       0x47415445u
-#define ADDRESS_SLOTS    65536
-#define SCHEME_SLOTS     1024 /* by the path, of which unknown ones count too */
-#define LOG_PAUSE_MS     1000
-#define FNV_OFFSET_BASIS 0xcbf29ce484222325u
-#define FNV_PRIME        0x100000001b3u
+#define GATE_MAGIC    0x47415445u
+#define ADDRESS_SLOTS 65536
+#define SCHEME_SLOTS  1024 /* by the path, of which unknown ones count too */
+#define LOG_PAUSE_MS  1000
 
 struct rb_gate {
     uint32_t magic;
@@ -116,12 +115,13 @@ void rb_gate_free(struct rb_gate *gate)
 
 static void find_client(const struct rb_gate *gate, struct rb_exchange *exchange, struct rb_client *ret_client)
 {
-    const struct sockaddr *peer = rb_exchange_peer(exchange);
     RB_AUTO_BUFFER text = {0};
+    struct rb_client_peer peer;
 
-    if (rb_client_peer_is_trusted(&gate->trust, peer))
+    rb_client_read_peer(&gate->trust, rb_exchange_peer(exchange), &peer);
+    if (peer.trusted)
         rb_exchange_header_list(exchange, rb_client_header_name(gate->header), &text);
-    rb_client_find(&gate->trust, peer, gate->header, text.bytes, ret_client);
+    rb_client_find(&gate->trust, &peer, gate->header, text.bytes, ret_client);
     rb_exchange_set_client(exchange, ret_client->text);
 }
 
@@ -178,22 +178,12 @@ static bool is_refused(struct rb_gate *gate, struct rb_exchange *exchange, const
     return true;
 }
 
-/* FNV-1a; the table mixes it with its seed. */
-static uint64_t key_of_path(const char *path)
-{
-    uint64_t key = FNV_OFFSET_BASIS;
-
-    for (; *path != '\0'; path++)
-        key = (key ^ (uint8_t)*path) * FNV_PRIME;
-    return key;
-}
-
 /* A sender that may not ask any more takes nothing from the scheme that it shares with others. */
 static bool filter_webhook(struct rb_gate *gate, struct rb_exchange *exchange, const struct rb_client *client)
 {
     const struct check address = {gate->address, "address", METRIC_LIMITED_ADDRESS, rb_address_key(&client->address)};
     const struct check scheme = {gate->scheme, "scheme", METRIC_LIMITED_SCHEME,
-                                 gate->scheme != NULL ? key_of_path(rb_exchange_path(exchange)) : 0};
+                                 gate->scheme != NULL ? rb_hash_text(rb_exchange_path(exchange)) : 0};
 
     return is_refused(gate, exchange, client, &address) || is_refused(gate, exchange, client, &scheme);
 }
@@ -287,5 +277,8 @@ bool rb_gate_peer_is_proxy(const struct sockaddr *peer, void *arg)
 {
     const struct rb_gate *gate = RB_CAST(rb_gate, arg, GATE_MAGIC);
 
-    return rb_client_peer_is_trusted(&gate->trust, peer);
+    struct rb_client_peer read;
+
+    rb_client_read_peer(&gate->trust, peer, &read);
+    return read.trusted;
 }

@@ -28,12 +28,14 @@ static const char *found(const char *trusted, const char *peer, enum rb_client_h
 {
     static struct rb_client client;
     struct rb_client_trust trust = trust_of(trusted);
+    struct rb_client_peer from;
     struct sockaddr_storage socket = {.ss_family = strchr(peer, ':') != NULL ? AF_INET6 : AF_INET};
     void *to = socket.ss_family == AF_INET6 ? (void *)&((struct sockaddr_in6 *)&socket)->sin6_addr
                                             : (void *)&((struct sockaddr_in *)&socket)->sin_addr;
 
     assert_int_equal(inet_pton(socket.ss_family, peer, to), 1);
-    rb_client_find(&trust, (struct sockaddr *)&socket, header, text, &client);
+    rb_client_read_peer(&trust, (struct sockaddr *)&socket, &from);
+    rb_client_find(&trust, &from, header, text, &client);
     assert_true(client.known);
     return client.text;
 }
@@ -173,19 +175,22 @@ static void a_mapped_peer_is_an_ipv4_peer(void **state)
 
 static void a_unix_socket_is_trusted_and_nobody_by_itself(void **state)
 {
-    struct sockaddr_un peer = {.sun_family = AF_UNIX};
+    struct sockaddr_un socket = {.sun_family = AF_UNIX};
+    struct rb_client_peer peer;
     struct rb_client_trust nobody = {0};
     struct rb_client client;
 
     (void)state;
-    rb_client_find(&nobody, (struct sockaddr *)&peer, RB_CLIENT_X_FORWARDED_FOR, "203.0.113.7", &client);
+    rb_client_read_peer(&nobody, (struct sockaddr *)&socket, &peer);
+    assert_true(peer.trusted);
+    rb_client_find(&nobody, &peer, RB_CLIENT_X_FORWARDED_FOR, "203.0.113.7", &client);
     assert_true(client.known);
     assert_string_equal(client.text, "203.0.113.7");
-    rb_client_find(&nobody, (struct sockaddr *)&peer, RB_CLIENT_X_FORWARDED_FOR, NULL, &client);
+    rb_client_find(&nobody, &peer, RB_CLIENT_X_FORWARDED_FOR, NULL, &client);
     assert_false(client.known);
     assert_string_equal(client.text, "local");
-    assert_true(rb_client_peer_is_trusted(&nobody, (struct sockaddr *)&peer));
-    assert_false(rb_client_peer_is_trusted(&nobody, NULL));
+    rb_client_read_peer(&nobody, NULL, &peer);
+    assert_false(peer.trusted || peer.known);
 }
 
 static void ranges_end_where_they_say(void **state)
