@@ -5,6 +5,7 @@
  */
 #include "consumer/s3_credentials.h"
 
+#include <inttypes.h>
 #include <openssl/crypto.h>
 
 #include "common/clock.h"
@@ -37,6 +38,7 @@ struct rb_s3_credentials {
     int64_t failed_until_ms;
     struct rb_timer *refresh;
     struct rb_s3_waiter *waiters;
+    struct rb_s3_waiter *told; /* those of them whose turn it is to be told; who waits again is not among them */
     struct rb_task tell;
 };
 
@@ -79,11 +81,22 @@ static void took(struct rb_s3_credentials *credentials, struct rb_s3_keys *keys)
     rb_task_queue(&credentials->tell);
 }
 
-/* The end of a fetch whose answer has been read. */
-static void settle(struct rb_s3_credentials *credentials, int result, struct rb_s3_keys *keys,
-                   const struct rb_error *err)
+/* Keys that nobody would use: whoever waits for them would only ask for others at once, and get the same. */
+static int check_lasting(const struct rb_s3_keys *keys, struct rb_error *err)
 {
-    if (result < 0)
+    int64_t left_ms = keys->expires_unix_ms - rb_clock_unix_ms();
+
+    if (left_ms > USABLE_MS)
+        return 0;
+    return rb_fail(err, RB_E_STORE_DENIED, 0,
+                   "its keys expire in %" PRId64 " s, or have expired; is the clock of this machine right?",
+                   left_ms / 1000);
+}
+
+/* The end of a fetch whose answer has been read. */
+static void settle(struct rb_s3_credentials *credentials, int result, struct rb_s3_keys *keys, struct rb_error *err)
+{
+    if (result < 0 || check_lasting(keys, err) < 0)
         failed(credentials, err);
     else
         took(credentials, keys);
@@ -373,10 +386,11 @@ static void tell_waiters(void *arg)
 {
     struct rb_s3_credentials *credentials = RB_CAST(rb_s3_credentials, arg, CREDENTIALS_MAGIC);
 
-    while (credentials->waiters != NULL) {
-        struct rb_s3_waiter *waiter = credentials->waiters;
+    credentials->told = RB_STEAL(credentials->waiters);
+    while (credentials->told != NULL) {
+        struct rb_s3_waiter *waiter = credentials->told;
 
-        credentials->waiters = waiter->next;
+        credentials->told = waiter->next;
         waiter->waiting = false;
         waiter->on_change(waiter->arg);
     }
@@ -467,14 +481,20 @@ enum rb_poll rb_s3_credentials_get(struct rb_s3_credentials *credentials, struct
     return RB_POLL_WAIT;
 }
 
-void rb_s3_credentials_forget(struct rb_s3_credentials *credentials, struct rb_s3_waiter *waiter)
+static void drop_waiter(struct rb_s3_waiter **link, const struct rb_s3_waiter *waiter)
 {
-    for (struct rb_s3_waiter **link = &credentials->waiters; *link != NULL; link = &(*link)->next) {
+    for (; *link != NULL; link = &(*link)->next) {
         if (*link == waiter) {
             *link = waiter->next;
-            break;
+            return;
         }
     }
+}
+
+void rb_s3_credentials_forget(struct rb_s3_credentials *credentials, struct rb_s3_waiter *waiter)
+{
+    drop_waiter(&credentials->waiters, waiter);
+    drop_waiter(&credentials->told, waiter);
     waiter->waiting = false;
 }
 
