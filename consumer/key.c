@@ -18,17 +18,14 @@
 #define LITERAL_MAX_BYTES 256
 #define IDS_MAX           4
 
-static int check_id(const char *name, const char *id, struct rb_error *err)
+static bool is_fit(const char *id)
 {
     size_t length = strnlen(id, RB_KEY_ID_MAX_BYTES + 1);
     bool fits = length > 0 && length <= RB_KEY_ID_MAX_BYTES;
 
     for (size_t i = 0; fits && i < length; i++)
         fits = isalnum((unsigned char)id[i]) || id[i] == '_' || id[i] == '-';
-    if (!fits)
-        return rb_fail(err, RB_E_BAD_EVENT, 0, "%s cannot be part of a key: it must be 1 to %d of A-Z a-z 0-9 _ -",
-                       name, RB_KEY_ID_MAX_BYTES);
-    return 0;
+    return fits;
 }
 
 /* The length of the placeholder at a place; 0 when there is none. */
@@ -89,22 +86,38 @@ int rb_key_check(const char *key_template, struct rb_error *err)
     return 0;
 }
 
+/* What a placeholder stands for, once it was found fit for a key. */
+static int pick_id(size_t placeholder, const char *user_id, const char *video_id, const char **ret_id,
+                   struct rb_error *err)
+{
+    bool is_user = placeholder == strlen(USER);
+    const char *id = !is_user ? video_id : user_id != NULL ? user_id : "anonymous";
+
+    if (!is_fit(id))
+        return rb_fail(err, RB_E_BAD_EVENT, 0,
+                       "the %s id cannot be part of a key: it must be 1 to %d of A-Z a-z 0-9 _ -%s",
+                       is_user ? "user" : "video", RB_KEY_ID_MAX_BYTES,
+                       is_user ? "; a key_template without " USER " does without it" : "");
+    *ret_id = id;
+    return 0;
+}
+
 int rb_key_make(const char *key_template, const char *user_id, const char *video_id, const char *extension,
                 char **ret_key, struct rb_error *err)
 {
-    const char *user = user_id != NULL ? user_id : "anonymous";
     size_t end = strlen(key_template) - strlen(EXTENSION);
     RB_AUTO_BUFFER key = {0};
 
-    RB_TRY(check_id("the user id", user, err));
-    RB_TRY(check_id("the video id", video_id, err));
     for (size_t at = 0; at < end;) {
         size_t placeholder = placeholder_at(key_template + at);
+        const char *id = NULL;
 
-        if (placeholder > 0)
-            rb_buffer_print(&key, "%s", placeholder == strlen(USER) ? user : video_id);
-        else
+        if (placeholder > 0) {
+            RB_TRY(pick_id(placeholder, user_id, video_id, &id, err));
+            rb_buffer_print(&key, "%s", id);
+        } else {
             rb_buffer_print(&key, "%c", key_template[at]);
+        }
         at += placeholder > 0 ? placeholder : 1;
     }
     rb_buffer_print(&key, "%s", extension);

@@ -61,7 +61,7 @@
       "fetch from loopback and private networks too; for providers in one's own network")                              \
     X(bucket, TEXT, "videos", 1, 63, "", "bucket that videos are stored in")                                           \
     X(key_template, TEXT, "{user_id}/{video_id}.mp4", 1, 255, "",                                                      \
-      "key of a video in it: {user_id}, {video_id} and A-Z a-z 0-9 _ - . = /; a WebM ends in .webm instead")           \
+      "key of a video in it: {video_id}, {user_id} (if all have only A-Z a-z 0-9 _ -), and A-Z a-z 0-9 _ - . = /")     \
     X(store, TEXT, "file", 1, 32, "", "where videos are kept: file, s3 or supabase")                                   \
     X(fallback_config, TEXT, "", 0, 4096, "",                                                                          \
       "config file of a second store, with its own 'store', 'bucket' and their options; empty: there is none")         \

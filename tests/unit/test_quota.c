@@ -131,18 +131,34 @@ static void templates_that_lead_astray_are_refused(void **state)
     assert_fails(rb_key_check(large, &err), BAD_OPTION);
 }
 
-static void ids_are_looked_at_whether_the_template_uses_them_or_not(void **state)
+static void ids_that_lead_astray_are_refused_where_they_are_used(void **state)
 {
-    char *key = NULL;
+    static const char *const wrong[] = {"", "../x", "auth0|1", "a@example.com", "a/b", "{video_id}", "a b", "\xc3\xa9"};
+    char large[RB_KEY_ID_MAX_BYTES + 2] = "";
 
     (void)state;
-    assert_fails(rb_key_make("{video_id}.mp4", "../x", "v", "mp4", &key, &err), BAD_EVENT);
-    assert_fails(rb_key_make("{video_id}.mp4", "u", "{user_id}", "mp4", &key, &err), BAD_EVENT);
+    memset(large, 'a', sizeof(large) - 1);
+    for (size_t i = 0; i <= RB_COUNT(wrong); i++) {
+        const char *id = i < RB_COUNT(wrong) ? wrong[i] : large;
+        RB_AUTO_TEXT *key = NULL;
+
+        assert_fails(rb_key_make("{user_id}/{video_id}.mp4", id, "v", "mp4", &key, &err), BAD_EVENT);
+        assert_fails(rb_key_make("{user_id}/{video_id}.mp4", "u", id, "mp4", &key, &err), BAD_EVENT);
+        assert_works(rb_key_make("{video_id}.mp4", id, "v", "mp4", &key, &err));
+        assert_string_equal(key, "v.mp4");
+    }
+}
+
+static void a_video_of_nobody_has_a_key_too(void **state)
+{
+    RB_AUTO_TEXT *key = NULL;
+
+    (void)state;
     assert_works(rb_key_make("{user_id}/{video_id}.mp4", NULL, "v", "mp4", &key, &err));
     assert_string_equal(key, "anonymous/v.mp4");
-    free(key);
 }
 
 UNIT_MAIN(T(marks_are_percentages_or_bytes), T(marks_that_cannot_be_meant_are_refused), T(a_level_begins_at_its_mark),
           T(the_days_left_come_from_what_has_grown), T(there_are_three_things_to_do), T(a_key_is_made_from_a_template),
-          T(templates_that_lead_astray_are_refused), T(ids_are_looked_at_whether_the_template_uses_them_or_not))
+          T(templates_that_lead_astray_are_refused), T(ids_that_lead_astray_are_refused_where_they_are_used),
+          T(a_video_of_nobody_has_a_key_too))
