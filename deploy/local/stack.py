@@ -197,7 +197,7 @@ class Stack:
         self.processes[name] = process
         return process
 
-    def wait_for(self, process, what, ready, wait_s=60):
+    def wait_for(self, process, what, ready, wait_s=120):
         deadline = time.monotonic() + wait_s
         while not ready():
             if not process.alive():
@@ -206,7 +206,7 @@ class Stack:
                 raise StackError(f"{what} is not ready after {wait_s} s. The end of {process.log}:\n{process.tail()}")
             time.sleep(0.05)
 
-    def start(self, what, begin, ready, wait_s=60):
+    def start(self, what, begin, ready, wait_s=120):
         begun = time.monotonic()
         process = begin()
         self.wait_for(process, what, ready, wait_s)
@@ -270,7 +270,7 @@ log.cleaner.dedupe.buffer.size=16777216
     def start_kafka(self):
         if not KAFKA_JARS.is_dir():
             raise StackError("Kafka is not installed; run deploy/install-deps run")
-        return self.start("Kafka", self.begin_kafka, lambda: port_is_open(self.ports["kafka"]), 90)
+        return self.start("Kafka", self.begin_kafka, lambda: port_is_open(self.ports["kafka"]), 180)
 
     # -- Postgres ---------------------------------------------------------------------------------------------------
 

@@ -83,16 +83,17 @@ def test_the_consumer_finishes_what_it_has_begun_before_it_stops(running):
     assert len(set(running.committed())) == 1
 
 
-def test_the_consumer_stops_in_time_although_a_source_stalls(running):
-    video_id, _ = running.store_video(stall_at=0.5)
-    consumer = running.consumer
-    wait_for(lambda: running.objects(), "half a file is there")
+def test_the_consumer_stops_in_time_although_a_source_stalls(bus):
+    bus.start_producer()
+    consumer = bus.start_consumer(REELBUS_SHUTDOWN_MS="10m", REELBUS_LOW_SPEED_MS="10m")
+    video_id, _ = bus.store_video(stall_at=0.5)
+    wait_for(lambda: bus.objects(), "half a file is there")
     consumer.process.send(signal.SIGTERM)
     wait_for(lambda: "ev=stop " in consumer.log, "it was asked to stop")
     consumer.process.send(signal.SIGTERM)  # asked twice: at once
-    wait_for(lambda: not consumer.process.alive(), "it stops", 15)
-    assert consumer.process.status == 0 and running.objects() == []
-    assert running.video_row(video_id)["state"] == "processing"
+    wait_for(lambda: not consumer.process.alive(), "it stops")
+    assert consumer.process.status == 0 and bus.objects() == []
+    assert bus.video_row(video_id)["state"] == "processing"
 
 
 def test_the_producer_answers_what_it_has_taken_before_it_stops(running):
@@ -108,7 +109,7 @@ def test_the_producer_answers_what_it_has_taken_before_it_stops(running):
             running.producer.process.send(signal.SIGTERM)
             wait_for(lambda: "ev=stop " in running.producer.log, "it was asked to stop")
             connection.execute("ROLLBACK")
-            assert sender.result(30).json() == {"success": True}
+            assert sender.result().json() == {"success": True}
     wait_for(lambda: not running.producer.process.alive(), "it stops")
     assert running.producer.process.status == 0 and postgres.alive()
     assert len(running.events("video.webhook.received", video_id)) == 1
@@ -135,7 +136,7 @@ def test_a_webhook_that_is_half_there_when_the_producer_is_stopped_is_taken(bus)
 
 
 def test_killed_in_the_middle_of_a_download_and_started_again_it_stores_once(running):
-    video_id, provider_video = running.store_video(bytes_per_s=300_000, bytes=900_000)
+    video_id, provider_video = running.store_video(stalls=[0.5])  # the first time only
     wait_for(lambda: any(name.startswith(".partial/") for name in running.objects()), "a part of the file is there")
     running.consumer.kill()
     assert running.video_row(video_id)["state"] == "processing"

@@ -7,6 +7,7 @@ import signal
 import socket
 import uuid
 
+import psycopg
 import pytest
 import requests
 from harness import SECRET, raw_http, wait_for
@@ -133,11 +134,13 @@ def test_many_at_once_are_answered_each_with_its_own_answer(receiver):
 
 
 def transactions(bus):
-    """How many there were in this database, when everybody else has left it: a session that ends has told the statistics all."""
-    others = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    wait_for(lambda: not bus.query(others), "nobody else is connected")
-    rows = bus.query("SELECT xact_commit + xact_rollback AS count FROM pg_stat_database WHERE datname = current_database()")
-    return rows[0]["count"]
+    """How many there were in this database, when everybody has left it: a session that ends has told the statistics all. Asked
+    from another database, so that asking does not count."""
+    with psycopg.connect(bus.stack.database_url("postgres"), autocommit=True) as elsewhere:
+        sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
+        wait_for(lambda: elsewhere.execute(sessions, (bus.number,)).fetchone()[0] == 0, "nobody is connected")
+        count = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = %s"
+        return elsewhere.execute(count, (bus.number,)).fetchone()[0]
 
 
 def test_webhooks_that_come_together_are_looked_up_together(bus):

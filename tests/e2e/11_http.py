@@ -1,5 +1,6 @@
 """Hostile and slow clients: none gets anything, none keeps others from being served."""
 
+import contextlib
 import selectors
 import socket
 import threading
@@ -232,21 +233,32 @@ def test_a_connection_that_stays_silent_is_closed(bus):
     bus.start_producer(REELBUS_HEAD_TIMEOUT_MS="500ms", REELBUS_IDLE_TIMEOUT_MS="500ms")
     with socket.create_connection(("127.0.0.1", bus.producer.port), timeout=60) as silent:
         assert silent.recv(1) == b""
-    with socket.create_connection(("127.0.0.1", bus.producer.port), timeout=60) as idle:
-        idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-        answer = b""
-        while piece := idle.recv(4096):
-            answer += piece
-        assert answer.startswith(b"HTTP/1.1 200 ") and b"Connection: close" not in answer
+
+    def ask():
+        """All that comes until the connection is closed; nothing when this machine was too busy to ask in time."""
+        with contextlib.suppress(ConnectionError), socket.create_connection(("127.0.0.1", bus.producer.port), timeout=60) as idle:
+            idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            answer = b""
+            while piece := idle.recv(4096):
+                answer += piece
+            return answer if answer.startswith(b"HTTP/1.1 200 ") else None
+
+    assert b"Connection: close" not in wait_for(ask, "an answer, and then the end")
 
 
 def test_a_client_that_takes_no_answer_is_closed(bus):
     """A large file, and a client that asks for it and reads nothing."""
     bus.start_producer(REELBUS_IDLE_TIMEOUT_MS="500ms")
-    (bus.store / "large").write_bytes(bytes(64 << 20))
+    size = 64 << 20
+    (bus.store / "large").write_bytes(bytes(size))
     with socket.create_connection(("127.0.0.1", bus.producer.port), timeout=60) as client:
         client.sendall(b"GET /media/large HTTP/1.1\r\nHost: x\r\n\r\n")
-        wait_for(lambda: int(metric(bus, "reelbus_http_timeouts_total")) == 1, "the connection is closed")
+        wait_for(lambda: int(metric(bus, "reelbus_http_timeouts_total")) >= 1, "the connection is closed")
+        came = 0
+        with contextlib.suppress(ConnectionError):
+            while piece := client.recv(1 << 20):
+                came += len(piece)
+        assert came < size
 
 
 def metric(bus, name):
@@ -266,7 +278,7 @@ def test_a_file_comes_whole_and_in_parts(bus):
 
 
 def test_an_idle_connection_does_not_delay_the_end(bus):
-    bus.start_producer(REELBUS_SHUTDOWN_MS="60s", REELBUS_IDLE_TIMEOUT_MS="60s")
+    bus.start_producer(REELBUS_SHUTDOWN_MS="10m", REELBUS_IDLE_TIMEOUT_MS="10m")
     with socket.create_connection(("127.0.0.1", bus.producer.port), timeout=60) as idle:
         idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
         assert idle.recv(4096).startswith(b"HTTP/1.1 200 ")

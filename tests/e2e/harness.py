@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
 import time
@@ -27,9 +28,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "deploy/local"))
 import stack as local
 
+socketserver.TCPServer.request_queue_size = 1024  # of all that tests serve: 5 are soon full, and a connection then takes a second
+
 SECRET = "canary-webhook-secret"
 SCHEMAS = {path.stem: fastavro.parse_schema(json.loads(path.read_text())) for path in (ROOT / "schemas").glob("*.avsc")}
-WAIT_S = 60
+WAIT_S = 120  # costs nothing where it is not needed; machines are shared
 
 # Which schema belongs to which topic.
 TOPICS = {
@@ -111,14 +114,14 @@ class Program:
         next request is answered."""
         if self.process.alive():
             with contextlib.suppress(requests.RequestException):
-                requests.get(self.url("/healthz"), timeout=5)
+                requests.get(self.url("/healthz"), timeout=20)
         return pathlib.Path(self.process.log).read_text(errors="replace")
 
     def url(self, path):
         return f"http://127.0.0.1:{self.port}{path}"
 
     def get(self, path, **arguments):
-        return requests.get(self.url(path), timeout=30, **arguments)
+        return requests.get(self.url(path), timeout=60, **arguments)
 
     def metrics(self):
         """All that /metrics shows, as Prometheus' own client reads it: name -> family."""
@@ -136,7 +139,7 @@ class Program:
         assert self.process.alive(), f"ended with {self.process.status}: {self.process.tail(30)}"
         try:
             return self.get("/readyz").status_code == 200
-        except requests.ConnectionError:
+        except requests.RequestException:
             return False
 
     def kill(self):
@@ -146,7 +149,7 @@ class Program:
     def stop(self):
         """End it as an operator does. It must end by itself, with status 0, and without a complaint of a sanitizer."""
         if self.process.alive():
-            assert self.process.stop(signal.SIGTERM, 40), f"did not stop: {self.process.tail()}"
+            assert self.process.stop(signal.SIGTERM, WAIT_S), f"did not stop: {self.process.tail()}"
             assert self.process.status == 0, f"ended with {self.process.status}: {self.process.tail(40)}"
         log = self.log
         assert "Sanitizer" not in log and "runtime error" not in log, self.process.tail(60)
@@ -176,11 +179,17 @@ class Bus:
             "REELBUS_KAFKA": "statistics.interval.ms=100",
             "REELBUS_TOPIC_PREFIX": self.prefix,
             "DATABASE_URL": self.database_url,
+            "REELBUS_DB_TIMEOUT_MS": "30s",  # and with the others below: nothing is given up because the machine is busy
+            "REELBUS_DB_CONNECT_TIMEOUT_MS": "30s",
             "ASAN_OPTIONS": "detect_leaks=1",
             "TSAN_OPTIONS": f"suppressions={ROOT / 'tests/tsan.supp'}",
             "LSAN_OPTIONS": f"suppressions={ROOT / 'tests/lsan.supp'}:print_suppressions=0",
         }
-        self.setup()
+        for _ in range(3):  # a Kafka that was just started again may take its time
+            done = self.run_setup()
+            if done.returncode == 0 or "Kafka" not in done.stderr:
+                break
+        assert done.returncode == 0, done.stderr
 
     # -- programs -------------------------------------------------------------------------------------------------
 
@@ -189,8 +198,11 @@ class Bus:
         return subprocess.run([self.programs / program, *arguments], env={**os.environ, **self.common, **(env or {})},
                               capture_output=True, text=True, timeout=120)  # fmt: skip
 
+    def run_setup(self, **options):
+        return self.run("reelbus-consumer", "setup", "--topic-partitions", "3", env=options)
+
     def setup(self, **options):
-        done = self.run("reelbus-consumer", "setup", "--topic-partitions", "3", env=options)
+        done = self.run_setup(**options)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -208,9 +220,13 @@ class Bus:
         defaults = {
             "REELBUS_LISTEN": f"127.0.0.1:{port}",
             "REELBUS_MEDIA_DIR": self.store,
+            "REELBUS_PUBLISH_TIMEOUT_MS": "30s",
+            "REELBUS_RESOLVE_TIMEOUT_MS": "30s",
             "VIDEO_WEBHOOK_SECRET": SECRET,
         }
         self.producer = self.start("reelbus-producer", port, {**defaults, **options}, wait)
+        if wait and not {"DATABASE_URL", "REELBUS_DATABASE_URL"} & set(options):  # without one it is ready, and checks no webhook
+            wait_for(lambda: self.producer.metric("reelbus_database_up") == 1, "the producer has its database")
         return self.producer
 
     def start_consumer(self, wait=True, **options):
@@ -228,6 +244,7 @@ class Bus:
             "REELBUS_STORE_PROBE_FIRST_MS": "50ms",
             "REELBUS_STORE_PROBE_MAX_MS": "200ms",
             "REELBUS_COMMIT_INTERVAL_MS": "50ms",
+            "REELBUS_PUBLISH_TIMEOUT_MS": "60s",  # an outcome that is sent twice is in its topic twice
         }
         self.consumer = self.start("reelbus-consumer", port, {**defaults, **options}, wait)
         return self.consumer
@@ -264,7 +281,7 @@ class Bus:
     def provider(self, method, path, **arguments):
         headers = {"Authorization": "Bearer " + local.PROVIDER_KEY}
         return requests.request(method, f"http://127.0.0.1:{self.stack.ports['provider']}{path}", headers=headers,
-                                timeout=60, **arguments)  # fmt: skip
+                                timeout=WAIT_S, **arguments)  # fmt: skip
 
     def ask_for_video(self, video_id, call_back=True, **behaviour):
         """Ask the provider for a video; it calls our webhook by itself. Gives the provider's id."""
@@ -293,7 +310,7 @@ class Bus:
         """Call our webhook as a sender of our own choosing."""
         all_headers = {"Content-Type": "application/json", **({"x-webhook-secret": secret} if secret else {}), **(headers or {})}
         data = body if isinstance(body, (bytes, str)) else json.dumps(body)
-        return requests.post(self.producer.url(path), data=data, headers=all_headers, timeout=60)
+        return requests.post(self.producer.url(path), data=data, headers=all_headers, timeout=WAIT_S)
 
     # -- what came of it -------------------------------------------------------------------------------------------
 
@@ -304,6 +321,13 @@ class Bus:
         """All files in the store, finished or not."""
         return sorted(str(path.relative_to(self.store)) for path in self.store.rglob("*") if path.is_file())
 
+    def partitions(self, consumer, topic):
+        """The partitions of a topic; none while Kafka has just been started, and does not know yet."""
+        try:
+            return list(consumer.list_topics(topic, 20).topics[topic].partitions)
+        except confluent_kafka.KafkaException:
+            return []
+
     def records(self, topic, isolation="read_committed"):
         """All records of a topic that are there now."""
         consumer = confluent_kafka.Consumer({
@@ -311,17 +335,17 @@ class Bus:
             "enable.auto.commit": False, "isolation.level": isolation, "enable.partition.eof": True,
         })  # fmt: skip
         try:
-            partitions = consumer.list_topics(self.prefix + topic, 20).topics[self.prefix + topic].partitions
+            partitions = wait_for(lambda: self.partitions(consumer, self.prefix + topic), f"Kafka tells of {topic}")
             consumer.assign([confluent_kafka.TopicPartition(self.prefix + topic, number, 0) for number in partitions])
             records, open_partitions = [], set(partitions)
             while open_partitions:
-                record = consumer.poll(20)
+                record = consumer.poll(WAIT_S)
                 assert record is not None, f"Kafka gives nothing for {topic}"
                 if record.error() is None:
                     records.append(record)
                 elif record.error().code() == confluent_kafka.KafkaError._PARTITION_EOF:
                     open_partitions.discard(record.partition())
-                else:
+                elif not record.error().retriable():
                     raise confluent_kafka.KafkaException(record.error())
             return records
         finally:
@@ -413,6 +437,12 @@ class Bus:
         finally:
             consumer.close()
 
+    def wait_for_one_event(self, topic, video_id):
+        """What is announced about a video; after a crash, of us or of Kafka, the same event may be there more than once."""
+        events = wait_for(lambda: self.events(topic, video_id), f"{topic} of {video_id}")
+        assert len({event["event_id"] for event in events}) == 1, events
+        return events[0]
+
     def wait_until_finished(self):
         def is_finished():
             try:
@@ -423,7 +453,7 @@ class Bus:
         wait_for(is_finished, "all records are finished and committed")
 
 
-def raw_http(port, request, wait_s=10):
+def raw_http(port, request, wait_s=WAIT_S):
     """Send bytes, read until the other side closes or has sent a whole answer."""
     with socket.create_connection(("127.0.0.1", port), timeout=wait_s) as connection:
         connection.sendall(request)
