@@ -15,8 +15,11 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from harness import ROOT, SCHEMAS, TOPICS, local, wait_for
 
 
-def test_without_kafka_the_sender_is_told_to_come_again_and_nothing_is_lost(running, stopped_kafka):
+def test_without_kafka_the_sender_is_told_to_come_again_and_nothing_is_lost(bus, stopped_kafka):
     stop, start = stopped_kafka
+    running = bus
+    running.start_producer(REELBUS_PUBLISH_TIMEOUT_MS="5s")
+    running.start_consumer()
     video_id = running.insert_video()
     provider_video = running.ask_for_video(video_id, call_back=False)
     url = f"http://127.0.0.1:{running.stack.ports['provider']}/v1/videos/{provider_video}/content"
@@ -59,7 +62,7 @@ def test_the_consumer_goes_on_where_it_was_when_kafka_comes_back(running, stoppe
     stop()
     wait_for(lambda: running.video_row(video_id)["state"] == "stored", "it is stored without Kafka")
     start()
-    running.wait_for_event("video.stored", video_id)
+    running.wait_for_one_event("video.stored", video_id)
     other, other_video = running.store_video()
     running.assert_stored(other, other_video)
     running.wait_until_finished()
@@ -137,11 +140,11 @@ def test_with_a_registry_values_are_in_confluents_wire_format(bus, registry):
 def test_with_a_registry_that_is_away_the_sender_is_told_to_come_again(bus, registry):
     process, _, _ = registry
     process.send(signal.SIGSTOP)
-    bus.start_producer(wait=False)
+    bus.start_producer(wait=False, REELBUS_PUBLISH_TIMEOUT_MS="5s")
     wait_for(lambda: "ev=kafka_up" in bus.producer.log, "Kafka is there")
     video_id = bus.insert_video()
     assert bus.webhook({"videoId": video_id, "status": "failed"}).status_code == 503
-    assert "registry" in bus.producer.get("/readyz").json()["reasons"][0]
+    wait_for(lambda: "registry" in bus.producer.get("/readyz").json()["reasons"][0], "it says why")
     process.send(signal.SIGCONT)
     wait_for(lambda: bus.webhook({"videoId": video_id, "status": "failed"}).status_code == 200, "it works again")
 
@@ -170,6 +173,6 @@ def test_records_of_older_and_newer_writers_are_read_through_the_registry(bus, r
             "shard": 1, "event_id": "e", "video_id": video_id, "status": "failed", "scheme": "other", "received_at": 1000,
         })  # fmt: skip
         producer.produce(bus.prefix + "video.webhook.received", prefix + value.getvalue(), video_id, headers=headers)
-    producer.flush(30)
+    assert producer.flush(60) == 0
     wait_for(lambda: len(bus.records("video.store_failed")) == 3, "all three were understood")
     assert sorted(record.key().decode() for record in bus.records("video.store_failed")) == sorted(videos)

@@ -20,7 +20,7 @@ class Sender:
     def __init__(self, bus, videos=5):
         self.bus = bus
         self.videos = [bus.insert_video() for _ in range(videos)]
-        self.sent = collections.defaultdict(list)  # video -> ids answered 200, in their order
+        self.sent = {video: [] for video in self.videos}  # ids answered 200, in their order
         self.refused = []
         self.count = 0
         self.lock = threading.Lock()
@@ -86,6 +86,13 @@ def wait_until_drained(producer):
     wait_for(lambda: producer.metric("reelbus_spool_records") == 0, "the spool is empty")
 
 
+def passes_the_spool_by(sender, producer):
+    """Two rounds of webhooks. With a Kafka that needs too long for one of them, some are spooled although it is there."""
+    before = producer.metric("reelbus_spool_written_total")
+    assert set(sender.send_many(2)) == {200}
+    return producer.metric("reelbus_spool_written_total") == before
+
+
 def stop_kafka(bus, stop):
     stop()
     wait_for(lambda: kafka_is_away(bus.producer), "the producer has noticed")
@@ -104,7 +111,7 @@ def test_webhooks_are_answered_200_while_kafka_is_away_and_all_are_there_afterwa
     producer = bus.start_producer(**spool_options(bus))
     wait_for(lambda: not kafka_is_away(producer), "Kafka is there")  # with a spool it is ready before
     sender = Sender(bus)
-    assert set(sender.send_many(2)) == {200} and producer.metric("reelbus_spool_written_total") == 0
+    wait_for(lambda: passes_the_spool_by(sender, producer), "nothing is written to the spool")
     stop()
     assert set(sender.send_many(10)) == {200}
     wait_for(lambda: kafka_is_away(producer), "the producer has noticed")
@@ -115,13 +122,15 @@ def test_webhooks_are_answered_200_while_kafka_is_away_and_all_are_there_afterwa
     wait_for(lambda: producer.metric("reelbus_spool_oldest_age_seconds") >= 1, "it grows old")
     start()
     wait_until_drained(producer)
-    assert set(sender.send_many(2)) == {200}
+    wait_for(lambda: passes_the_spool_by(sender, producer), "nothing is written to the spool any more")
+    wait_until_drained(producer)
     sender.assert_all_arrived()
     assert producer.metric("reelbus_spool_drained_total") == producer.metric("reelbus_spool_written_total")
     assert producer.metric("reelbus_spool_oldest_age_seconds") == 0
     wait_for(lambda: not segments(bus), "its files are gone")
-    assert producer.get("/readyz").json()["reasons"] == []
-    assert producer.log.count("ev=spool_fills") == 1 and producer.log.count("ev=spool_empty") == 1
+    wait_for(lambda: producer.get("/readyz").json()["reasons"] == [], "nothing is said to be wrong")
+    log = producer.log  # told once when it fills, and not for each record
+    assert 1 <= log.count("ev=spool_fills") == log.count("ev=spool_empty") < 10
 
 
 def test_a_killed_producer_loses_nothing_of_its_spool(bus):
@@ -135,7 +144,7 @@ def test_a_killed_producer_loses_nothing_of_its_spool(bus):
     producer.stop()
     producer = bus.start_producer(**spool_options(bus))
     wait_until_drained(producer)
-    assert len(sender.assert_all_arrived()) == 440
+    assert len({event["event_id"] for event in sender.assert_all_arrived()}) == 440
 
 
 def test_a_kill_while_it_drains_repeats_at_most_and_loses_nothing(bus):
@@ -250,6 +259,12 @@ def refuse_large_records(bus, topic):
     limit = ConfigEntry("max.message.bytes", "3000", incremental_operation=AlterConfigOpType.SET)
     for done in admin.incremental_alter_configs([ConfigResource("topic", topic, incremental_configs=[limit])]).values():
         done.result()
+
+    def is_known():
+        ((_, told),) = admin.describe_configs([ConfigResource("topic", topic)]).items()
+        return told.result()["max.message.bytes"].value == "3000"
+
+    wait_for(is_known, "the broker knows it")
 
 
 @pytest.mark.parametrize("by", ["client", "broker"])
