@@ -44,7 +44,7 @@ void rb_pace_end(struct rb_pace *pace)
 bool rb_pace_good(struct rb_pace *pace, int64_t begun_ms)
 {
     rb_pace_end(pace);
-    if (begun_ms < pace->slowed_ms)
+    if (begun_ms <= pace->slowed_ms)
         return false;
     rb_backoff_reset(&pace->backoff);
     pace->window = RB_MIN(pace->window + 1, pace->window_max);
@@ -63,7 +63,7 @@ static int64_t pause_ms(struct rb_pace *pace, int64_t retry_after_ms, uint64_t r
 bool rb_pace_bad(struct rb_pace *pace, int64_t begun_ms, int64_t now_ms, int64_t retry_after_ms, uint64_t random)
 {
     rb_pace_end(pace);
-    if (begun_ms < pace->slowed_ms)
+    if (begun_ms <= pace->slowed_ms)
         return false;
     pace->window = 1;
     pace->slowed_ms = now_ms;

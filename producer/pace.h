@@ -57,7 +57,8 @@ void rb_pace_begin(struct rb_pace *pace);
 void rb_pace_end(struct rb_pace *pace);
 
 /*
- * A request has ended, and the provider is well. That says nothing when it was begun before the last trouble was noticed.
+ * A request has ended, and the provider is well. That says nothing when it was begun before the last trouble was noticed,
+ * or in the same millisecond: after it nothing begins for a while.
  *
  * Takes:  begun_ms, when the request began.
  * Gives:  true when it says something.

@@ -195,6 +195,8 @@ static void trouble_closes_it_once_for_all_that_were_under_way(void **state)
     assert_int_equal(pace.backoff.tries, 1);
     rb_pace_begin(&pace);
     assert_false(rb_pace_good(&pace, 199)); /* it was well before that */
+    rb_pace_begin(&pace);
+    assert_false(rb_pace_good(&pace, 200)); /* begun in the turn in which it was noticed */
     assert_int_equal(pace.backoff.tries, 1);
     assert_int_equal(pace.window, 1);
     for (int i = 0; i < 7; i++)
