@@ -326,11 +326,10 @@ def test_kafka_stops_and_starts_under_load_and_every_200_is_in_the_topic(bus, st
     stop, start = stopped_kafka
     producer = bus.start_producer(**(spool_options(bus) if spool else {"REELBUS_PUBLISH_TIMEOUT_MS": "2s"}))
     sender = Sender(bus, 8)
-    going = threading.Event()
-    going.set()
+    over = threading.Event()
 
     def load(video):
-        while going.is_set():
+        while not over.wait(0.1):  # a Kafka that starts may take a minute: as fast as they can, they would send ten thousands meanwhile
             sender.send(video)
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
@@ -352,7 +351,7 @@ def test_kafka_stops_and_starts_under_load_and_every_200_is_in_the_topic(bus, st
                 if spool:
                     wait_until_drained(producer)
         finally:
-            going.clear()
+            over.set()
         for each in loads:
             each.result()
     if spool:
