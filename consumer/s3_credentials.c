@@ -55,11 +55,20 @@ static bool is_set(const char *text)
     return text[0] != '\0';
 }
 
+/* The last of the sources is always there to be asked; mostly somebody has only forgotten to set the others. */
+static const char *what_may_lack(const struct rb_s3_credentials *credentials)
+{
+    bool is_last_resort =
+        strcmp(credentials->config->source, "auto") == 0 && strcmp(credentials->source->name, "instance") == 0;
+
+    return is_last_resort ? "; neither s3_access_key and s3_secret_key are set, nor anything else that has keys" : "";
+}
+
 static void failed(struct rb_s3_credentials *credentials, const struct rb_error *err)
 {
     credentials->fetching = false;
-    rb_fail(&credentials->error, err->code, err->detail, "no keys for the store from '%s': %.180s",
-            credentials->source->name, err->message);
+    rb_fail(&credentials->error, err->code, err->detail, "no keys for the store from '%s': %.110s%s",
+            credentials->source->name, err->message, what_may_lack(credentials));
     credentials->failed_until_ms = rb_clock_ms() + FAILED_FOR_MS;
     rb_timer_start(credentials->refresh, FAILED_FOR_MS);
     rb_task_queue(&credentials->tell);

@@ -74,29 +74,16 @@ static void stop_loop(void *arg)
     rb_loop_stop(arg);
 }
 
-/* Ask a platform whose keys last until then. */
-static void ask_platform(struct asker *asker, const char *expiration)
+static void ask_with(struct asker *asker, const struct rb_s3_credentials_config *config)
 {
-    struct platform platform = {.expiration = expiration};
     struct rb_http *http;
     struct rb_timer *timer;
-
-    platform_start(&platform);
-
-    RB_AUTO_TEXT *url = rb_xprintf("http://127.0.0.1:%d/keys", platform.port);
-    const struct rb_s3_credentials_config config = {
-        .source = "container",
-        .container_url = url,
-        .container_path = "",
-        .container_token = "",
-        .container_token_file = "",
-    };
 
     *asker = (struct asker){.loop = rb_loop_new(), .waiter = {.on_change = ask, .arg = asker}};
     http = rb_http_new(asker->loop, 0);
     timer = rb_timer_new(asker->loop, stop_loop, asker->loop);
     rb_timer_start(timer, WAIT_MS);
-    assert_works(rb_s3_credentials_new(asker->loop, http, &config, &asker->credentials, &err));
+    assert_works(rb_s3_credentials_new(asker->loop, http, config, &asker->credentials, &err));
     ask(asker);
     rb_loop_run(asker->loop);
     rb_s3_credentials_forget(asker->credentials, &asker->waiter);
@@ -104,6 +91,42 @@ static void ask_platform(struct asker *asker, const char *expiration)
     rb_timer_free(timer);
     rb_http_free(http);
     rb_loop_free(asker->loop);
+}
+
+static struct rb_s3_credentials_config config_of(const char *source)
+{
+    return (struct rb_s3_credentials_config){
+        .source = source,
+        .access_key = "",
+        .secret_key = "",
+        .session_token = "",
+        .file = "",
+        .profile = "",
+        .web_identity_token_file = "",
+        .role_arn = "",
+        .role_session_name = "",
+        .sts_endpoint = "",
+        .region = "us-east-1",
+        .container_url = "",
+        .container_path = "",
+        .container_token = "",
+        .container_token_file = "",
+        .instance_endpoint = "",
+    };
+}
+
+/* Ask a platform whose keys last until then. */
+static void ask_platform(struct asker *asker, const char *expiration)
+{
+    struct platform platform = {.expiration = expiration};
+    struct rb_s3_credentials_config config = config_of("container");
+
+    platform_start(&platform);
+
+    RB_AUTO_TEXT *url = rb_xprintf("http://127.0.0.1:%d/keys", platform.port);
+
+    config.container_url = url;
+    ask_with(asker, &config);
     assert_int_equal(pthread_join(platform.thread, NULL), 0);
     close(platform.fd);
 }
@@ -131,4 +154,23 @@ static void keys_that_have_expired_when_they_come_are_none(void **state)
     assert_int_equal(asker.calls, 2);
 }
 
-UNIT_MAIN(T(keys_that_last_are_taken), T(keys_that_have_expired_when_they_come_are_none))
+/* Nothing is set, and no machine of a cloud's: what lacks is named, not only who was asked in vain. */
+static void without_any_keys_it_says_which_options_have_them(void **state)
+{
+    struct asker asker;
+    struct rb_s3_credentials_config config = config_of("auto");
+
+    (void)state;
+    assert_int_equal(setenv("HOME", "/nowhere", 1), 0);
+    config.instance_endpoint = "http://127.0.0.1:1";
+    ask_with(&asker, &config);
+    assert_int_equal(asker.answered, RB_POLL_FAILED);
+    assert_non_null(strstr(asker.err.message, "s3_access_key and s3_secret_key"));
+    config.source = "instance";
+    ask_with(&asker, &config);
+    assert_int_equal(asker.answered, RB_POLL_FAILED);
+    assert_null(strstr(asker.err.message, "s3_access_key"));
+}
+
+UNIT_MAIN(T(keys_that_last_are_taken), T(keys_that_have_expired_when_they_come_are_none),
+          T(without_any_keys_it_says_which_options_have_them))
