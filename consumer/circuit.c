@@ -32,7 +32,7 @@ struct rb_circuit {
     struct rb_timer *timer;
     struct rb_backoff backoff;
     int64_t join_ms;
-    struct rb_timer *spill_timer; /* from when it is not closed any more */
+    struct rb_timer *spill_timer; /* while the store is out */
     int64_t spill_after_ms;
     bool spilling;
     bool probe_is_due; /* while it spills: the next transfer is a probe */
@@ -75,17 +75,26 @@ static void circuit_enter(struct rb_circuit *circuit, enum rb_circuit_state stat
     rb_slots_limit(circuit->slots, circuit->spilling ? SIZE_MAX : limits[state]);
 }
 
-/* It is out for long. What an operator has set as a quota is no such case: quota_then says what becomes of it. */
 static void on_spill_timer(void *arg)
 {
     struct rb_circuit *circuit = RB_CAST(rb_circuit, arg, CIRCUIT_MAGIC);
 
-    if (circuit->row == NULL || circuit->row->code == RB_E_QUOTA_ALL)
-        return;
     rb_log(NULL, RB_EV_STORE_SPILLS, "code=%s after_ms=%" PRId64, rb_code_name(circuit->row->code),
            circuit->spill_after_ms);
     circuit->spilling = true;
     rb_slots_limit(circuit->slots, SIZE_MAX);
+}
+
+/* It may be out for long. What an operator has set as a quota is no such case: quota_then says what becomes of it. */
+static void watch_outage(struct rb_circuit *circuit, const struct circuit_row *row)
+{
+    if (row->code == RB_E_QUOTA_ALL) {
+        circuit->spilling = false;
+        rb_timer_stop(circuit->spill_timer);
+    } else if (!circuit->spilling && circuit->spill_after_ms != RB_NO_SPILL &&
+               !rb_timer_is_started(circuit->spill_timer)) {
+        rb_timer_start(circuit->spill_timer, circuit->spill_after_ms);
+    }
 }
 
 enum rb_circuit_route rb_circuit_route(struct rb_circuit *circuit)
@@ -168,8 +177,7 @@ void rb_circuit_bad(struct rb_circuit *circuit, const struct rb_error *err)
         return;
     pause_ms = rb_backoff_next_ms(&circuit->backoff, rb_random());
     rb_log_error(NULL, RB_EV_CIRCUIT_OPENED, err, "retry_ms=%" PRId64, pause_ms);
-    if (circuit->state == RB_CIRCUIT_CLOSED && circuit->spill_after_ms != RB_NO_SPILL)
-        rb_timer_start(circuit->spill_timer, circuit->spill_after_ms);
+    watch_outage(circuit, row);
     circuit_enter(circuit, RB_CIRCUIT_OPEN, row);
     rb_timer_start(circuit->timer, pause_ms);
 }

@@ -481,6 +481,39 @@ static void a_store_that_is_out_for_long_gets_only_probes_and_the_fallback_the_r
     bench_close(&bench);
 }
 
+static void run_for_a_moment(struct bench *bench)
+{
+    struct rb_timer *timer = rb_timer_new(bench->loop, stop_soon, bench);
+
+    rb_timer_start(timer, 5);
+    rb_loop_run(bench->loop);
+    rb_timer_free(timer);
+}
+
+/* What becomes of videos over the mark is quota_then's matter, before an outage as well as after it. */
+static void only_an_outage_spills_and_not_a_quota_of_ones_own(void **state)
+{
+    struct bench bench = {0};
+
+    (void)state;
+    bench_open(&bench, 3600000);
+    rb_circuit_free(bench.circuit);
+    bench.circuit =
+        rb_circuit_new(bench.loop, &(struct rb_circuit_config){bench.slots, &bench.metrics, 2, 2, 60000, 1});
+    bad(&bench, RB_E_QUOTA_ALL);
+    run_for_a_moment(&bench);
+    wait_for_probe(&bench);
+    assert_true(rb_circuit_blocks(bench.circuit));
+    bad(&bench, RB_E_STORE_DENIED);
+    run_for_a_moment(&bench);
+    assert_false(rb_circuit_blocks(bench.circuit));
+    wait_for_probe(&bench);
+    bad(&bench, RB_E_QUOTA_ALL);
+    assert_true(rb_circuit_blocks(bench.circuit));
+    assert_int_equal(rb_circuit_route(bench.circuit), RB_ROUTE_FIRST);
+    bench_close(&bench);
+}
+
 static void one_hiccup_of_the_store_does_not_open_the_circuit_but_a_row_of_them_does(void **state)
 {
     struct bench bench = {0};
@@ -611,6 +644,7 @@ UNIT_MAIN(T(a_budget_ends_when_the_url_expires), T(the_last_try_is_kept_for_just
           T(a_limit_holds_back_and_lets_go), T(a_full_store_opens_the_circuit_and_one_probe_closes_it),
           T(a_probe_that_takes_long_is_joined_by_another),
           T(a_store_that_is_out_for_long_gets_only_probes_and_the_fallback_the_rest),
+          T(only_an_outage_spills_and_not_a_quota_of_ones_own),
           T(one_hiccup_of_the_store_does_not_open_the_circuit_but_a_row_of_them_does),
           T(delayed_records_leave_in_the_order_of_their_times_when_there_is_room),
           T(lifetimes_are_learnt_from_what_urls_say_and_from_those_that_die),
