@@ -1,0 +1,195 @@
+/*
+ * parts.c — the parts of reelbus-consumer.
+ *
+ * Way:  consumer
+ */
+#include "consumer/parts.h"
+
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/version.h"
+#include "consumer/metrics_table.h"
+
+#define ASKS_MAX      16 /* questions to providers at once ... */
+#define HOST_ASKS_MAX 4  /* ... and to one of them */
+#define PROBE_JOIN_MS 30000
+
+static const struct rb_metric metric_rows[] = {CONSUMER_METRICS(RB_METRIC_ROW)};
+
+static const enum rb_event written_events[] = {RB_EVENT_VIDEO_STORED, RB_EVENT_VIDEO_STORE_FAILED,
+                                               RB_EVENT_VIDEO_STORE_RETRY};
+
+static void on_codec_change(void *arg)
+{
+    struct rb_parts *parts = RB_CAST(rb_parts, arg, RB_PARTS_MAGIC);
+
+    if (parts->consume != NULL)
+        rb_consume_poke(parts->consume);
+}
+
+static void on_fatal(const struct rb_error *err, void *arg)
+{
+    struct rb_parts *parts = RB_CAST(rb_parts, arg, RB_PARTS_MAGIC);
+
+    if (parts->exit_status == 0)
+        rb_log_error(NULL, RB_EV_FATAL, err, "");
+    parts->exit_status = 1;
+    rb_loop_stop(parts->loop);
+}
+
+static void open_database(struct rb_parts *parts)
+{
+    const struct consumer_options *options = parts->options;
+    const struct rb_pg_config config = rb_pg_config_of(&options->common, "reelbus-consumer");
+    const struct rb_record_names names = {&options->common, options->status_completed, options->status_failed};
+
+    parts->pg = rb_pg_new(parts->loop, &config);
+    parts->record = rb_record_new(parts->pg, &names);
+    parts->progress = rb_progress_new(parts->loop, parts->pg);
+    parts->history = rb_history_new(parts->loop, parts->pg);
+}
+
+static int open_output(struct rb_parts *parts, struct rb_error *err)
+{
+    const struct rb_common_options *common = &parts->options->common;
+    const struct rb_codec_config codec = rb_codec_config_of(common, written_events, RB_COUNT(written_events));
+
+    parts->codec = rb_codec_new(parts->loop, &codec, on_codec_change, parts);
+
+    const struct rb_emit_config emit = {
+        .kafka = {common->kafka_brokers, "reelbus-consumer", common->kafka},
+        .timeout_ms = parts->options->publish_timeout_ms,
+        .codec = parts->codec,
+        .topic_prefix = common->topic_prefix,
+        .group = parts->options->group,
+    };
+
+    return rb_emit_new(parts->loop, &emit, &parts->emit, err);
+}
+
+/* What jobs stand in line for. */
+static void open_lines(struct rb_parts *parts)
+{
+    const struct consumer_options *options = parts->options;
+    size_t transfers_max = (size_t)options->transfers_max;
+    size_t host_max = (size_t)options->host_transfers_max;
+
+    parts->turns = rb_turns_new();
+    parts->delay = rb_delay_new(parts->loop, (size_t)options->delayed_max);
+    parts->slots = rb_slots_new(transfers_max, host_max > 0 ? host_max : RB_MAX(transfers_max * 3 / 4, 1));
+    parts->asks = rb_slots_new(ASKS_MAX, HOST_ASKS_MAX);
+    parts->ask_http = rb_http_new(parts->loop, 0);
+
+    const struct rb_circuit_config circuit = {
+        .slots = parts->slots,
+        .metrics = &parts->metrics,
+        .first_ms = options->store_probe_first_ms,
+        .max_ms = options->store_probe_max_ms,
+        .join_ms = PROBE_JOIN_MS,
+        .spill_after_ms = parts->stores.fallback.store != NULL ? options->fallback_after_ms : RB_NO_SPILL,
+    };
+
+    parts->circuit = rb_circuit_new(parts->loop, &circuit);
+}
+
+static struct rb_retry_policy retry_policy_of(const struct consumer_options *options)
+{
+    return (struct rb_retry_policy){
+        .first_ms = options->retry_first_ms,
+        .max_ms = options->retry_max_ms,
+        .in_place_ms = options->retry_in_place_ms,
+        .budget = {.unknown_ms = options->retry_for_ms,
+                   .longest_ms = options->retry_longest_ms,
+                   .keep_ms = options->retry_last_ms},
+        .renew_for_ms = options->renew_for_ms,
+    };
+}
+
+/* Is our own side away? */
+static bool is_outage(void *arg)
+{
+    struct rb_parts *parts = RB_CAST(rb_parts, arg, RB_PARTS_MAGIC);
+
+    return !rb_pg_is_up(parts->pg) || !rb_emit_is_up(parts->emit) || rb_circuit_blocks(parts->circuit);
+}
+
+static int open_input(struct rb_parts *parts, struct rb_error *err)
+{
+    const struct consumer_options *options = parts->options;
+    const struct rb_job_env env = {
+        .loop = parts->loop,
+        .codec = parts->codec,
+        .record = parts->record,
+        .transfer = &parts->transfer,
+        .policy = &parts->policy,
+        .first_store = &parts->stores.first,
+        .fallback_store = parts->stores.fallback.store != NULL ? &parts->stores.fallback : NULL,
+        .usage = parts->usage,
+        .emit = parts->emit,
+        .progress = parts->progress,
+        .history = parts->history,
+        .turns = parts->turns,
+        .delay = parts->delay,
+        .slots = parts->slots,
+        .circuit = parts->circuit,
+        .lifetimes = &parts->lifetimes,
+        .asks = parts->asks,
+        .ask_http = parts->ask_http,
+        .metrics = &parts->metrics,
+        .retry = retry_policy_of(options),
+        .on_fatal = on_fatal,
+        .fatal_arg = parts,
+    };
+    const struct rb_consume_config config = {
+        .kafka = {options->common.kafka_brokers, "reelbus-consumer", options->common.kafka},
+        .topic_prefix = options->common.topic_prefix,
+        .group = options->group,
+        .instance_id = options->group_instance_id,
+        .records_max = (size_t)options->records_max,
+        .is_outage = is_outage,
+        .outage_arg = parts,
+        .commit_interval_ms = options->commit_interval_ms,
+    };
+
+    return rb_consume_new(&config, &env, &parts->consume, err);
+}
+
+int rb_parts_open(struct rb_parts *parts, struct rb_error *err)
+{
+    RB_TRY(rb_log_set_level(parts->options->common.log_level, err));
+    rb_metrics_init(&parts->metrics, metric_rows, RB_COUNT(metric_rows));
+    parts->loop = rb_loop_new();
+    rb_log(NULL, RB_EV_START, "program=reelbus-consumer version=%s pid=%d", RB_VERSION, (int)getpid());
+    open_database(parts);
+    RB_TRY(rb_parts_open_transfers(parts, err));
+    open_lines(parts);
+    RB_TRY(open_output(parts, err));
+    return open_input(parts, err);
+}
+
+void rb_parts_close(struct rb_parts *parts)
+{
+    rb_httpd_free(parts->httpd);
+    rb_consume_free(parts->consume);
+    rb_usage_free(parts->usage);
+    rb_pg_free(parts->pg);
+    rb_emit_free(parts->emit);
+    rb_history_free(parts->history);
+    rb_progress_free(parts->progress);
+    rb_codec_free(parts->codec);
+    rb_http_free(parts->media_http);
+    rb_http_free(parts->ask_http);
+    rb_providers_unref(parts->transfer.providers);
+    rb_store_probe_free(parts->probe);
+    rb_stores_close(&parts->stores);
+    rb_record_free(parts->record);
+    rb_turns_free(parts->turns);
+    rb_delay_free(parts->delay);
+    rb_circuit_free(parts->circuit);
+    rb_slots_free(parts->slots);
+    rb_slots_free(parts->asks);
+    rb_timer_free(parts->drain);
+    rb_loop_free(parts->loop);
+    rb_metrics_done(&parts->metrics);
+}

@@ -1,0 +1,81 @@
+/*
+ * parts.h — the parts of reelbus-consumer, and the order in which they are made and taken down.
+ *
+ * Way:  consumer
+ */
+#pragma once
+
+#include "common/httpd.h"
+#include "consumer/consume.h"
+#include "consumer/options.h"
+#include "consumer/store_probe.h"
+#include "consumer/stores.h"
+
+#define RB_PARTS_MAGIC 0x43415050u
+
+/* Each part is owned, and NULL until it is made. */
+struct rb_parts {
+    uint32_t magic;
+    const struct rb_options *all_options;   /* borrowed */
+    const struct consumer_options *options; /* borrowed; the values of all_options */
+    struct rb_loop *loop;
+    struct rb_metrics metrics;
+    struct rb_pg *pg;
+    struct rb_record *record;
+    struct rb_progress *progress;
+    struct rb_history *history;
+    struct rb_codec *codec;
+    struct rb_emit *emit;
+    struct rb_stores stores;
+    struct rb_usage *usage;
+    struct rb_store_probe *probe;
+    struct rb_http *media_http;
+    struct rb_plan_policy policy;
+    struct rb_transfer_config transfer;
+    struct rb_turns *turns;
+    struct rb_in_flight in_flight;
+    struct rb_delay *delay;
+    struct rb_slots *slots;
+    struct rb_circuit *circuit;
+    struct rb_lifetimes lifetimes;
+    struct rb_slots *asks;
+    struct rb_http *ask_http;
+    struct rb_consume *consume;
+    struct rb_route routes[3];
+    struct rb_httpd *httpd; /* NULL when metrics are not served */
+    struct rb_timer *drain;
+    int64_t drain_until_ms; /* 0 while it runs */
+    int exit_status;
+};
+
+/*
+ * Make all parts but the HTTP server.
+ *
+ * Takes:  parts, with their options, all else empty.
+ * Fails:  BAD_OPTION, SYSTEM; rb_parts_close takes down what was made.
+ * Loop:   before the loop runs.
+ */
+RB_MUST_CHECK int rb_parts_open(struct rb_parts *parts, struct rb_error *err);
+
+/*
+ * Make what fetches and stores: the providers, the guard, the stores and how much may be stored.
+ *
+ * Fails:  BAD_OPTION, SYSTEM.
+ * Loop:   before the loop runs, from rb_parts_open.
+ */
+RB_MUST_CHECK int rb_parts_open_transfers(struct rb_parts *parts, struct rb_error *err);
+
+/*
+ * Read again what an operator may have changed: the providers. What is wrong is told in the log, and what was in use
+ * stays in use.
+ *
+ * Loop:   loop thread; reads from the file system.
+ */
+void rb_parts_reload(struct rb_parts *parts);
+
+/*
+ * Take everything down that was made.
+ *
+ * Loop:   loop thread, after the loop has run.
+ */
+void rb_parts_close(struct rb_parts *parts);
