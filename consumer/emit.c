@@ -6,10 +6,10 @@
 #include "consumer/emit.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 
 #include "common/clock.h"
 #include "common/outgoing.h"
+#include "consumer/dead_letter.h"
 
 enum { TOPIC_STORED, TOPIC_FAILED, TOPIC_RETRY, TOPIC_DEAD_LETTER, TOPIC_COUNT };
 
@@ -109,13 +109,17 @@ static void fill_failed(struct rb_video_store_failed *event, const struct rb_row
     };
 }
 
-static int send_outgoing(struct rb_emit *emit, const struct rb_outgoing *outgoing, rb_producer_fn fn, void *arg,
-                         struct rb_error *err)
+/* The rest of it is the same for all events: who sends it, and what led to it. */
+static int send_event(struct rb_emit *emit, struct rb_outgoing outgoing, const struct rb_message *message,
+                      rb_producer_fn fn, void *arg, struct rb_error *err)
 {
     RB_AUTO_BUFFER value = {0};
     struct rb_record record;
 
-    RB_TRY(rb_outgoing_record(emit->codec, outgoing, &value, &record, err));
+    outgoing.source = "reelbus-consumer";
+    outgoing.trace = &message->trace;
+    outgoing.tracestate = message->tracestate;
+    RB_TRY(rb_outgoing_record(emit->codec, &outgoing, &value, &record, err));
     return rb_producer_send(emit->producer, &record, fn, arg, err);
 }
 
@@ -130,14 +134,11 @@ static int emit_stored(struct rb_emit *emit, const struct rb_emit_case *about, r
         .event = RB_EVENT_VIDEO_STORED,
         .values = &event,
         .topic = emit->topics[TOPIC_STORED],
-        .source = "reelbus-consumer",
         .id = event.event_id,
         .video_id = about->row->video_id,
         .time_unix_ms = about->row->stored_at,
-        .trace = &about->message->trace,
-        .tracestate = about->message->tracestate,
     };
-    int result = send_outgoing(emit, &outgoing, fn, arg, err);
+    int result = send_event(emit, outgoing, about->message, fn, arg, err);
 
     rb_event_clear(RB_EVENT_VIDEO_STORED, &event);
     return result;
@@ -154,14 +155,11 @@ static int emit_failed(struct rb_emit *emit, const struct rb_emit_case *about, r
         .event = RB_EVENT_VIDEO_STORE_FAILED,
         .values = &event,
         .topic = emit->topics[TOPIC_FAILED],
-        .source = "reelbus-consumer",
         .id = event.event_id,
         .video_id = about->row->video_id,
         .time_unix_ms = about->row->failed_at,
-        .trace = &about->message->trace,
-        .tracestate = about->message->tracestate,
     };
-    int result = send_outgoing(emit, &outgoing, fn, arg, err);
+    int result = send_event(emit, outgoing, about->message, fn, arg, err);
 
     rb_event_clear(RB_EVENT_VIDEO_STORE_FAILED, &event);
     return result;
@@ -202,91 +200,17 @@ int rb_emit_retry(struct rb_emit *emit, struct rb_video_store_retry *event, cons
         .event = RB_EVENT_VIDEO_STORE_RETRY,
         .values = event,
         .topic = emit->topics[TOPIC_RETRY],
-        .source = "reelbus-consumer",
         .id = event->event_id,
         .video_id = event->video_id,
         .time_unix_ms = rb_clock_unix_ms(),
-        .trace = &message->trace,
-        .tracestate = message->tracestate,
     };
 
-    return send_outgoing(emit, &outgoing, fn, arg, err);
+    return send_event(emit, outgoing, message, fn, arg, err);
 }
 
 const char *rb_emit_topic(const struct rb_emit *emit, enum rb_row_state state)
 {
     return emit->topics[state == RB_ROW_STORED ? TOPIC_STORED : TOPIC_FAILED];
-}
-
-RB_PRINTF(3, 4)
-static void add_header(rd_kafka_headers_t *headers, const char *name, const char *format, ...)
-{
-    char text[400];
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
-    va_end(args);
-    rd_kafka_header_add(headers, name, -1, text, -1);
-}
-
-/* Numbers as Java writes them: the highest byte first. */
-static void add_number(rd_kafka_headers_t *headers, const char *name, int64_t number, size_t bytes)
-{
-    uint8_t text[8];
-
-    for (size_t i = 0; i < bytes; i++)
-        text[i] = (uint8_t)((uint64_t)number >> 8 * (bytes - 1 - i));
-    rd_kafka_header_add(headers, name, -1, text, (ssize_t)bytes);
-}
-
-/* As Kafka Connect's DeadLetterQueueReporter. */
-static void add_connect_headers(rd_kafka_headers_t *headers, const struct rb_origin *origin,
-                                const struct rb_error *cause)
-{
-    bool unreadable = cause->code == RB_E_BAD_EVENT || cause->code == RB_E_UNKNOWN_SCHEMA;
-
-    add_header(headers, "__connect.errors.topic", "%s", origin->topic);
-    add_header(headers, "__connect.errors.partition", "%" PRId32, origin->partition);
-    add_header(headers, "__connect.errors.offset", "%" PRId64, origin->offset);
-    add_header(headers, "__connect.errors.connector.name", "reelbus-consumer");
-    add_header(headers, "__connect.errors.task.id", "0");
-    add_header(headers, "__connect.errors.stage", "%s", unreadable ? "VALUE_CONVERTER" : "TASK_PUT");
-    add_header(headers, "__connect.errors.class.name", "reelbus-consumer");
-    add_header(headers, "__connect.errors.exception.class.name", "%s", rb_code_name(cause->code));
-    add_header(headers, "__connect.errors.exception.message", "%s", cause->message);
-    add_header(headers, "__connect.errors.exception.stacktrace", "%s: %s", rb_code_name(cause->code), cause->message);
-}
-
-/* As Spring's DeadLetterPublishingRecoverer. */
-static void add_spring_headers(rd_kafka_headers_t *headers, const char *group, const struct rb_message *message,
-                               const struct rb_error *cause)
-{
-    const struct rb_origin *origin = &message->origin;
-
-    add_header(headers, "kafka_dlt-original-topic", "%s", origin->topic);
-    add_number(headers, "kafka_dlt-original-partition", origin->partition, 4);
-    add_number(headers, "kafka_dlt-original-offset", origin->offset, 8);
-    add_number(headers, "kafka_dlt-original-timestamp", message->timestamp_ms, 8);
-    add_header(headers, "kafka_dlt-original-consumer-group", "%s", group);
-    add_header(headers, "kafka_dlt-exception-fqcn", "%s", rb_code_name(cause->code));
-    add_header(headers, "kafka_dlt-exception-message", "%s", cause->message);
-}
-
-static rd_kafka_headers_t *dead_letter_headers(struct rb_emit *emit, const struct rb_message *message,
-                                               const struct rb_error *cause)
-{
-    rd_kafka_headers_t *headers =
-        message->headers != NULL ? rd_kafka_headers_copy(message->headers) : rd_kafka_headers_new(24);
-    char now[RB_TIME_TEXT_BYTES];
-
-    add_header(headers, "reelbus.error.code", "%s", rb_code_name(cause->code));
-    add_header(headers, "reelbus.error.message", "%s", cause->message);
-    add_header(headers, "reelbus.error.time", "%s", rb_clock_text(rb_clock_unix_ms(), now));
-    add_header(headers, "reelbus.error.group", "%s", emit->group);
-    add_connect_headers(headers, &message->origin, cause);
-    add_spring_headers(headers, emit->group, message, cause);
-    return headers;
 }
 
 int rb_emit_dead_letter(struct rb_emit *emit, const struct rb_message *message, const struct rb_error *cause,
@@ -298,7 +222,7 @@ int rb_emit_dead_letter(struct rb_emit *emit, const struct rb_message *message, 
         .key_bytes = message->key_bytes,
         .value = message->value,
         .value_bytes = message->value_bytes,
-        .headers = dead_letter_headers(emit, message, cause),
+        .headers = rb_dead_letter_headers(message, emit->group, cause),
     };
 
     return rb_producer_send(emit->producer, &record, fn, arg, err);
