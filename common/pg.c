@@ -415,3 +415,10 @@ int64_t rb_pg_number(const PGresult *result, int row, const char *column, int64_
 
     return text != NULL ? strtoll(text, NULL, 10) : fallback;
 }
+
+bool rb_pg_is_true(const PGresult *result, int row, const char *column)
+{
+    const char *text = rb_pg_text(result, row, column);
+
+    return text != NULL && strcmp(text, "t") == 0;
+}

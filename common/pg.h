@@ -110,3 +110,10 @@ const char *rb_pg_text_at(const PGresult *result, int row, int column);
  * Loop:   loop thread.
  */
 int64_t rb_pg_number(const PGresult *result, int row, const char *column, int64_t fallback);
+
+/*
+ * Is a field of type boolean true? SQL's NULL is not.
+ *
+ * Loop:   loop thread.
+ */
+bool rb_pg_is_true(const PGresult *result, int row, const char *column);

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 
 #include "consumer/record_sql.h"
+#include "consumer/row_read.h"
 
 #define OP_MAGIC 0x52454f50u
 
@@ -57,65 +58,14 @@ void rb_record_free(struct rb_record *record)
     free(record);
 }
 
-static char *copy_text(const PGresult *result, const char *column)
-{
-    return rb_xstrdup(rb_pg_text(result, 0, column));
-}
-
-static bool is_true(const PGresult *result, const char *column)
-{
-    return strcmp(rb_pg_text(result, 0, column), "t") == 0;
-}
-
-static void read_row(const PGresult *result, struct rb_row *row)
-{
-    row->user_id = copy_text(result, "user_id");
-    row->source_url = copy_text(result, "source_url");
-    row->provider = copy_text(result, "provider");
-    row->provider_video_id = copy_text(result, "provider_video_id");
-    row->expires_at = rb_pg_number(result, 0, "expires_at", RB_NO_LONG);
-    row->received_at = rb_pg_number(result, 0, "received_at", 0);
-    row->store = copy_text(result, "store");
-    row->bucket = copy_text(result, "bucket");
-    row->object_key = copy_text(result, "object_key");
-    row->stored_url = copy_text(result, "stored_url");
-    row->bytes = rb_pg_number(result, 0, "bytes", RB_NO_LONG);
-    row->sha256 = copy_text(result, "sha256");
-    row->content_type = copy_text(result, "content_type");
-    row->stored_at = rb_pg_number(result, 0, "stored_at", RB_NO_LONG);
-    row->attempt = rb_pg_number(result, 0, "attempt", 0);
-    row->tries = rb_pg_number(result, 0, "tries", 0);
-    row->first_try_at = rb_pg_number(result, 0, "first_try_at", RB_NO_LONG);
-    row->last_try_at = rb_pg_number(result, 0, "last_try_at", RB_NO_LONG);
-    row->error_class = copy_text(result, "error_class");
-    row->error_code = copy_text(result, "error_code");
-    row->error_message = copy_text(result, "error_message");
-    row->failed_at = rb_pg_number(result, 0, "failed_at", RB_NO_LONG);
-    row->put_off = rb_pg_number(result, 0, "put_off", 0);
-    row->spilled = is_true(result, "spilled");
-    row->claim_epoch = rb_pg_number(result, 0, "claim_epoch", 0);
-    row->owner_topic = copy_text(result, "owner_topic");
-    row->owner_partition = rb_pg_number(result, 0, "owner_partition", -1);
-    row->owner_offset = rb_pg_number(result, 0, "owner_offset", -1);
-}
-
 static int read_answer(struct rb_record_op *op, const PGresult *result)
 {
-    struct rb_record_answer *answer = &op->answer;
+    struct rb_row *row = &op->answer.row;
+    bool exists = false;
 
-    if (PQntuples(result) != 1)
-        return rb_fail(&op->error, RB_E_DB_REFUSED, 0, "the database has %d rows for one video", PQntuples(result));
-
-    const char *video_id = rb_pg_text(result, 0, "video_id");
-    bool exists = video_id != NULL;
-
-    if (exists && (!rb_uuid_parse(video_id, answer->row.video_id) ||
-                   !rb_row_parse_state(rb_pg_text(result, 0, "state"), &answer->row.state)))
-        return rb_fail(&op->error, RB_E_DB_REFUSED, 0, "the database has a video with an id or a state that is none");
-    if (exists)
-        read_row(result, &answer->row);
-    answer->verdict =
-        rb_row_verdict(is_true(result, "known"), is_true(result, "mine"), exists ? &answer->row : NULL, &op->asker);
+    RB_TRY(rb_row_read(result, row, &exists, &op->error));
+    op->answer.verdict = rb_row_verdict(rb_pg_is_true(result, 0, "known"), rb_pg_is_true(result, 0, "mine"),
+                                        exists ? row : NULL, &op->asker);
     return 0;
 }
 

@@ -5,19 +5,6 @@
  */
 #include "consumer/row.h"
 
-static const char *const state_names[] = {"waiting", "processing", "stored", "failed", "deleted"};
-
-bool rb_row_parse_state(const char *name, enum rb_row_state *ret_state)
-{
-    for (size_t i = 0; i < RB_COUNT(state_names); i++) {
-        if (strcmp(state_names[i], name) == 0) {
-            *ret_state = (enum rb_row_state)i;
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool is_owner(const struct rb_row *row, const struct rb_origin *origin)
 {
     return row->owner_topic != NULL && strcmp(row->owner_topic, origin->topic) == 0 &&

@@ -62,14 +62,6 @@ enum rb_verdict {
 };
 
 /*
- * Read the name of a state.
- *
- * Gives:  false when it is none.
- * Loop:   pure, any thread.
- */
-bool rb_row_parse_state(const char *name, enum rb_row_state *ret_state);
-
-/*
  * Decide what an answer of the database means.
  *
  * Takes:  known, the application has the video; mine, the statement has written our claim or outcome; row, as the
