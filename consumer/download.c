@@ -6,16 +6,13 @@
 #include <inttypes.h>
 
 #include "common/clock.h"
-#include "common/errmap.h"
 #include "common/random.h"
 #include "consumer/download_internal.h"
 
-#define REDIRECTS_MAX      5
 #define LOOK_MS            1000 /* between two looks at the speed */
 #define RESUME_FIRST_MS    200
 #define RESUME_MAX_MS      5000
 #define RESUME_WORTH_BYTES 1048576 /* with so many more, a request was not in vain */
-#define RETRY_AFTER_MAX_S  86400
 
 const struct rb_url *download_url(const struct rb_download *download)
 {
@@ -66,7 +63,7 @@ void download_enter(struct rb_download *download, enum download_state state)
 
 static void on_resolved(void *arg);
 
-static void start_hop(struct rb_download *download)
+void download_start_hop(struct rb_download *download)
 {
     download->error = (struct rb_error){0};
     download_enter(download, DOWNLOAD_RESOLVING);
@@ -80,7 +77,7 @@ static void start_request(struct rb_download *download)
 {
     rb_url_done(&download->redirect);
     download->redirects = 0;
-    start_hop(download);
+    download_start_hop(download);
 }
 
 /* Will it pass so soon that the upload can wait for it? What says "later" to the first request is left for later. */
@@ -111,8 +108,7 @@ static bool may_resume(struct rb_download *download)
     return download->in_vain < download->spec.limits->resume_max;
 }
 
-/* download->error is set. */
-static void download_failed(struct rb_download *download)
+void download_failed(struct rb_download *download)
 {
     struct rb_error *err = &download->error;
 
@@ -146,82 +142,6 @@ static void on_resolved(void *arg)
         download_enter(download, DOWNLOAD_CONNECTING);
         download_request_start(download, pin);
         return;
-    }
-}
-
-static int take_redirect(struct rb_download *download)
-{
-    const struct rb_url *from = download_url(download);
-    const struct rb_source_head *head = &download->head;
-    struct rb_url next = {0};
-    struct rb_error *err = &download->error;
-
-    if (head->location == NULL || head->location[0] == '\0')
-        return rb_fail(err, RB_E_SOURCE_REDIRECTS, (int)head->status, "the source redirects to nowhere");
-    if (++download->redirects > REDIRECTS_MAX)
-        return rb_fail(err, RB_E_SOURCE_REDIRECTS, (int)head->status, "the source redirects more than %d times",
-                       REDIRECTS_MAX);
-    RB_TRY(rb_url_join(from, head->location, &next, err));
-    if (strcmp(from->scheme, "https") == 0 && strcmp(next.scheme, "https") != 0) {
-        rb_url_done(&next);
-        return rb_fail(err, RB_E_URL_REFUSED, (int)head->status, "from https to http");
-    }
-    if (rb_guard_url(download->spec.guard, &next, err) < 0) {
-        rb_url_done(&next);
-        return -1;
-    }
-    rb_url_done(&download->redirect);
-    download->redirect = next;
-    return 0;
-}
-
-static bool is_redirect(long status)
-{
-    return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-}
-
-/* The source has an answer, and it is no video. */
-static int fail_by_status(struct rb_download *download, long status)
-{
-    curl_off_t retry_after_s = 0;
-
-    curl_easy_getinfo(download->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
-    rb_fail(&download->error, rb_errmap_source_status(status), (int)status, "the source answered %ld", status);
-    download->error.wait_ms = RB_MIN(RB_MAX((int64_t)retry_after_s, 0), RETRY_AFTER_MAX_S) * 1000;
-    return -1;
-}
-
-/* What went wrong, when nothing of ours did? 0 when all is here. */
-static int check_end(struct rb_download *download, CURLcode result)
-{
-    long status = download->head.complete ? download->head.status : 0;
-    struct rb_error *err = &download->error;
-
-    if (status != 0 && !download->accepted)
-        return fail_by_status(download, status);
-    if (result != CURLE_OK)
-        return rb_fail(err, rb_errmap_source_curl(result), (int)result, "cannot fetch the video: %.150s",
-                       download->trouble[0] != '\0' ? download->trouble : curl_easy_strerror(result));
-    if (download->length >= 0 && download->bytes != download->length)
-        return rb_fail(err, RB_E_SOURCE_CUT, 0, "%" PRId64 " bytes came of %" PRId64, download->bytes,
-                       download->length);
-    return 0;
-}
-
-void download_answered(struct rb_download *download, CURLcode result)
-{
-    download->paused = false;
-    if (download->error.code != RB_E_NONE) {
-        download_failed(download);
-    } else if (download->head.complete && is_redirect(download->head.status)) {
-        if (take_redirect(download) < 0)
-            download_failed(download);
-        else
-            start_hop(download);
-    } else if (check_end(download, result) < 0) {
-        download_failed(download);
-    } else {
-        download_enter(download, DOWNLOAD_COMPLETE);
     }
 }
 

@@ -1,5 +1,5 @@
 /*
- * download_internal.h — what download.c and download_request.c share: the download itself.
+ * download_internal.h — what the files download*.c share: the download itself.
  *
  * Way:  plan -> guard -> [download] -> store
  */
@@ -87,6 +87,20 @@ void download_request_done(struct rb_download *download);
  * Loop:   loop thread, outside of libcurl callbacks.
  */
 void download_answered(struct rb_download *download, CURLcode result);
+
+/*
+ * Ask for the current URL: first for the addresses of its host.
+ *
+ * Loop:   loop thread, outside of libcurl callbacks.
+ */
+void download_start_hop(struct rb_download *download);
+
+/*
+ * This request has come to nothing, as download->error says: ask for the rest after a pause, or give up.
+ *
+ * Loop:   loop thread, outside of libcurl callbacks.
+ */
+void download_failed(struct rb_download *download);
 
 /*
  * Go to a state and arm its deadline.
