@@ -38,36 +38,12 @@ struct partition *consume_find(struct rb_consume *consume, const char *topic, in
     return NULL;
 }
 
-static void work_link(struct work **list, struct work *work)
-{
-    work->next = *list;
-    work->link = list;
-    if (work->next != NULL)
-        work->next->link = &work->next;
-    *list = work;
-}
-
-static void work_unlink(struct work *work)
-{
-    *work->link = work->next;
-    if (work->next != NULL)
-        work->next->link = work->link;
-}
-
-static void work_free(struct rb_consume *consume, struct work *work)
-{
-    work_unlink(work);
-    rb_job_free(work->job);
-    free(work);
-    consume->count--;
-}
-
 static void sweep(void *arg)
 {
     struct rb_consume *consume = RB_CAST(rb_consume, arg, CONSUME_MAGIC);
 
     while (consume->finished != NULL)
-        work_free(consume, consume->finished);
+        consume_work_free(consume, consume->finished);
     rb_delay_poke(consume->env.delay);
     consume_adapt_pause(consume);
 }
@@ -79,8 +55,8 @@ static void on_finished(struct rb_job *job, void *arg)
     struct work *work = rb_job_owner(job);
 
     rb_offsets_finish(&work->partition->offsets, rb_job_message(job)->origin.offset);
-    work_unlink(work);
-    work_link(&consume->finished, work);
+    consume_work_unlink(work);
+    consume_work_link(&consume->finished, work);
     rb_task_queue(&consume->sweep);
 }
 
@@ -93,7 +69,7 @@ static void take_record(struct rb_consume *consume, const rd_kafka_message_t *me
         return;
     work = rb_xalloc(sizeof(*work));
     work->partition = partition;
-    work_link(&partition->works, work);
+    consume_work_link(&partition->works, work);
     work->job = rb_job_new(&consume->env, rb_message_new(message, partition->topic), partition->event, work);
     consume->count++;
     consume_adapt_pause(consume);
@@ -115,80 +91,6 @@ static void take_fetched(struct rb_consume *consume, rd_kafka_event_t *event)
     }
 }
 
-static void add_partition(struct rb_consume *consume, const rd_kafka_topic_partition_t *from)
-{
-    for (size_t i = 0; i < CONSUME_TOPICS; i++) {
-        struct partition *partition;
-
-        if (strcmp(consume->topics[i], from->topic) != 0)
-            continue;
-        partition = rb_xalloc(sizeof(*partition));
-        *partition = (struct partition){
-            .topic = consume->topics[i],
-            .event = input_events[i],
-            .number = from->partition,
-            .committed = -1,
-            .next = consume->partitions,
-        };
-        rb_offsets_init(&partition->offsets);
-        consume->partitions = partition;
-        rb_metrics_add(consume->env.metrics, METRIC_PARTITIONS, 1);
-        rb_log(NULL, RB_EV_PARTITIONS_TAKEN, "topic=%s partition=%" PRId32, partition->topic, partition->number);
-    }
-}
-
-static size_t drop_works(struct rb_consume *consume, struct partition *partition, bool idle_only)
-{
-    size_t dropped = 0;
-
-    for (struct work *work = partition->works, *next; work != NULL; work = next) {
-        next = work->next;
-        if (idle_only && !rb_job_is_idle(work->job))
-            continue;
-        rb_log(NULL, RB_EV_JOB_DROPPED, "topic=%s partition=%" PRId32 " offset=%" PRId64 " state=%s", partition->topic,
-               partition->number, rb_job_message(work->job)->origin.offset, rb_job_state_name(work->job));
-        work_free(consume, work);
-        dropped++;
-    }
-    return dropped;
-}
-
-/* Their unfinished records go to whoever has the partitions next. */
-static void drop_partitions(struct rb_consume *consume)
-{
-    struct partition *partition;
-
-    consume_resume_all(consume); /* librdkafka remembers pauses over a rebalance */
-    while ((partition = consume->partitions) != NULL) {
-        size_t dropped = drop_works(consume, partition, false);
-
-        rb_log(NULL, RB_EV_PARTITIONS_LOST, "topic=%s partition=%" PRId32 " dropped=%zu", partition->topic,
-               partition->number, dropped);
-        consume->partitions = partition->next;
-        rb_offsets_done(&partition->offsets);
-        free(partition);
-    }
-    rb_metrics_set(consume->env.metrics, METRIC_PARTITIONS, 0);
-}
-
-static void take_rebalance(struct rb_consume *consume, rd_kafka_event_t *event)
-{
-    rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
-    bool assigned = rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
-
-    if (!rd_kafka_assignment_lost(consume_handle(consume)))
-        consume_commit_and_wait(consume);
-    drop_partitions(consume);
-    if (!assigned) {
-        rd_kafka_assign(consume_handle(consume), NULL);
-        return;
-    }
-    for (int i = 0; i < list->cnt; i++)
-        add_partition(consume, &list->elems[i]);
-    rd_kafka_assign(consume_handle(consume), list);
-    consume_adapt_pause(consume);
-}
-
 static void on_event(rd_kafka_event_t *event, void *arg)
 {
     struct rb_consume *consume = RB_CAST(rb_consume, arg, CONSUME_MAGIC);
@@ -199,7 +101,7 @@ static void on_event(rd_kafka_event_t *event, void *arg)
         take_fetched(consume, event);
         break;
     case RD_KAFKA_EVENT_REBALANCE:
-        take_rebalance(consume, event);
+        consume_take_rebalance(consume, event);
         break;
     case RD_KAFKA_EVENT_OFFSET_COMMIT:
         consume_take_committed(consume, event);
@@ -217,7 +119,7 @@ static int subscribe(struct rb_consume *consume, struct rb_error *err)
     rd_kafka_resp_err_t code;
 
     for (size_t i = 0; i < CONSUME_TOPICS; i++)
-        rd_kafka_topic_partition_list_add(list, consume->topics[i], RD_KAFKA_PARTITION_UA);
+        rd_kafka_topic_partition_list_add(list, consume->topics[i].name, RD_KAFKA_PARTITION_UA);
     code = rd_kafka_subscribe(consume_handle(consume), list);
     rd_kafka_topic_partition_list_destroy(list);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -255,6 +157,11 @@ static int consume_open(struct rb_consume *consume, const struct rb_consume_conf
     return subscribe(consume, err);
 }
 
+static struct consume_topic topic_of(enum rb_event event, const char *prefix)
+{
+    return (struct consume_topic){rb_xprintf("%s%s", prefix, rb_event_info(event)->topic), event};
+}
+
 int rb_consume_new(const struct rb_consume_config *config, const struct rb_job_env *env,
                    struct rb_consume **ret_consume, struct rb_error *err)
 {
@@ -275,7 +182,7 @@ int rb_consume_new(const struct rb_consume_config *config, const struct rb_job_e
     rb_delay_set_room(env->delay, consume_room, consume);
     consume->look_timer = rb_timer_new(env->loop, consume_on_look, consume);
     for (size_t i = 0; i < CONSUME_TOPICS; i++)
-        consume->topics[i] = rb_xprintf("%s%s", config->topic_prefix, rb_event_info(input_events[i])->topic);
+        consume->topics[i] = topic_of(input_events[i], config->topic_prefix);
     rb_task_init(&consume->sweep, env->loop, sweep, consume);
     consume->commit_timer = rb_timer_new(env->loop, consume_on_commit_timer, consume);
     if (consume_open(consume, config, err) < 0) {
@@ -292,7 +199,7 @@ void rb_consume_drain(struct rb_consume *consume)
     consume->draining = true;
     consume_adapt_pause(consume);
     for (struct partition *partition = consume->partitions; partition != NULL; partition = partition->next)
-        drop_works(consume, partition, true);
+        consume_drop_works(consume, partition, true);
 }
 
 size_t rb_consume_count(const struct rb_consume *consume)
@@ -336,7 +243,7 @@ void rb_consume_free(struct rb_consume *consume)
     sweep(consume);
     if (consume->kafka != NULL) {
         consume_commit_and_wait(consume);
-        drop_partitions(consume);
+        consume_drop_partitions(consume);
         if (leave_group(consume)) /* else the end of the process closes what hangs */
             rb_kafka_close(consume->kafka);
     }
@@ -345,7 +252,7 @@ void rb_consume_free(struct rb_consume *consume)
     rb_timer_free(consume->look_timer);
     rb_delay_set_room(consume->env.delay, NULL, NULL);
     for (size_t i = 0; i < CONSUME_TOPICS; i++)
-        free(consume->topics[i]);
+        free(consume->topics[i].name);
     consume->magic = 0;
     free(consume);
 }

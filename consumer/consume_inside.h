@@ -12,6 +12,12 @@
 #define CONSUME_MAGIC  0x434f4e53u
 #define CONSUME_TOPICS 3
 
+/* A topic that brings work. */
+struct consume_topic {
+    char *name; /* owned; with its prefix */
+    enum rb_event event;
+};
+
 struct partition;
 
 /* A job and the partition that it came from. */
@@ -37,7 +43,7 @@ struct rb_consume {
     uint32_t magic;
     struct rb_job_env env;
     struct rb_kafka *kafka;
-    char *topics[CONSUME_TOPICS];
+    struct consume_topic topics[CONSUME_TOPICS];
     struct partition *partitions;
     struct work *finished; /* to be freed by sweep */
     struct rb_task sweep;
@@ -69,6 +75,49 @@ rd_kafka_t *consume_handle(const struct rb_consume *consume);
  * Loop:   loop thread.
  */
 struct partition *consume_find(struct rb_consume *consume, const char *topic, int32_t number);
+
+/*
+ * Put a job into a list.
+ *
+ * Loop:   loop thread.
+ */
+void consume_work_link(struct work **list, struct work *work);
+
+/*
+ * Take a job out of the list that it is in.
+ *
+ * Loop:   loop thread.
+ */
+void consume_work_unlink(struct work *work);
+
+/*
+ * Free a job and forget it.
+ *
+ * Loop:   loop thread, not from a callback of the job.
+ */
+void consume_work_free(struct rb_consume *consume, struct work *work);
+
+/*
+ * Drop the jobs of a partition: all, or those that have done nothing yet.
+ *
+ * Gives:  how many.
+ * Loop:   loop thread, not from a callback of a job.
+ */
+size_t consume_drop_works(struct rb_consume *consume, struct partition *partition, bool idle_only);
+
+/*
+ * Give up all partitions. Their unfinished records go to whoever has the partitions next.
+ *
+ * Loop:   loop thread, not from a callback of a job.
+ */
+void consume_drop_partitions(struct rb_consume *consume);
+
+/*
+ * The group has given us partitions, or wants ours back.
+ *
+ * Loop:   loop thread, not from a callback of a job; blocks for at most some seconds.
+ */
+void consume_take_rebalance(struct rb_consume *consume, rd_kafka_event_t *event);
 
 /*
  * Pause the partitions whose records cannot be worked on now, and resume those that were and can.
