@@ -6,13 +6,13 @@
 #include "common/url_expiry.h"
 
 #include <ctype.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <strings.h>
 #include <time.h>
 
 #include "common/avro.h"
 #include "common/clock.h"
+#include "common/digits.h"
 #include "common/json.h"
 
 #define NAME_MAX_BYTES  40
@@ -99,31 +99,15 @@ static void read_iso(struct findings *findings, const char *text)
     }
 }
 
-/* base64url without padding, in place of what it becomes. Gives its length, or -1. */
-static int decode_segment(const char *text, size_t length, uint8_t *ret_bytes, size_t room)
-{
-    char padded[VALUE_MAX_BYTES + 4];
-    size_t used = 0;
-
-    if (length >= VALUE_MAX_BYTES || length / 4 * 3 + 3 > room)
-        return -1;
-    for (; used < length; used++)
-        padded[used] = text[used] == '-' ? '+' : (char)(text[used] == '_' ? '/' : text[used]);
-    while (used % 4 != 0)
-        padded[used++] = '=';
-    return EVP_DecodeBlock(ret_bytes, (const uint8_t *)padded, (int)used);
-}
-
 /* header.payload.signature: the payload is a JSON object. */
 static void read_web_token(struct findings *findings, const char *text)
 {
     const char *payload = strchr(text, '.');
     const char *end = payload != NULL ? strchr(payload + 1, '.') : NULL;
     uint8_t bytes[VALUE_MAX_BYTES];
-    int count = end != NULL ? decode_segment(payload + 1, (size_t)(end - payload - 1), bytes, sizeof(bytes)) : -1;
+    int count =
+        end != NULL ? rb_digits_from_base64url(payload + 1, (size_t)(end - payload - 1), bytes, sizeof(bytes)) : -1;
 
-    for (; count > 0 && bytes[count - 1] == '\0'; count--) /* of the padding */
-        continue;
     if (count <= 0)
         return;
 

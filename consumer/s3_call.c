@@ -8,6 +8,7 @@
 #include <openssl/evp.h>
 
 #include "common/clock.h"
+#include "common/digits.h"
 #include "consumer/s3_xml.h"
 
 #define CALL_MAGIC  0x53334341u
@@ -94,7 +95,7 @@ static void take_md5(struct rb_s3_call *call)
         return;
     if (EVP_DigestFinal_ex(call->md5, digest, &bytes) != 1)
         RB_BUG("OpenSSL has no MD5");
-    rb_s3_hex(digest, bytes, call->result.md5);
+    rb_digits_hex(digest, bytes, call->result.md5);
 }
 
 static void drop_request(struct rb_s3_call *call)
@@ -161,7 +162,7 @@ static const char *payload_hash(const struct rb_s3_call *call, char *ret_text)
         return RB_S3_SHA256_OF_NOTHING;
     if (EVP_Digest(call->spec.body, call->spec.body_bytes, digest, NULL, EVP_sha256(), NULL) != 1)
         RB_BUG("OpenSSL has no SHA-256");
-    return rb_s3_hex(digest, 32, ret_text);
+    return rb_digits_hex(digest, 32, ret_text);
 }
 
 static void sign(struct rb_s3_call *call, const struct rb_s3_place *place, const struct rb_s3_keys *keys)

@@ -11,6 +11,8 @@
 #include <openssl/hmac.h>
 #include <time.h>
 
+#include "common/digits.h"
+
 #define HASH_BYTES      32
 #define HASH_TEXT_BYTES (2 * HASH_BYTES + 1)
 #define DAY_BYTES       8 /* of the date: "20261122" */
@@ -22,18 +24,6 @@ char *rb_s3_sign_date(int64_t unix_ms, char *ret_text)
 
     gmtime_r(&seconds, &parts);
     strftime(ret_text, RB_S3_DATE_TEXT_BYTES, "%Y%m%dT%H%M%SZ", &parts);
-    return ret_text;
-}
-
-char *rb_s3_hex(const uint8_t *bytes, size_t count, char *ret_text)
-{
-    static const char digits[] = "0123456789abcdef";
-
-    for (size_t i = 0; i < count; i++) {
-        ret_text[2 * i] = digits[bytes[i] >> 4];
-        ret_text[2 * i + 1] = digits[bytes[i] & 15];
-    }
-    ret_text[2 * count] = '\0';
     return ret_text;
 }
 
@@ -55,7 +45,7 @@ static void hash_text(const char *text, char *ret_text)
 
     if (EVP_Digest(text, strlen(text), digest, NULL, EVP_sha256(), NULL) != 1)
         RB_BUG("OpenSSL has no SHA-256");
-    rb_s3_hex(digest, HASH_BYTES, ret_text);
+    rb_digits_hex(digest, HASH_BYTES, ret_text);
 }
 
 static void keyed_hash(const uint8_t *key, size_t key_bytes, const char *text, size_t text_bytes, uint8_t *ret_digest)
@@ -144,7 +134,7 @@ char *rb_s3_sign(const struct rb_s3_request *request, const struct rb_s3_signer 
 
     derive_key(signer, date, key);
     keyed_hash(key, HASH_BYTES, to_sign, strlen(to_sign), key);
-    rb_s3_hex(key, HASH_BYTES, signature);
+    rb_digits_hex(key, HASH_BYTES, signature);
     OPENSSL_cleanse(key, sizeof(key));
     return rb_xprintf("AWS4-HMAC-SHA256 Credential=%s/%s, SignedHeaders=%s, Signature=%s", signer->access_key, scope,
                       names, signature);

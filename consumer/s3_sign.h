@@ -64,12 +64,3 @@ char *rb_s3_sign(const struct rb_s3_request *request, const struct rb_s3_signer 
  * Loop:   pure, any thread.
  */
 void rb_s3_encode(struct rb_buffer *buffer, const char *text, const char *keep);
-
-/*
- * Write bytes as hexadecimal digits in lower case.
- *
- * Takes:  ret_text, at least twice count and one byte.
- * Gives:  ret_text.
- * Loop:   pure, any thread.
- */
-char *rb_s3_hex(const uint8_t *bytes, size_t count, char *ret_text);

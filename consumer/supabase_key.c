@@ -9,6 +9,7 @@
 #include <openssl/evp.h>
 
 #include "common/buffer.h"
+#include "common/digits.h"
 #include "common/json.h"
 
 #define NEEDED "; storing needs the secret key (sb_secret_...) or the service_role key (eyJ...)"
@@ -27,27 +28,18 @@ static bool is_plain(const char *key)
     return true;
 }
 
-/* The middle part of a JWT, decoded: base64url without padding. */
+/* The middle part of a JWT, decoded. */
 static json_t *read_claims(const char *key)
 {
     const char *from = strchr(key, '.');
     size_t length = from != NULL ? strcspn(from + 1, ".") : 0;
-    RB_AUTO_BUFFER text = {0};
     RB_AUTO_BUFFER bytes = {0};
     int count;
 
     if (length == 0 || from[1 + length] != '.')
         return NULL;
-    rb_buffer_add(&text, from + 1, length);
-    for (size_t i = 0; i < length; i++)
-        text.bytes[i] = (char)(text.bytes[i] == '-' ? '+' : text.bytes[i] == '_' ? '/' : text.bytes[i]);
-    while (text.used % 4 != 0)
-        rb_buffer_add(&text, "A", 1); /* three zero bytes at most, which JSON does not mind being cut off */
-    count = EVP_DecodeBlock((unsigned char *)rb_buffer_room(&bytes, text.used), (unsigned char *)text.bytes,
-                            (int)text.used);
-    if (count < 0)
-        return NULL;
-    return rb_json_parse_trusted(bytes.bytes, length * 3 / 4);
+    count = rb_digits_from_base64url(from + 1, length, (uint8_t *)rb_buffer_room(&bytes, length), length);
+    return count > 0 ? rb_json_parse_trusted(bytes.bytes, (size_t)count) : NULL;
 }
 
 static int look_at_jwt(const char *key, int64_t now_unix_s, struct rb_error *err)

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <openssl/evp.h>
 
+#include "common/digits.h"
 #include "common/units.h"
 
 static bool has_id(const struct rb_ask_ids *ids, const char *id)
@@ -47,12 +48,11 @@ int rb_ask_ids(const char *text, struct rb_ask_ids *ret_ids, struct rb_error *er
 char *rb_ask_etag(const char *text, char *ret_etag)
 {
     uint8_t digest[EVP_MAX_MD_SIZE];
+    char digits[2 * 16 + 1];
 
     if (EVP_Digest(text, strlen(text), digest, NULL, EVP_sha256(), NULL) != 1)
         RB_BUG("OpenSSL has no SHA-256");
-    snprintf(ret_etag, RB_ASK_ETAG_BYTES, "\"");
-    for (size_t i = 0; i < 16; i++)
-        snprintf(ret_etag + 1 + 2 * i, 4, "%02x\"", digest[i]);
+    snprintf(ret_etag, RB_ASK_ETAG_BYTES, "\"%s\"", rb_digits_hex(digest, 16, digits));
     return ret_etag;
 }
 

@@ -7,8 +7,8 @@
 
 #include <openssl/evp.h>
 
+#include "common/digits.h"
 #include "common/json.h"
-#include "producer/digits.h"
 
 static bool verify_one(const uint8_t *key, const void *message, size_t bytes, const uint8_t *signature)
 {

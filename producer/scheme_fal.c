@@ -7,7 +7,7 @@
 #include <openssl/evp.h>
 
 #include "common/buffer.h"
-#include "producer/digits.h"
+#include "common/digits.h"
 #include "producer/scheme.h"
 
 static int init(struct rb_verifier *verifier, const struct rb_provider_webhook *webhook, struct rb_error *err)

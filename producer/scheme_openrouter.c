@@ -3,7 +3,7 @@
  *
  * Way:  receive -> verify -> [scheme_openrouter] -> notice
  */
-#include "producer/digits.h"
+#include "common/digits.h"
 #include "producer/scheme.h"
 
 struct parts {

@@ -4,7 +4,7 @@
  *
  * Way:  receive -> verify -> [scheme_plain] -> notice
  */
-#include "producer/digits.h"
+#include "common/digits.h"
 #include "producer/scheme.h"
 
 static int init(struct rb_verifier *verifier, const struct rb_provider_webhook *webhook, struct rb_error *err)

@@ -12,7 +12,7 @@
 #include <openssl/crypto.h>
 
 #include "common/buffer.h"
-#include "producer/digits.h"
+#include "common/digits.h"
 #include "producer/scheme.h"
 
 #define SECRET_MAX_BYTES    1024

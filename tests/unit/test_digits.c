@@ -1,6 +1,6 @@
 #include "tests/unit/unit.h"
 
-#include "producer/digits.h"
+#include "common/digits.h"
 #include "producer/hmac.h"
 
 typedef int (*read_fn)(const char *text, size_t length, uint8_t *ret_bytes, size_t room);

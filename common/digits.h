@@ -2,7 +2,7 @@
  * digits.h — bytes as text: base64, base64url and hexadecimal, read strictly. What has two spellings is refused, so that
  * nobody can change a signature's text and keep its meaning.
  *
- * Way:  receive -> verify -> [digits]
+ * Way:  common
  */
 #pragma once
 

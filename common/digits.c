@@ -1,9 +1,9 @@
 /*
  * digits.c — bytes as text, read strictly.
  *
- * Way:  receive -> verify -> [digits]
+ * Way:  common
  */
-#include "producer/digits.h"
+#include "common/digits.h"
 
 static int value_64(char digit, const char *last_two)
 {
