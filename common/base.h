@@ -14,7 +14,6 @@
 #define RB_MUST_CHECK        __attribute__((warn_unused_result))
 #define RB_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #define RB_NORETURN          __attribute__((noreturn))
-#define RB_UNUSED            __attribute__((unused))
 
 #define RB_COUNT(array)      (sizeof(array) / sizeof((array)[0]))
 

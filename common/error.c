@@ -61,12 +61,3 @@ const char *rb_code_what(enum rb_code code)
 {
     return error_row(code)->what;
 }
-
-const char *rb_class_name(enum rb_class class)
-{
-    static const char *const names[] = {"ok",           "in_place", "later",     "renew",
-                                        "renew_or_end", "outage",   "permanent", "fatal"};
-
-    RB_ASSERT((unsigned)class < RB_COUNT(names));
-    return names[class];
-}

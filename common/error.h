@@ -127,11 +127,3 @@ const char *rb_code_name(enum rb_code code);
  * Loop:   pure, any thread.
  */
 const char *rb_code_what(enum rb_code code);
-
-/*
- * The name of a class as logs show it, for example "in_place".
- *
- * Gives:  static text, never NULL.
- * Loop:   pure, any thread.
- */
-const char *rb_class_name(enum rb_class class);

@@ -109,8 +109,7 @@
     X(CIRCUIT_OPENED, WARNING, "code, error, retry_ms",                                                                \
       "the store takes nothing: no video is given up, but none is stored until somebody mends that")                   \
     X(CIRCUIT_CLOSED, NOTICE, "", "the store takes videos again")                                                      \
-    X(STORE_LIMITED, NOTICE, "without", "the store does not know something that we can do without; ignoring")          \
-    X(SETUP, NOTICE, "step, result", "one step of setting up the database, the topics or the schemas")
+    X(STORE_LIMITED, NOTICE, "without", "the store does not know something that we can do without; ignoring")
 
 enum rb_log_event {
 #define ROW(event, level, fields, meaning) RB_EV_##event,

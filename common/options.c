@@ -32,7 +32,6 @@ struct reader {
     struct rb_options *options;
     char **environment;
     const char *config_path; /* borrowed from the arguments or the environment */
-    bool config_required;
     struct rb_error *err;
 };
 

@@ -19,20 +19,6 @@ const char *rb_scheme_name(enum rb_scheme scheme)
     return names[scheme];
 }
 
-const char *rb_api_kind_name(enum rb_api_kind kind)
-{
-    static const char *const names[] = {"none", "openai", "replicate", "generic"};
-
-    return names[kind];
-}
-
-const char *rb_body_name(enum rb_body body)
-{
-    static const char *const names[] = {"none", "plain", "openai", "replicate", "openrouter", "fal", "generic"};
-
-    return names[body];
-}
-
 struct rb_providers *rb_providers_ref(struct rb_providers *providers)
 {
     RB_ASSERT(providers->references > 0);

@@ -184,19 +184,3 @@ bool rb_provider_id_valid(const char *text);
  * Loop:   pure, any thread.
  */
 const char *rb_scheme_name(enum rb_scheme scheme);
-
-/*
- * As rb_scheme_name.
- *
- * Gives:  static text.
- * Loop:   pure, any thread.
- */
-const char *rb_api_kind_name(enum rb_api_kind kind);
-
-/*
- * As rb_scheme_name.
- *
- * Gives:  static text.
- * Loop:   pure, any thread.
- */
-const char *rb_body_name(enum rb_body body);

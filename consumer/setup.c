@@ -19,7 +19,6 @@
 
 #define KAFKA_TIMEOUT_MS    30000
 #define REGISTRY_TIMEOUT_MS 30000
-#define REGISTRY_LOOK_MS    50
 #define STORE_TIMEOUT_MS    60000
 
 RB_EMBED(sql_001, "deploy/sql/001_reelbus.sql");

@@ -229,8 +229,3 @@ void rb_live_end(struct rb_live_watch *watch)
     watch->magic = 0;
     free(watch);
 }
-
-bool rb_live_listens(const struct rb_live *live)
-{
-    return live->listen != NULL && rb_listen_works(live->listen);
-}

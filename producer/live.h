@@ -90,10 +90,3 @@ struct rb_live_watch *rb_live_look(struct rb_live *live, char (*ids)[RB_UUID_TEX
  * Loop:   loop thread; also from the watch's own rb_live_fn.
  */
 void rb_live_end(struct rb_live_watch *watch);
-
-/*
- * Are changes told by Postgres?
- *
- * Loop:   loop thread.
- */
-bool rb_live_listens(const struct rb_live *live);

@@ -43,7 +43,8 @@ static char *rest_message(const struct rb_view *view)
     return rb_xprintf("Not stored yet: %s. Trying again%s.", why, time);
 }
 
-char *rb_view_message(const struct rb_view *view)
+/* The message that people read, for example "Waiting for video...". */
+static char *message_of(const struct rb_view *view)
 {
     const char *why = view->error_message != NULL ? view->error_message : "no reason was given";
 
@@ -87,7 +88,7 @@ static void set_error(json_t *object, const struct rb_view *view)
 json_t *rb_view_json(const struct rb_view *view)
 {
     json_t *object = json_object();
-    RB_AUTO_TEXT *message = rb_view_message(view);
+    RB_AUTO_TEXT *message = message_of(view);
 
     set_text(object, "videoId", view->video_id);
     set_text(object, "userId", view->user_id);

@@ -28,14 +28,6 @@ struct rb_view {
 };
 
 /*
- * The message that people read, for example "Waiting for video...".
- *
- * Gives:  owned by the caller; free() it.
- * Loop:   pure, any thread.
- */
-char *rb_view_message(const struct rb_view *view);
-
-/*
  * One video as JSON: videoId, status, videoUrl, storage, message, and what else is known. status is the generation's:
  * waiting, completed or failed; storage is ours: none, processing, stored, failed or deleted.
  *

