@@ -13,11 +13,7 @@ STANDARD = senders.new_secret()
 
 @pytest.fixture
 def receiver(bus):
-    path = senders.write_providers(
-        bus, {"name": "gateway", "webhook": {"scheme": "standard", "body": "openai", "secret": STANDARD}}
-    )
-    bus.start_producer(REELBUS_PROVIDERS=path)
-    return bus
+    return senders.start_receiver(bus, STANDARD)
 
 
 def failed(bus, theirs):

@@ -40,11 +40,7 @@ def invalid_texts():
 
 @pytest.fixture
 def receiver(bus):
-    path = senders.write_providers(
-        bus, {"name": "gateway", "webhook": {"scheme": "standard", "body": "openai", "secret": STANDARD}}
-    )
-    bus.start_producer(REELBUS_PROVIDERS=path)
-    return bus
+    return senders.start_receiver(bus, STANDARD)
 
 
 def post_both(receiver, session, body):

@@ -179,16 +179,6 @@ def test_a_full_spool_answers_503_and_takes_again_when_it_is_drained(bus, stoppe
     sender.assert_all_arrived()
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    path = tmp_path / "disk"
-    path.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", path], capture_output=True).returncode != 0:
-        pytest.skip("this machine lets nobody mount a tmpfs")
-    yield path
-    subprocess.run(["umount", "-l", path], check=True)
-
-
 def test_a_full_disk_answers_503_and_is_written_again_when_there_is_room(bus, small_disk):
     options = spool_options(bus, REELBUS_SPOOL=small_disk / "spool")
     producer = bus.start_producer(**options, **NOWHERE)

@@ -1,10 +1,10 @@
 """Sources that misbehave."""
 
 import http.server
-import threading
 
 import pytest
 from harness import TINY_MP4, alike, wait_for
+from sources import serving
 
 GIVE_UP_SOON = {"REELBUS_RETRY_FOR_MS": "0"}
 
@@ -94,18 +94,8 @@ ODD = {
 
 @pytest.fixture
 def odd():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Odd)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-
-
-def send(bus, url, expires_at=None):
-    video_id = bus.insert_video()
-    body = {"videoId": video_id, "videoUrl": url, "status": "completed", "expiresAt": expires_at}
-    assert bus.webhook(body).status_code == 200
-    return video_id
+    with serving(Odd) as url:
+        yield url
 
 
 def test_odd_answers_are_refused_and_say_why(bus, odd):
@@ -124,8 +114,8 @@ def test_odd_answers_are_refused_and_say_why(bus, odd):
         "user": ("url_invalid", "policy"),
         "nowhere": ("source_redirects", "source"),
     }
-    videos = {name: send(bus, f"{odd}/{name}") for name in expected}
-    garbage, good = send(bus, f"{odd}/garbage"), send(bus, f"{odd}/good")
+    videos = {name: bus.send(f"{odd}/{name}") for name in expected}
+    garbage, good = bus.send(f"{odd}/garbage"), bus.send(f"{odd}/good")
     for name, (code, failure_class) in expected.items():
         event = bus.wait_for_event("video.store_failed", videos[name])
         assert (event["code"], event["class"]) == (code, failure_class), (name, event["message"])
@@ -139,7 +129,7 @@ def test_private_addresses_are_refused_unless_the_option_allows_them(bus, odd):
     bus.start_consumer(REELBUS_SOURCE_ALLOW_PRIVATE="false", **GIVE_UP_SOON)
     port = odd.rpartition(":")[2]
     for host in ("127.0.0.1", "localhost", "[::1]", "0.0.0.0", "2130706433", "0x7f.1"):
-        event = bus.wait_for_event("video.store_failed", send(bus, f"http://{host}:{port}/good"))
+        event = bus.wait_for_event("video.store_failed", bus.send(f"http://{host}:{port}/good"))
         assert (event["code"], event["class"]) == ("url_refused", "policy"), (host, event["message"])
     assert bus.objects() == []
 
@@ -147,7 +137,7 @@ def test_private_addresses_are_refused_unless_the_option_allows_them(bus, odd):
 def test_a_source_that_refuses_connections_is_tried_again(bus, odd):
     bus.start_producer()
     bus.start_consumer(**GIVE_UP_SOON)
-    event = bus.wait_for_event("video.store_failed", send(bus, "http://127.0.0.1:1/v.mp4"))
+    event = bus.wait_for_event("video.store_failed", bus.send("http://127.0.0.1:1/v.mp4"))
     assert event["code"] == "source_away"
-    event = bus.wait_for_event("video.store_failed", send(bus, "http://no-such-host.invalid/v.mp4"))
+    event = bus.wait_for_event("video.store_failed", bus.send("http://no-such-host.invalid/v.mp4"))
     assert event["code"] == "source_away"

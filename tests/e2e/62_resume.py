@@ -1,12 +1,11 @@
 """Downloads that are cut and go on, and sources that take too long."""
 
 import http.server
-import threading
 
 import pytest
 import requests
 from harness import TINY_MP4, mp4_box, wait_for
-from sources import WEBM
+from sources import WEBM, serving
 
 STRONG = {"etag": '"one"'}
 
@@ -152,21 +151,12 @@ class Key(http.server.BaseHTTPRequestHandler):
 
 
 def test_the_key_of_a_provider_is_shown_to_nobody_else(bus):
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Key)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
     base = f"http://127.0.0.1:{bus.stack.ports['provider']}/v1"
-    try:
+    with serving(Key) as elsewhere:
         bus.start_producer()
         bus.start_consumer(OPENAI_BASE_URL=base, OPENAI_API_KEY="sample-key")
-        provider_video = bus.ask_for_video(bus.insert_video(), call_back=False,
-                                           redirect_to=f"http://127.0.0.1:{server.server_port}/v.mp4")  # fmt: skip
-        video_id = bus.insert_video()
-        url = f"{base}/videos/{provider_video}/content"
-        assert bus.webhook({"videoId": video_id, "videoUrl": url, "status": "completed"}).status_code == 200
-        bus.wait_for_event("video.stored", video_id)
-    finally:
-        server.shutdown()
-        server.server_close()
+        provider_video = bus.ask_for_video(bus.insert_video(), call_back=False, redirect_to=f"{elsewhere}/v.mp4")
+        bus.wait_for_event("video.stored", bus.send(f"{base}/videos/{provider_video}/content"))
     assert [request.get("Authorization") for request in requests_of(bus, provider_video)] == ["Bearer sample-key"]
     assert Key.keys == [None]
 
@@ -184,25 +174,16 @@ class Files(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def files():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Files)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-
-
-def send(bus, url):
-    video_id = bus.insert_video()
-    assert bus.webhook({"videoId": video_id, "videoUrl": url, "status": "completed"}).status_code == 200
-    return video_id
+    with serving(Files) as url:
+        yield url
 
 
 def test_webm_is_stored_when_it_is_asked_for(bus, files):
     bus.start_producer()
     bus.start_consumer(REELBUS_FORMATS="mp4,webm", REELBUS_RETRY_FOR_MS="0")
-    cut = send(bus, f"{files}/cut")
+    cut = bus.send(f"{files}/cut")
     assert bus.wait_for_event("video.store_failed", cut)["code"] == "source_cut"
-    whole = send(bus, f"{files}/whole")
+    whole = bus.send(f"{files}/whole")
     event = bus.wait_for_event("video.stored", whole)
     assert event["object_key"] == f"{bus.user}/{whole}.webm" and event["content_type"] == "video/webm"
     assert (bus.store / "videos" / event["object_key"]).read_bytes() == WEBM
@@ -214,6 +195,6 @@ def test_webm_is_stored_when_it_is_asked_for(bus, files):
 def test_webm_is_refused_when_it_is_not_and_so_is_what_has_no_end(bus, files):
     bus.start_producer()
     bus.start_consumer(REELBUS_RETRY_FOR_MS="0")
-    assert bus.wait_for_event("video.store_failed", send(bus, f"{files}/whole"))["code"] == "not_a_video"
-    assert bus.wait_for_event("video.store_failed", send(bus, f"{files}/open"))["code"] == "source_cut"
+    assert bus.wait_for_event("video.store_failed", bus.send(f"{files}/whole"))["code"] == "not_a_video"
+    assert bus.wait_for_event("video.store_failed", bus.send(f"{files}/open"))["code"] == "source_cut"
     assert bus.objects() == []

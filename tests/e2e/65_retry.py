@@ -94,13 +94,6 @@ def source():
     source.close()
 
 
-def send(bus, url, expires_at=None, video_id=None, **more):
-    video_id = video_id or bus.insert_video()
-    body = {"videoId": video_id, "videoUrl": url, "status": "completed", "expiresAt": expires_at, **more}
-    assert bus.webhook(body).status_code == 200
-    return video_id
-
-
 def wait_for_retries(bus, video_id, count=1):
     """The records on the topic of retries about a video, in their order, once there are so many."""
     return wait_for(lambda: (lambda found: found if len(found) >= count else None)(
@@ -119,7 +112,7 @@ def test_a_source_that_stumbles_is_tried_again_in_place(bus, source, status):
     bus.start_producer()
     bus.start_consumer()
     source.answers["v"] = [status, status, 200]
-    event = bus.wait_for_event("video.stored", send(bus, source.url("v")))
+    event = bus.wait_for_event("video.stored", bus.send(source.url("v")))
     assert event["tries"] == 3 and source.paths() == ["v"] * 3 and bus.events(TOPIC) == []
     assert bus.consumer.metric("reelbus_retries_total", why="error") == 2
 
@@ -128,7 +121,7 @@ def test_a_source_that_keeps_stumbling_is_put_off(bus, source):
     bus.start_producer()
     bus.start_consumer(**LATER)
     source.answers["v"] = [500, 500, 500, 200]
-    video_id = send(bus, source.url("v"))
+    video_id = bus.send(source.url("v"))
     event = bus.wait_for_event("video.stored", video_id)
     assert event["tries"] == 4
     assert [retry["tries"] for retry in wait_for_retries(bus, video_id, 3)] == [1, 2, 3]
@@ -143,7 +136,7 @@ def test_what_asks_for_a_rest_is_put_off_and_the_record_says_all_that_is_needed(
     bus.start_consumer()
     source.answers["v"] = [answer, 200]
     url = source.url("v?X-Amz-Date=20261122T183000Z&X-Amz-Expires=604800")
-    video_id = send(bus, url)
+    video_id = bus.send(url)
     stored = bus.wait_for_event("video.stored", video_id)
     (received,) = bus.records("video.webhook.received")
     (record,) = bus.records(TOPIC)
@@ -173,7 +166,7 @@ def test_what_is_refused_for_good_is_not_tried_again(bus, source, answer, code):
     bus.start_consumer()
     source.answers["v"] = [answer]
     url = source.url("v")
-    video_id = send(bus, url)
+    video_id = bus.send(url)
     event, row = bus.assert_not_stored(video_id, code, "content" if code == "not_a_video" else "source")
     assert event["tries"] == 1 and event["source_url"] == url and event["message"]
     assert event["first_try_at"] == event["last_try_at"] <= event["failed_at"]
@@ -184,7 +177,7 @@ def test_the_frontend_reads_why_it_takes_longer_and_when_it_goes_on(bus, source)
     bus.start_producer()
     bus.start_consumer()
     source.answers["v"] = [limits(3600), 200]
-    video_id = send(bus, source.url("v"))
+    video_id = bus.send(source.url("v"))
     (retry,) = wait_for_retries(bus, video_id)
 
     def resting():
@@ -206,7 +199,7 @@ def test_nobody_is_asked_before_the_time_and_the_group_is_not_left_meanwhile(bus
     bus.start_producer()
     bus.start_consumer(REELBUS_KAFKA="statistics.interval.ms=100\nsession.timeout.ms=10000\nmax.poll.interval.ms=10000")
     source.answers.update(late=[limits(12), 200], soon=[limits(1), 200])
-    late, soon = send(bus, source.url("late")), send(bus, source.url("soon"))
+    late, soon = bus.send(source.url("late")), bus.send(source.url("soon"))
     for video_id, path in ((late, "late"), (soon, "soon")):
         bus.wait_for_event("video.stored", video_id)
         (retry,) = bus.events(TOPIC, video_id)
@@ -219,7 +212,7 @@ def test_a_retry_survives_the_death_of_whoever_wrote_it(bus, source):
     bus.start_producer()
     bus.start_consumer()
     source.answers["v"] = [limits(2), 200]
-    video_id = send(bus, source.url("v"))
+    video_id = bus.send(source.url("v"))
     wait_for_retries(bus, video_id)
     bus.consumer.kill()
     bus.start_consumer()
@@ -234,7 +227,7 @@ def test_records_that_come_again_begin_no_second_row_of_tries(bus, source):
     bus.start_producer()
     bus.start_consumer()
     source.answers["v"] = [limits(2), limits(3600), 200]
-    video_id = send(bus, source.url("v"))
+    video_id = bus.send(source.url("v"))
     wait_for_retries(bus, video_id, 2)
     wait_for(lambda: bus.video_row(video_id)["put_off"] == 2, "the row knows of it")
     bus.send_again(*bus.records("video.webhook.received"))
@@ -254,7 +247,7 @@ def test_a_retry_is_handed_over_to_whoever_has_the_partition_next(bus, source):
     bus.start_producer()
     first = bus.start_consumer(REELBUS_GROUP_INSTANCE_ID="")
     source.answers["v"] = [limits(4), 200]
-    video_id = send(bus, source.url("v"))
+    video_id = bus.send(source.url("v"))
     wait_for_retries(bus, video_id)
     second = bus.start_consumer(REELBUS_GROUP_INSTANCE_ID="")
     first.stop()
@@ -269,7 +262,7 @@ def test_more_retries_than_are_kept_in_memory_all_have_their_turn(bus, source):
     videos = []
     for number in range(12):
         source.answers[f"v{number}"] = [limits(1), 200]
-        videos.append(send(bus, source.url(f"v{number}")))
+        videos.append(bus.send(source.url(f"v{number}")))
     for video_id in videos:
         assert bus.wait_for_event("video.stored", video_id)["tries"] == 2
     bus.wait_until_finished()
@@ -286,7 +279,7 @@ def test_poison_on_the_topic_of_retries_is_set_aside_too(bus, source):
     assert (letter.value(), letter.key()) == (b"no retry", b"the key")
     assert headers["__connect.errors.topic"].decode() == bus.prefix + TOPIC and headers["__connect.errors.offset"] == b"0"
     assert headers["reelbus.error.code"] in (b"unknown_schema", b"bad_event")
-    bus.wait_for_event("video.stored", send(bus, source.url("v")))
+    bus.wait_for_event("video.stored", bus.send(source.url("v")))
     bus.wait_until_finished()
 
 
@@ -300,7 +293,7 @@ def test_a_last_try_is_kept_for_just_before_the_url_expires(bus, source, in_plac
     bus.start_consumer(REELBUS_RETRY_IN_PLACE_MS=in_place, **NOT_AGAIN)
     source.answers["v"] = [503]
     url = source.url(f"v?Expires={int(time.time()) + 13}")
-    video_id = send(bus, url)
+    video_id = bus.send(url)
     event, row = bus.assert_not_stored(video_id, "expired", "source")
     (received,) = bus.events("video.webhook.received")
     expires_ms, since_ms = (int(moment.timestamp() * 1000) for moment in (row["expires_at"], received["received_at"]))
@@ -316,11 +309,11 @@ def test_what_expires_first_is_fetched_first(bus, source):
     bus.start_producer()
     bus.start_consumer(REELBUS_TRANSFERS_MAX="1")
     source.shut()
-    send(bus, source.url("busy"))
+    bus.send(source.url("busy"))
     wait_for(lambda: source.paths() == ["busy"], "the only transfer is taken")
     now = int(time.time())
     for path, seconds in (("third", 5000), ("first", 3000), ("fourth", 6000), ("second", 4000)):
-        send(bus, source.url(path), expires_at=now + seconds)
+        bus.send(source.url(path), expires_at=now + seconds)
     wait_for(lambda: bus.consumer.metric("reelbus_jobs") == 5, "all are in line")
     wait_for(lambda: bus.consumer.log.count("ev=job_claimed") == 5, "and know when they expire")
     source.open()
@@ -341,9 +334,9 @@ def test_a_thousand_videos_of_one_user_do_not_hold_up_the_one_of_another(bus, so
     source.shut()
     many, (one,) = insert_videos(bus, bus.user, 1000), insert_videos(bus, str(uuid.uuid4()), 1)
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda video_id: send(bus, source.url("many"), video_id=video_id), many))
+        list(pool.map(lambda video_id: bus.send(source.url("many"), video_id=video_id), many))
     wait_for(lambda: bus.consumer.log.count("ev=job_claimed") == 1000, "all of them are in line")
-    send(bus, source.url("one"), expires_at=int(time.time()) + 100_000, video_id=one)  # and it has the most time of all
+    bus.send(source.url("one"), expires_at=int(time.time()) + 100_000, video_id=one)  # and it has the most time of all
     wait_for(lambda: bus.consumer.log.count("ev=job_claimed") == 1001, "so is the other")
     assert source.paths() == ["many"] * 4
     source.tickets.release()
@@ -359,9 +352,9 @@ def test_one_host_does_not_get_all_transfers(bus, source):
     bus.start_consumer(REELBUS_TRANSFERS_MAX="3", REELBUS_HOST_TRANSFERS_MAX="2")
     source.shut()
     for number in range(4):
-        send(bus, source.url(f"slow{number}"))
+        bus.send(source.url(f"slow{number}"))
     wait_for(lambda: bus.consumer.log.count("ev=job_claimed") == 4, "all are in line")
-    send(bus, source.url("other", host="localhost"))
+    bus.send(source.url("other", host="localhost"))
     wait_for(lambda: "other" in source.paths(), "the third transfer is for another host")
     assert len(source.paths()) == 3 and bus.consumer.metric("reelbus_transfers") == 3
     source.open()
@@ -473,17 +466,10 @@ def test_fresh_urls_that_never_work_are_asked_for_less_and_less_and_not_for_ever
 # -- the store is shut -------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="session")
-def server(stack):
-    server = s3.Server(stack)
-    yield server
-    server.stop()
-
-
 @pytest.fixture
-def proxy(server):
-    proxy = s3.Proxy(server.port)
-    proxy.server_client = server.client
+def proxy(s3_server):
+    proxy = s3.Proxy(s3_server.port)
+    proxy.server_client = s3_server.client
     yield proxy
     proxy.close()
 
@@ -506,7 +492,7 @@ def test_one_circuit_opens_for_all_videos_and_one_probe_closes_it(bus, source, p
             raise s3.Answer(status, s3.error_body("exceed_storage_size_quota" if status == 402 else "AccessDenied"))
 
     proxy.rules.append(refuse)
-    videos = [send(bus, source.url(f"v{number}")) for number in range(10)]
+    videos = [bus.send(source.url(f"v{number}")) for number in range(10)]
     gauge = lambda: bus.consumer.metric("reelbus_store_circuit_open", code=code)  # noqa: E731
     wait_for(lambda: gauge() == 1, "somebody is alerted")
     wait_for(lambda: bus.consumer.metric("reelbus_store_circuit_probes_total") >= 3, "it is tried by probes")
@@ -527,12 +513,12 @@ def test_partitions_that_were_paused_are_not_when_they_come_back(bus, source, pr
     """librdkafka remembers that a partition was paused, also when it was somebody else's in between."""
     first = store_in_s3(bus, proxy, REELBUS_GROUP_INSTANCE_ID="")
     left = proxy.rule(s3.Answer(402, s3.error_body("exceed_storage_size_quota")), method="PUT", times=1_000_000)
-    videos = [send(bus, source.url(f"v{number}")) for number in range(6)]
+    videos = [bus.send(source.url(f"v{number}")) for number in range(6)]
     wait_for(lambda: first.metric("reelbus_paused") == 1, "no more are taken")
     second = bus.start_consumer(**s3.options(proxy.port, f"videos-{bus.number}-{id(bus):x}", REELBUS_GROUP_INSTANCE_ID=""))
     wait_for(lambda: "ev=partitions_taken" in second.log and "ev=partitions_lost" in first.log, "both have some")
     left[0] = 0
-    videos += [send(bus, source.url(f"w{number}")) for number in range(12)]
+    videos += [bus.send(source.url(f"w{number}")) for number in range(12)]
     for video_id in videos:
         bus.wait_for_event("video.stored", video_id)
     bus.wait_until_finished()
@@ -542,10 +528,10 @@ def test_while_the_circuit_is_open_nothing_is_fetched_but_by_probes(bus, source,
     """The pause to the first probe is a long one: what comes meanwhile is not fetched at all."""
     store_in_s3(bus, proxy, REELBUS_STORE_PROBE_FIRST_MS="1h", REELBUS_STORE_PROBE_MAX_MS="1h")
     proxy.rule(s3.Answer(402, s3.error_body("exceed_storage_size_quota")), method="PUT")
-    first = send(bus, source.url("first"))
+    first = bus.send(source.url("first"))
     wait_for(lambda: "ev=circuit_opened" in bus.consumer.log, "it opens")
     for number in range(5):
-        send(bus, source.url(f"v{number}"))
+        bus.send(source.url(f"v{number}"))
     bus.consumer.stop()  # it must not wait for the probe
     assert source.paths() == ["first"]
     bus.start_consumer(**s3.options(proxy.port, f"videos-{bus.number}-{id(bus):x}"))
@@ -560,7 +546,7 @@ def test_a_database_that_is_away_pauses_the_partitions_and_no_video_is_given_up(
     bus.start_producer()
     bus.start_consumer(REELBUS_RETRY_FOR_MS="0")  # a budget that would be over at once
     source.shut()
-    begun = send(bus, source.url("begun"))
+    begun = bus.send(source.url("begun"))
     others = [bus.insert_video() for _ in range(5)]
     wait_for(lambda: source.paths() == ["begun"], "a transfer runs")
     postgres.processes["postgres"].stop(signal.SIGQUIT)  # immediate: as a crash
@@ -582,7 +568,7 @@ def test_a_kafka_that_is_away_is_waited_out_with_the_outcome_in_hand(bus, source
     bus.start_consumer(REELBUS_PUBLISH_TIMEOUT_MS="1s")
     source.answers["later"] = [limits(1), 200]
     source.shut()
-    one, later = send(bus, source.url("one")), send(bus, source.url("later"))
+    one, later = bus.send(source.url("one")), bus.send(source.url("later"))
     wait_for(lambda: len(source.paths()) == 2, "both transfers run")
     stop()
     source.open()

@@ -1,9 +1,5 @@
 """The file store, and what serves its files."""
 
-import os
-import subprocess
-
-import pytest
 import requests
 from harness import wait_for
 
@@ -42,19 +38,6 @@ def test_nothing_but_stored_files_is_served(running):
             request = requests.Request("GET", running.producer.url("/media/")).prepare()
             request.url = running.producer.url("/media/") + path  # as it is, not tidied up
             assert session.send(request).status_code == 404, path
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of two megabytes."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root to mount a small file system")
-    path = tmp_path / "disk"
-    path.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", path], capture_output=True).returncode != 0:
-        pytest.skip("this machine lets nobody mount a tmpfs")
-    yield path
-    subprocess.run(["umount", "-l", path], check=True)
 
 
 def test_a_full_disk_is_waited_out_and_never_a_failure_of_the_video(bus, small_disk):

@@ -4,7 +4,6 @@ import hashlib
 import os
 import struct
 import sys
-import time
 
 import pytest
 import s3
@@ -16,13 +15,6 @@ import aws_keys
 
 MB = 1_000_000
 PARTS = {"REELBUS_S3_SINGLE_MAX_BYTES": "5MiB", "REELBUS_S3_PART_BYTES": "5MiB"}
-
-
-@pytest.fixture(scope="session")
-def server(stack):
-    server = s3.Server(stack)
-    yield server
-    server.stop()
 
 
 class Place:
@@ -69,8 +61,8 @@ class Place:
 
 
 @pytest.fixture
-def place(server, bus):
-    place = Place(server, bus)
+def place(s3_server, bus):
+    place = Place(s3_server, bus)
     yield place
     place.proxy.close()
 
@@ -186,7 +178,7 @@ def test_a_page_that_calls_itself_a_video_is_never_seen(place):
     """All of its bytes come, as many as were announced; only the last look at them says that it is none."""
     place.start()
     with Source(b"\0\0\0\x10ftypisom\0\0\0\0" + struct.pack(">I4s", MB, b"free"), MB - 8) as source:
-        video_id = send(place.bus, source.url, expires_s=2)
+        video_id = place.bus.send(source.url, expires_s=2)
         place.bus.wait_for_event("video.store_failed", video_id)
         assert place.keys() == [] and place.proxy.count("PUT", status=200) == 0
 
@@ -219,28 +211,14 @@ def test_kill_in_the_middle_stores_once_and_the_rest_is_swept(place):
     assert "0 unfinished removed" in cleanup(REELBUS_CLEANUP_UPLOADS_MS="0").stdout
 
 
-def forget(bus, video_id):
-    """As if we had been killed after the object was written, and before the row was."""
-    bus.query("UPDATE video_history SET status = 'processing', video_url = NULL WHERE id = %s", video_id)
-    bus.query("DELETE FROM reelbus.video WHERE video_id = %s", video_id)
-
-
-def send(bus, url, video_id=None, expires_s=7200):
-    """A webhook of another sender; it must not be the same as the provider's, word by word: that would be a repeated one."""
-    video_id = video_id or bus.insert_video()
-    assert bus.webhook({"videoId": video_id, "videoUrl": url, "status": "completed",
-                        "expiresAt": int(time.time()) + expires_s}).status_code == 200  # fmt: skip
-    return video_id
-
-
 @pytest.mark.parametrize("no_length", [False, True])
 def test_what_is_there_already_is_not_sent_again(place, no_length):
     place.start()
     video_id, provider_video = place.bus.store_video(no_length=no_length)
     first = place.assert_stored(video_id, provider_video)
     sent = place.proxy.count("PUT")
-    forget(place.bus, video_id)
-    send(place.bus, first["source_url"], video_id)
+    place.bus.forget(video_id)
+    place.bus.send(first["source_url"], video_id, expires_s=7200)
     wait_for(lambda: len(place.bus.events("video.stored", video_id)) == 2, "announced once more")
     assert place.bus.video_row(video_id)["sha256"] == first["sha256"]
     assert place.proxy.count("PUT") == sent and place.proxy.count("PUT", copy=True) == (0 if no_length else 1)
@@ -540,7 +518,7 @@ def test_memory_is_flat_whatever_the_size(place, request):
     consumer = place.bus.start_consumer(**s3.options(place.server.port, place.bucket, REELBUS_VIDEO_MAX_BYTES="8GiB",
                                                      REELBUS_S3_MD5="false", REELBUS_S3_HASH_MAX_BYTES="0"))  # fmt: skip
     with Source(head + box, size - len(head) - len(box)) as source:
-        video_id = send(place.bus, source.url)
+        video_id = place.bus.send(source.url, expires_s=7200)
         event = place.bus.wait_for_event("video.stored", video_id, 900)
     assert event["bytes"] == size
     assert place.client.head_object(Bucket=place.bucket, Key=place.key(video_id))["ContentLength"] == size

@@ -5,7 +5,6 @@ import json
 import re
 import struct
 import sys
-import time
 import urllib.parse
 
 import pytest
@@ -275,28 +274,14 @@ def test_twice_busy_then_well_is_one_try(place, size, method, path, status, body
 # -- what is there already ------------------------------------------------------------------------------------------------
 
 
-def forget(bus, video_id):
-    """As if we had been killed after the object was written, and before the row was."""
-    bus.query("UPDATE video_history SET status = 'processing', video_url = NULL WHERE id = %s", video_id)
-    bus.query("DELETE FROM reelbus.video WHERE video_id = %s", video_id)
-
-
-def send(bus, url, video_id=None, expires_s=7200):
-    """A webhook of another sender; it must not be the same as the provider's, word by word: that would be a repeated one."""
-    video_id = video_id or bus.insert_video()
-    assert bus.webhook({"videoId": video_id, "videoUrl": url, "status": "completed",
-                        "expiresAt": int(time.time()) + expires_s}).status_code == 200  # fmt: skip
-    return video_id
-
-
 @pytest.mark.parametrize("size", [MB, 9 * MB])
 def test_what_is_there_already_is_not_sent_again(place, size):
     place.start()
     video_id, provider_video = place.bus.store_video(bytes=size)
     first = place.assert_stored(video_id, provider_video)
     sent, version = place.sent(), place.object(video_id).version
-    forget(place.bus, video_id)
-    send(place.bus, first["source_url"], video_id)
+    place.bus.forget(video_id)
+    place.bus.send(first["source_url"], video_id, expires_s=7200)
     wait_for(lambda: len(place.bus.events("video.stored", video_id)) == 2, "announced once more")
     assert place.sent() == sent and place.object(video_id).version == version
 
@@ -462,7 +447,7 @@ def test_a_page_that_calls_itself_a_video_is_never_seen(place, size, length):
     """All of its bytes come, as many as were announced; only the last look at them says that it is none."""
     place.start()
     with Source(b"\0\0\0\x10ftypisom\0\0\0\0" + struct.pack(">I4s", size, b"free"), size - 8, length) as source:
-        video_id = send(place.bus, source.url, expires_s=2)
+        video_id = place.bus.send(source.url, expires_s=2)
         place.bus.wait_for_event("video.store_failed", video_id)
         assert place.keys() == []
         wait_for(lambda: place.server.uploads == {}, "all uploads are taken back")
@@ -519,7 +504,7 @@ def test_memory_is_flat_whatever_the_size(place, request):
     box = struct.pack(">I4sQ", 1, b"mdat", size - len(head))
     consumer = place.start(REELBUS_VIDEO_MAX_BYTES="8GiB")
     with Source(head + box, size - len(head) - len(box)) as source:
-        video_id = send(place.bus, source.url)
+        video_id = place.bus.send(source.url, expires_s=7200)
         event = place.bus.wait_for_event("video.stored", video_id, 900)
     found = place.object(video_id)
     assert event["bytes"] == found.content.size == size and event["sha256"] == found.content.sha256.hexdigest()
@@ -550,8 +535,8 @@ def test_a_video_that_was_there_gets_a_signed_link_too(place):
     place.start(REELBUS_SUPABASE_LINK="signed")
     video_id, provider_video = place.bus.store_video()
     first = place.bus.wait_for_event("video.stored", video_id)
-    forget(place.bus, video_id)
-    send(place.bus, first["source_url"], video_id)
+    place.bus.forget(video_id)
+    place.bus.send(first["source_url"], video_id, expires_s=7200)
     wait_for(lambda: len(place.bus.events("video.stored", video_id)) == 2, "announced once more")
     assert "/object/sign/" in place.bus.video_row(video_id)["video_url"] and place.count("POST", "/object/videos/") == 1
 
@@ -587,7 +572,7 @@ def test_webm_gets_its_own_key_type_and_signed_link(place):
     assert place.server.buckets["videos"]["allowed_mime_types"] == ["video/mp4", "video/webm"]
     place.start(**options)
     with Source(WEBM) as source:
-        video_id = send(place.bus, source.url)
+        video_id = place.bus.send(source.url, expires_s=7200)
         event = place.bus.wait_for_event("video.stored", video_id)
     key = f"{place.bus.user}/{video_id}.webm"
     assert event["object_key"] == key and event["content_type"] == "video/webm"

@@ -2,7 +2,6 @@
 
 import uuid
 
-import pytest
 import s3
 from harness import wait_for
 
@@ -295,26 +294,19 @@ def test_a_first_store_that_is_away_for_long_does_not_stop_the_work(bus):
     assert bus.consumer.get("/readyz").status_code == 503  # and whoever operates it can see that
 
 
-@pytest.fixture
-def server(stack):
-    server = s3.Server(stack)
-    yield server
-    server.stop()
-
-
-def test_what_the_first_store_has_already_is_not_stored_in_the_second_too(bus, server):
+def test_what_the_first_store_has_already_is_not_stored_in_the_second_too(bus, s3_server):
     """As after a death between the object and its row."""
     bucket = f"videos-{bus.number}-{id(bus):x}"
-    server.client.create_bucket(Bucket=bucket)
+    s3_server.client.create_bucket(Bucket=bucket)
     bus.start_producer()
-    bus.start_consumer(**s3.options(server.port, bucket))
+    bus.start_consumer(**s3.options(s3_server.port, bucket))
     video_id, _ = store(bus)
     bus.wait_until_finished()
     bus.consumer.stop()
     bus.query("UPDATE reelbus.video SET state = 'processing', owner_topic = NULL, owner_offset = NULL WHERE video_id = %s", video_id)
     bus.query("INSERT INTO reelbus.video (video_id, state, store, bucket, bytes) VALUES (%s, 'stored', 's3', %s, %s)",
               uuid.uuid4(), bucket, 10 * SIZE)  # fmt: skip
-    bus.start_consumer(**s3.options(server.port, bucket, REELBUS_QUOTA_BYTES=5 * SIZE, REELBUS_QUOTA_THEN="spill",
+    bus.start_consumer(**s3.options(s3_server.port, bucket, REELBUS_QUOTA_BYTES=5 * SIZE, REELBUS_QUOTA_THEN="spill",
                                     REELBUS_FALLBACK_CONFIG=fallback(bus)))  # fmt: skip
     bus.send_again(bus.records("video.webhook.received")[0])
     wait_for(lambda: bus.video_row(video_id)["state"] == "stored", "it is settled again")

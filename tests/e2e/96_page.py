@@ -13,13 +13,6 @@ STATES = ("waiting", "processing", "stored", "failed", "deleted")
 
 
 @pytest.fixture
-def browser():
-    opened = web.Browser()
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def sites(bus):
     """Web servers of an application, made as a test wants them."""
     opened = []

@@ -9,13 +9,6 @@ KEY = "canary-status-key"
 
 
 @pytest.fixture
-def browser():
-    opened = web.Browser()
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def sites():
     """Web servers of two applications, and the port that a producer is to have; neither forwards anything to it."""
     port = local.free_port()

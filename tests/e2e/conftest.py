@@ -1,7 +1,9 @@
 """Fixtures: one stack for all tests, one namespace of it for each test."""
 
+import os
 import pathlib
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -74,3 +76,36 @@ def stopped_kafka(stack):
 
     yield stop, start
     start()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of two megabytes."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root to mount a small file system")
+    path = tmp_path / "disk"
+    path.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", path], capture_output=True).returncode != 0:
+        pytest.skip("this machine lets nobody mount a tmpfs")
+    yield path
+    subprocess.run(["umount", "-l", path], check=True)
+
+
+@pytest.fixture(scope="session")
+def s3_server(stack):
+    """An S3 server that checks signatures."""
+    import s3
+
+    server = s3.Server(stack)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def browser():
+    """A headless Chromium of its own."""
+    import browser as web
+
+    opened = web.Browser()
+    yield opened
+    opened.close()

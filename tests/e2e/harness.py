@@ -312,6 +312,19 @@ class Bus:
         data = body if isinstance(body, (bytes, str)) else json.dumps(body)
         return requests.post(self.producer.url(path), data=data, headers=all_headers, timeout=WAIT_S)
 
+    def send(self, url, video_id=None, expires_at=None, expires_s=None, **more):
+        """A webhook of another sender than the provider, about a video at this URL. Gives the video's id."""
+        video_id = video_id or self.insert_video()
+        expires_at = int(time.time()) + expires_s if expires_s is not None else expires_at
+        body = {"videoId": video_id, "videoUrl": url, "status": "completed", "expiresAt": expires_at, **more}
+        assert self.webhook(body).status_code == 200
+        return video_id
+
+    def forget(self, video_id):
+        """As if the consumer had been killed after the object was written, and before the row was."""
+        self.query("UPDATE video_history SET status = 'processing', video_url = NULL WHERE id = %s", video_id)
+        self.query("DELETE FROM reelbus.video WHERE video_id = %s", video_id)
+
     # -- what came of it -------------------------------------------------------------------------------------------
 
     def object_path(self, video_id):

@@ -104,6 +104,13 @@ def post(producer, path, body, headers, session=requests):
     return session.post(producer.url(path), data=body, headers={"Content-Type": "application/json", **headers}, timeout=60)
 
 
+def start_receiver(bus, secret):
+    """A producer with one provider, 'gateway', that signs as Standard Webhooks says."""
+    path = write_providers(bus, {"name": "gateway", "webhook": {"scheme": "standard", "body": "openai", "secret": secret}})
+    bus.start_producer(REELBUS_PROVIDERS=path)
+    return bus
+
+
 def write_providers(bus, *providers):
     """The providers file of a test; gives its path."""
     path = bus.folder / "providers.json"

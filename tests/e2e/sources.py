@@ -1,5 +1,6 @@
 """Sources of videos for tests that need another one than the sample provider."""
 
+import contextlib
 import http.server
 import threading
 
@@ -12,6 +13,18 @@ WEBM = element(b"\x1a\x45\xdf\xa3", element(b"\x42\x82", b"webm")) + element(
     b"\x18\x53\x80\x67",
     element(b"\x16\x54\xae\x6b", element(b"\xae", element(b"\x83", b"\x01"))) + element(b"\x1f\x43\xb6\x75", element(b"\xa3", b"frame")),
 )
+
+
+@contextlib.contextmanager
+def serving(handler):
+    """A web server on a port of its own. Gives its address."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 class Source:
