@@ -176,10 +176,13 @@ void rb_outbox_spool_held(struct rb_outbox *outbox)
     }
 }
 
-/* The last of the spool is on its way to a Kafka that has just taken what came before it: that is a matter of a moment. */
+/*
+ * The last of the spool goes to a Kafka that has just taken what came before it: that is a matter of a moment. Records of
+ * one key go one by one, so what comes meanwhile would be as many again, and a busy producer would never leave its spool.
+ */
 static bool may_hold(const struct rb_outbox *outbox)
 {
-    return outbox->has_chunk && !outbox->failed && outbox->backoff.tries == 0 && rb_spool_is_taken(outbox->spool) &&
+    return outbox->has_chunk && !outbox->failed && outbox->backoff.tries == 0 && rb_spool_is_read(outbox->spool) &&
            outbox->held_count < HELD_MAX && outbox->held_bytes < HELD_MAX_BYTES;
 }
 

@@ -87,11 +87,11 @@ bool rb_spool_is_empty(const struct rb_spool *spool)
     return spool->stats.records == 0 && spool->waiting.count == 0 && !spool->write.out;
 }
 
-bool rb_spool_is_taken(const struct rb_spool *spool)
+bool rb_spool_is_read(const struct rb_spool *spool)
 {
-    return spool->chunk != NULL && spool->chunk_at == spool->chunk_bytes && spool->chunk_ends &&
-           spool->first->next == NULL && spool->first->bytes == spool->position.offset + spool->chunk_bytes &&
-           spool->waiting.count == 0 && !spool->write.out;
+    return spool->chunk != NULL && spool->chunk_ends && spool->first->next == NULL &&
+           spool->first->bytes == spool->position.offset + spool->chunk_bytes && spool->waiting.count == 0 &&
+           !spool->write.out;
 }
 
 struct rb_spool_stats rb_spool_stats(const struct rb_spool *spool)

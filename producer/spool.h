@@ -70,11 +70,11 @@ RB_MUST_CHECK int rb_spool_put(struct rb_spool *spool, const struct rb_spool_rec
 bool rb_spool_is_empty(const struct rb_spool *spool);
 
 /*
- * Is all that is in it taken, so that nothing new would stand behind what was not?
+ * Is all that is in it in the chunk that was read, taken or still to be taken, so that this chunk is the last one?
  *
  * Loop:   loop thread.
  */
-bool rb_spool_is_taken(const struct rb_spool *spool);
+bool rb_spool_is_read(const struct rb_spool *spool);
 
 /*
  * Would it take a record of this many bytes?
