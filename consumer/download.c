@@ -274,6 +274,12 @@ void rb_download_resume(struct rb_download *download)
         return;
     download->paused = false; /* first: unpausing may call on_body at once */
     curl_easy_pause(download->easy, CURLPAUSE_CONT);
+    if (download->error.code == RB_E_NONE)
+        return;
+    /* on_body has refused what libcurl had kept; libcurl 7.88 would go on with what comes behind it */
+    rb_http_remove(download->spec.http, download->easy);
+    download->paused = false;
+    download_failed(download);
 }
 
 int64_t rb_download_bytes(const struct rb_download *download)

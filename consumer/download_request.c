@@ -88,8 +88,9 @@ static bool has_room(struct rb_download *download, size_t count)
 {
     if (count > rb_byteq_room(download->spec.queue))
         return false;
-    if (download->share.in_flight == NULL)
-        return rb_in_flight_take(download->spec.in_flight, &download->share, RB_MAX(download->length, 0));
+    if (download->share.in_flight == NULL &&
+        !rb_in_flight_take(download->spec.in_flight, &download->share, RB_MAX(download->length, 0)))
+        rb_task_queue(&download->changed); /* the owner's clock stands still from now on */
     return !download->share.waiting;
 }
 

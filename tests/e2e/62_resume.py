@@ -134,6 +134,94 @@ def test_a_stalled_source_keeps_its_room_in_flight_for_so_long_and_no_longer(bus
     assert "ev=circuit_opened" not in bus.consumer.log
 
 
+class Gates:
+    """A source whose answers begin when a test opens their gate, and end when it is over; asked once more, it has nothing."""
+
+    def __init__(self, answers):
+        self.answers, self.over = answers, threading.Event()
+        self.gates, self.asked = {name: threading.Event() for name in answers}, []
+        source = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def log_message(self, *args):
+                pass
+
+            def do_GET(self):
+                name = self.path.strip("/")
+                source.asked.append(name)
+                first, then, length = source.answers[name]
+                if source.asked.count(name) > 1:
+                    self.send_response(200 if then else 404)
+                    self.send_header("Content-Length", str(len(then)))
+                    self.end_headers()
+                    self.wfile.write(then)
+                    return
+                source.gates[name].wait()
+                self.send_response(200)
+                self.send_header("Content-Length", str(length))
+                self.end_headers()
+                self.wfile.write(first)
+                self.wfile.flush()
+                source.over.wait()
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def send(self, bus, name):
+        video_id = send(bus, f"http://127.0.0.1:{self.server.server_port}/{name}")
+        wait_for(lambda: name in self.asked, "it is asked for")
+        return video_id
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *args):
+        self.over.set()
+        for gate in self.gates.values():
+            gate.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+
+HALF = TINY_MP4[:40]
+
+
+def test_who_waits_too_long_for_room_in_flight_is_not_given_up(bus):
+    """Two of three stall, and have what room there is, one after the other."""
+    bus.start_producer()
+    bus.start_consumer(REELBUS_IN_FLIGHT_MAX_BYTES="1MB", REELBUS_TRANSFER_TIMEOUT_MS="5s", REELBUS_RETRY_FOR_MS="0",
+                       REELBUS_RETRY_FIRST_MS="200ms")  # fmt: skip
+    stalls = (HALF, b"", 900_000)
+    with Gates({"one": stalls, "two": stalls, "three": (HALF, TINY_MP4, 900_000)}) as source:
+        videos = {name: source.send(bus, name) for name in source.gates}
+        for name in videos:
+            source.gates[name].set()
+            wait_for(lambda: bus.consumer.metric("reelbus_in_flight_bytes") == 900_000, "the first one is on its way")
+        event = bus.wait_for_event("video.stored", videos["three"])
+        assert event["tries"] == 2 and source.asked.count("three") == 2
+        for name in ("one", "two"):
+            assert bus.wait_for_event("video.store_failed", videos[name])["code"] == "source_slow"
+        log = bus.consumer.log
+        assert log.count("code=in_flight_full") == 1 and "ev=circuit_opened" not in log
+        assert bus.events("video.store_failed", videos["three"]) == []
+        bus.wait_until_finished()
+
+
+def test_what_turns_out_to_be_no_video_when_its_turn_comes_is_let_go_at_once(bus):
+    """Its first bytes have waited inside of libcurl: that we refuse them then ends the request, which would stall for ever."""
+    bus.start_producer()
+    bus.start_consumer(REELBUS_IN_FLIGHT_MAX_BYTES="1MB", REELBUS_LOW_SPEED_MS="2s")
+    with Gates({"one": (HALF, b"", 900_000), "two": (b"GIF89a" + bytes(500), b"", 900_000)}) as source:
+        one, two = source.send(bus, "one"), source.send(bus, "two")
+        source.gates["one"].set()
+        wait_for(lambda: bus.consumer.metric("reelbus_in_flight_bytes") == 900_000, "the first one is on its way")
+        source.gates["two"].set()
+        event = bus.wait_for_event("video.store_failed", two)
+        assert (event["code"], event["tries"]) == ("not_a_video", 1)
+        assert bus.wait_for_event("video.store_failed", one)["code"] == "source_gone"
+
+
 class Key(http.server.BaseHTTPRequestHandler):
     """Remembers who has shown a key."""
 
