@@ -48,6 +48,9 @@ static int fail_by_status(struct rb_download *download, long status)
     curl_off_t retry_after_s = 0;
 
     curl_easy_getinfo(download->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
+    if (status == 416 && download->bytes > 0)
+        return rb_fail(&download->error, RB_E_SOURCE_CHANGED, 416,
+                       "the video is shorter by now than what has come of it");
     rb_fail(&download->error, rb_errmap_source_status(status), (int)status, "the source answered %ld", status);
     download->error.wait_ms = RB_MIN(RB_MAX((int64_t)retry_after_s, 0), RETRY_AFTER_MAX_S) * 1000;
     return -1;

@@ -123,7 +123,7 @@ static int take_field(struct rb_source_head *head, const char *name, const char 
         add_encoding(head->transfer_encoding, sizeof(head->transfer_encoding), value, bytes);
     if (strcmp(name, "content-length") == 0)
         return take_length(head, value, bytes, err);
-    if (strcmp(name, "content-range") == 0)
+    if (strcmp(name, "content-range") == 0 && head->status == 206) /* with 416 it says something else */
         return take_range(head, value, bytes, err);
     if (strcmp(name, "location") == 0)
         return take_location(head, value, bytes, err);

@@ -77,6 +77,18 @@ static void interim_answers_are_forgotten_and_trailers_overlooked(void **state)
     rb_source_head_done(&head);
 }
 
+static void what_is_no_part_may_say_of_parts_what_it_likes(void **state)
+{
+    struct rb_source_head head;
+
+    (void)state;
+    assert_works(read_head(&head, "HTTP/1.1 416 Range Not Satisfiable\nContent-Range: bytes */100\n\n", &err));
+    rb_source_head_done(&head);
+    assert_works(read_head(&head, "HTTP/1.1 200 OK\nContent-Range: bytes 0-\nContent-Length: 5\n\n", &err));
+    assert_int_equal(head.length, 5);
+    rb_source_head_done(&head);
+}
+
 static void what_no_sane_server_says_is_refused(void **state)
 {
     static const char *const wrong[] = {
@@ -271,8 +283,8 @@ static void damaged_heads_do_no_harm(void **state)
 }
 
 UNIT_MAIN(T(damaged_heads_do_no_harm), T(what_a_head_says_is_read_from_its_lines),
-          T(interim_answers_are_forgotten_and_trailers_overlooked), T(what_no_sane_server_says_is_refused),
-          T(the_same_length_twice_is_one), T(heads_do_not_go_on_for_ever),
+          T(interim_answers_are_forgotten_and_trailers_overlooked), T(what_is_no_part_may_say_of_parts_what_it_likes),
+          T(what_no_sane_server_says_is_refused), T(the_same_length_twice_is_one), T(heads_do_not_go_on_for_ever),
           T(encodings_are_refused_however_they_are_spelled), T(pages_and_giants_are_told_by_the_head),
           T(only_strong_validators_count), T(the_rest_that_was_asked_for_is_taken),
           T(the_rest_of_something_else_is_not), T(a_video_that_has_changed_is_known),
