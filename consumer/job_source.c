@@ -103,7 +103,7 @@ void job_learn(struct rb_job *job, const struct rb_error *err)
     if (err == NULL)
         rb_lifetime_lived(job->env->lifetimes, key, age_ms);
     else if (err->code == RB_E_SOURCE_DENIED || err->code == RB_E_SOURCE_GONE)
-        rb_lifetime_died(job->env->lifetimes, key, age_ms);
+        rb_lifetime_died(job->env->lifetimes, key, job->row.video_id, age_ms);
 }
 
 bool job_must_ask(const struct rb_job *job)

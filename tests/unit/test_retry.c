@@ -597,6 +597,7 @@ static void delayed_records_leave_in_the_order_of_their_times_when_there_is_room
 static void lifetimes_are_learnt_from_what_urls_say_and_from_those_that_die(void **state)
 {
     static struct rb_lifetimes lifetimes;
+    static const char *const videos[] = {"a", "b", "c"};
 
     (void)state;
     memset(&lifetimes, 0, sizeof(lifetimes));
@@ -607,14 +608,34 @@ static void lifetimes_are_learnt_from_what_urls_say_and_from_those_that_die(void
     assert_int_equal(rb_lifetime_of(&lifetimes, "openai"), 20 * MINUTE);
     rb_lifetime_said(&lifetimes, "openai", 60 * MINUTE);
     assert_int_equal(rb_lifetime_of(&lifetimes, "openai"), 25 * MINUTE);
-    rb_lifetime_died(&lifetimes, "openai", MINUTE); /* it may never have worked */
+    for (int i = 0; i < 3; i++)
+        rb_lifetime_died(&lifetimes, "openai", videos[i], MINUTE); /* they may never have worked */
     assert_int_equal(rb_lifetime_of(&lifetimes, "openai"), 25 * MINUTE);
-    rb_lifetime_died(&lifetimes, "openai", 10 * MINUTE);
+    for (int i = 0; i < 3; i++)
+        rb_lifetime_died(&lifetimes, "openai", videos[i], (8 + i) * MINUTE);
     assert_int_equal(rb_lifetime_of(&lifetimes, "openai"), 10 * MINUTE);
     rb_lifetime_lived(&lifetimes, "openai", 15 * MINUTE); /* so it was something else */
     assert_int_equal(rb_lifetime_of(&lifetimes, "openai"), 15 * MINUTE);
     rb_lifetime_lived(&lifetimes, "other", 15 * MINUTE);
     assert_int_equal(rb_lifetime_of(&lifetimes, "other"), RB_NO_LONG);
+}
+
+static void a_video_that_was_deleted_does_not_shorten_the_lives_of_all_others(void **state)
+{
+    static struct rb_lifetimes lifetimes;
+
+    (void)state;
+    memset(&lifetimes, 0, sizeof(lifetimes));
+    for (int i = 0; i < 10; i++)
+        rb_lifetime_died(&lifetimes, "openai", "a", (6 + i) * MINUTE); /* one and the same, tried again and again */
+    rb_lifetime_died(&lifetimes, "openai", "b", 7 * MINUTE);
+    assert_int_equal(rb_lifetime_of(&lifetimes, "openai"), RB_NO_LONG);
+    rb_lifetime_lived(&lifetimes, "openai", 8 * MINUTE); /* so they did not die of age */
+    rb_lifetime_died(&lifetimes, "openai", "c", 61 * MINUTE);
+    rb_lifetime_died(&lifetimes, "openai", "a", 60 * MINUTE);
+    assert_int_equal(rb_lifetime_of(&lifetimes, "openai"), RB_NO_LONG);
+    rb_lifetime_died(&lifetimes, "openai", "b", 6 * MINUTE);
+    assert_int_equal(rb_lifetime_of(&lifetimes, "openai"), 61 * MINUTE);
 }
 
 static void no_more_is_remembered_than_there_is_room_for(void **state)
@@ -648,4 +669,5 @@ UNIT_MAIN(T(a_budget_ends_when_the_url_expires), T(the_last_try_is_kept_for_just
           T(one_hiccup_of_the_store_does_not_open_the_circuit_but_a_row_of_them_does),
           T(delayed_records_leave_in_the_order_of_their_times_when_there_is_room),
           T(lifetimes_are_learnt_from_what_urls_say_and_from_those_that_die),
+          T(a_video_that_was_deleted_does_not_shorten_the_lives_of_all_others),
           T(no_more_is_remembered_than_there_is_room_for))
