@@ -151,6 +151,7 @@ struct rb_job *rb_job_new(const struct rb_job_env *env, struct rb_message *messa
         .message = message,
         .event = event,
         .owner = owner,
+        .trouble_at = RB_NO_LONG,
         .tries = {.first_try_at = RB_NO_LONG, .last_try_at = RB_NO_LONG},
         .sent = RB_POLL_WAIT,
         .backoff = {.first_ms = env->retry.first_ms, .max_ms = env->retry.max_ms},

@@ -100,6 +100,7 @@ struct rb_job {
     struct rb_row row; /* as claimed, later as settled */
     bool claimed;
     struct job_source source;
+    int64_t trouble_at;    /* since when it fails by its source; RB_NO_LONG: it has not yet */
     struct rb_slot asking; /* the right to ask a provider */
     struct rb_renew *renew;
     bool asked;            /* the provider, by this job */
@@ -216,6 +217,13 @@ const struct rb_provider *job_provider(const struct rb_job *job);
  * Loop:   loop thread.
  */
 bool job_may_ask(const struct rb_job *job);
+
+/*
+ * The source, or the provider, has failed the video: from the first time on runs the clock of what nobody knows.
+ *
+ * Loop:   loop thread.
+ */
+void job_note_trouble(struct rb_job *job);
 
 /*
  * How long it is asked.

@@ -47,6 +47,8 @@ enum job_state job_step_DECODING(struct rb_job *job)
     job->tries.tries = job->input.tries;
     job->tries.first_try_at = job->input.first_try_at;
     job->renewals = job->input.renewals;
+    if (job->input.event == RB_EVENT_VIDEO_STORE_RETRY)
+        job->trouble_at = job->input.first_try_at != RB_NO_LONG ? job->input.first_try_at : job->input.received_at;
     return job->input.not_before != RB_NO_LONG ? JOB_DELAYED : JOB_LINING_UP;
 }
 

@@ -85,8 +85,19 @@ static struct rb_backoff *backoff_of(struct rb_job *job, struct rb_backoff *spac
     return space;
 }
 
+/* What fails by our own side does not use up the time of the source. */
+static void note_trouble(struct rb_job *job)
+{
+    bool ours = job->error.class == RB_OUTAGE || job->error.class == RB_FATAL;
+
+    if (!ours && (job->state == JOB_TRANSFERRING || job->state == JOB_RENEWING))
+        job_note_trouble(job);
+}
+
 enum job_state job_after_error(struct rb_job *job)
 {
+    note_trouble(job);
+
     const struct rb_budget asking = job_asking_budget(job);
     struct rb_backoff space, *backoff = backoff_of(job, &space);
     bool of_provider = is_of_provider(&job->error);

@@ -47,6 +47,18 @@ static int64_t learnt_ms(struct rb_job *job)
     return rb_lifetime_of(job->env->lifetimes, lifetime_key(job, &url));
 }
 
+/* When nobody knows how long the URL lives, what counts is how long it was tried: not how long it had to wait for us. */
+static void set_budget(struct rb_job *job)
+{
+    struct job_source *source = &job->source;
+    int64_t learnt = source->expires_at == RB_NO_LONG ? learnt_ms(job) : RB_NO_LONG;
+    bool known = source->expires_at != RB_NO_LONG || learnt != RB_NO_LONG;
+
+    source->budget =
+        rb_budget_make(&job->env->retry.budget, known ? source->since : RB_MAX(source->since, job->trouble_at),
+                       source->expires_at, learnt);
+}
+
 static void set_source(struct rb_job *job, const char *url, int64_t since, int64_t expires_at)
 {
     struct job_source *source = &job->source;
@@ -57,16 +69,24 @@ static void set_source(struct rb_job *job, const char *url, int64_t since, int64
     source->since = since;
     source->expires_at = expires_at;
     learn_what_was_said(job);
-    source->budget = rb_budget_make(&job->env->retry.budget, since, expires_at,
-                                    expires_at == RB_NO_LONG ? learnt_ms(job) : RB_NO_LONG);
+    set_budget(job);
 }
 
+void job_note_trouble(struct rb_job *job)
+{
+    if (job->trouble_at != RB_NO_LONG)
+        return;
+    job->trouble_at = rb_clock_unix_ms();
+    set_budget(job);
+}
+
+/* From the first trouble on, that is from now on before there is any. */
 struct rb_budget job_asking_budget(const struct rb_job *job)
 {
-    return (struct rb_budget){
-        .since = job->input.received_at,
-        .until = job->input.received_at + job->env->retry.renew_for_ms,
-    };
+    int64_t since =
+        job->trouble_at != RB_NO_LONG ? RB_MAX(job->input.received_at, job->trouble_at) : rb_clock_unix_ms();
+
+    return (struct rb_budget){.since = since, .until = since + job->env->retry.renew_for_ms};
 }
 
 bool job_may_ask(const struct rb_job *job)

@@ -39,12 +39,13 @@
     X(retry_max_ms, MS, "10m", 1, 86400000, "", "longest pause between two tries")                                     \
     X(retry_in_place_ms, MS, "10s", 0, 3600000, "",                                                                    \
       "pauses up to this are waited for in place, longer ones on the topic of retries")                                \
-    X(retry_for_ms, MS, "1h", 0, 2592000000, "", "how long a video is tried when nobody knows how long its URL lives") \
+    X(retry_for_ms, MS, "1h", 0, 2592000000, "",                                                                       \
+      "how long after its first failure a video is tried when nobody knows how long its URL lives")                    \
     X(retry_longest_ms, MS, "7d", 1000, 31536000000, "", "and at the longest, however late its URL expires")           \
     X(retry_last_ms, MS, "1m", 0, 86400000, "",                                                                        \
       "a last try begins so long before the URL expires; at most a tenth of its life")                                 \
     X(renew_for_ms, MS, "1d", 0, 2592000000, "",                                                                       \
-      "how long a provider is asked for fresh URLs of a video whose own opens no more")                                \
+      "how long after the first failure a provider is asked for fresh URLs of a video whose own opens no more")        \
     X(store_probe_first_ms, MS, "1s", 1, 86400000, "",                                                                 \
       "the store takes nothing: longest pause before one transfer is tried; it doubles ...")                           \
     X(store_probe_max_ms, MS, "2m", 1, 86400000, "", "... up to this")                                                 \
