@@ -66,17 +66,20 @@ static void add_spring_headers(rd_kafka_headers_t *headers, const char *group, c
     add_header(headers, "kafka_dlt-exception-message", "%s", cause->message);
 }
 
-rd_kafka_headers_t *rb_dead_letter_headers(const struct rb_message *message, const char *group,
-                                           const struct rb_error *cause)
+rd_kafka_headers_t *rb_dead_letter_headers(const struct rb_dead_letter *letter, const char *group)
 {
+    const struct rb_message *message = letter->message;
+    const struct rb_error *cause = letter->cause;
     rd_kafka_headers_t *headers =
-        message->headers != NULL ? rd_kafka_headers_copy(message->headers) : rd_kafka_headers_new(24);
+        message->headers != NULL && !letter->bare ? rd_kafka_headers_copy(message->headers) : rd_kafka_headers_new(24);
     char now[RB_TIME_TEXT_BYTES];
 
     add_header(headers, "reelbus.error.code", "%s", rb_code_name(cause->code));
     add_header(headers, "reelbus.error.message", "%s", cause->message);
     add_header(headers, "reelbus.error.time", "%s", rb_clock_text(rb_clock_unix_ms(), now));
     add_header(headers, "reelbus.error.group", "%s", group);
+    if (letter->bare)
+        add_header(headers, "reelbus.error.left_out_bytes", "%zu", message->value_bytes);
     add_connect_headers(headers, &message->origin, cause);
     add_spring_headers(headers, group, message, cause);
     return headers;

@@ -213,16 +213,17 @@ const char *rb_emit_topic(const struct rb_emit *emit, enum rb_row_state state)
     return emit->topics[state == RB_ROW_STORED ? TOPIC_STORED : TOPIC_FAILED];
 }
 
-int rb_emit_dead_letter(struct rb_emit *emit, const struct rb_message *message, const struct rb_error *cause,
-                        rb_producer_fn fn, void *arg, struct rb_error *err)
+int rb_emit_dead_letter(struct rb_emit *emit, const struct rb_dead_letter *letter, rb_producer_fn fn, void *arg,
+                        struct rb_error *err)
 {
+    const struct rb_message *message = letter->message;
     const struct rb_record record = {
         .topic = emit->topics[TOPIC_DEAD_LETTER],
-        .key = message->key,
-        .key_bytes = message->key_bytes,
-        .value = message->value,
-        .value_bytes = message->value_bytes,
-        .headers = rb_dead_letter_headers(message, emit->group, cause),
+        .key = letter->bare ? NULL : message->key,
+        .key_bytes = letter->bare ? 0 : message->key_bytes,
+        .value = letter->bare ? NULL : message->value,
+        .value_bytes = letter->bare ? 0 : message->value_bytes,
+        .headers = rb_dead_letter_headers(letter, emit->group),
     };
 
     return rb_producer_send(emit->producer, &record, fn, arg, err);

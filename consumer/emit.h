@@ -11,7 +11,7 @@
 #include "common/codec.h"
 #include "common/events.h"
 #include "common/kafka_producer.h"
-#include "consumer/message.h"
+#include "consumer/dead_letter.h"
 #include "consumer/row.h"
 
 struct rb_emit;
@@ -73,12 +73,12 @@ RB_MUST_CHECK int rb_emit_retry(struct rb_emit *emit, struct rb_video_store_retr
  * Put a record's own bytes on the dead letter topic, with its headers and the cause: in headers of ours, and in those that
  * Kafka Connect and Spring write, so that existing tools can read them.
  *
- * Takes:  as above; cause, why it cannot be worked on.
+ * Takes:  letter, borrowed for the call; the rest as above.
  * Fails:  KAFKA_AWAY, KAFKA_FULL, KAFKA_REFUSED; fn is not called then.
  * Loop:   loop thread; fn never comes before this returns.
  */
-RB_MUST_CHECK int rb_emit_dead_letter(struct rb_emit *emit, const struct rb_message *message,
-                                      const struct rb_error *cause, rb_producer_fn fn, void *arg, struct rb_error *err);
+RB_MUST_CHECK int rb_emit_dead_letter(struct rb_emit *emit, const struct rb_dead_letter *letter, rb_producer_fn fn,
+                                      void *arg, struct rb_error *err);
 
 /*
  * The topic on which the outcome of a row in this state is announced, with its prefix.

@@ -101,14 +101,17 @@ const char *job_state_text(enum job_state state)
 /* An outcome that cannot be written any more: the record itself is set aside, with the reason. */
 static enum job_state job_set_aside(struct rb_job *job)
 {
-    if (job->outcome == OUTCOME_DEAD_LETTER) { /* not even that is possible: somebody has to look */
+    bool refused = job->outcome == OUTCOME_DEAD_LETTER;
+
+    if (refused && job->bare) { /* not even that is possible: somebody has to look */
         rb_fail(&job->reason, RB_E_KAFKA_FATAL, job->error.detail, "a dead letter is refused: %.180s",
                 job->error.message);
         job->env->on_fatal(&job->reason, job->env->fatal_arg);
         return JOB_HALTED;
     }
+    job->bare = refused; /* what is too large with the reason beside it is still where it came from */
     job->outcome = OUTCOME_DEAD_LETTER;
-    job->reason = job->error;
+    job->reason = refused ? job->reason : job->error;
     job_drop_work(job);
     rb_job_poke(job); /* it may be EMITTING already */
     return JOB_EMITTING;

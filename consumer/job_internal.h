@@ -116,6 +116,7 @@ struct rb_job {
     struct rb_record_tries tries;
 
     enum job_outcome outcome;
+    bool bare; /* the dead letter goes without the record's bytes */
     struct job_later later;
     struct rb_error reason; /* why the outcome is not that it is stored */
     struct rb_error error;  /* what went wrong in the current step */

@@ -107,11 +107,12 @@ static int send_outcome(struct rb_job *job)
     struct job_send *send = rb_xalloc(sizeof(*send));
     const struct rb_origin origin = job_origin(job);
     const struct rb_emit_case about = {&job->row, job->message, &origin};
+    const struct rb_dead_letter letter = {job->message, &job->reason, job->bare};
     int result;
 
     *send = (struct job_send){.magic = SEND_MAGIC, .job = job};
     if (job->outcome == OUTCOME_DEAD_LETTER)
-        result = rb_emit_dead_letter(job->env->emit, job->message, &job->reason, on_delivered, send, &job->error);
+        result = rb_emit_dead_letter(job->env->emit, &letter, on_delivered, send, &job->error);
     else if (job->outcome == OUTCOME_LATER)
         result = job_send_later(job, on_delivered, send);
     else

@@ -1,15 +1,19 @@
 """What comes from Kafka is input like any other."""
 
+import http.server
 import io
+import os
+import time
 import uuid
 
 import confluent_kafka
 import fastavro
-from harness import SCHEMAS, fingerprint, wait_for
+from harness import SCHEMAS, TINY_MP4, fingerprint, wait_for
+from sources import serving
 
 
-def produce(bus, topic, value, key=b"key", headers=None):
-    producer = confluent_kafka.Producer({"bootstrap.servers": bus.common["REELBUS_KAFKA_BROKERS"]})
+def produce(bus, topic, value, key=b"key", headers=None, **settings):
+    producer = confluent_kafka.Producer({"bootstrap.servers": bus.common["REELBUS_KAFKA_BROKERS"], **settings})
     producer.produce(bus.prefix + topic, value, key, headers=headers or [])
     assert producer.flush(60) == 0
 
@@ -79,6 +83,46 @@ def test_a_poll_result_is_as_good_as_a_webhook(running):
     produce(running, "video.poll.result", encode("video_poll_result", status="completed", video_url=base + "/gone", **event))
     failed = running.wait_for_event("video.store_failed", video_id)
     assert (failed["provider"], failed["provider_video_id"], failed["code"]) == ("sample", provider_video, "source_gone")
+
+
+class Stumbling(http.server.BaseHTTPRequestHandler):
+    """Is out of order twice."""
+
+    asked = 0
+
+    def log_message(self, *args):
+        pass
+
+    def do_GET(self):
+        Stumbling.asked += 1
+        self.send_response(503 if Stumbling.asked < 3 else 200)
+        self.send_header("Content-Length", str(len(TINY_MP4)))
+        self.end_headers()
+        self.wfile.write(TINY_MP4)
+
+
+def test_a_record_that_has_waited_for_us_for_hours_is_not_given_up_at_the_first_stumble(bus):
+    """Nobody knows how long its URL lives: our own outage is no time in which it was tried."""
+    bus.start_consumer()
+    video_id = bus.insert_video()
+    long_ago = int(time.time() - 5 * 3600) * 1000
+    with serving(Stumbling) as source:
+        produce(bus, "video.webhook.received", webhook_event(video_id, video_url=f"{source}/v.mp4", received_at=long_ago), video_id.encode())
+        stored = bus.wait_for_event("video.stored", video_id)
+    assert stored["tries"] == 3 and int(stored["received_at"].timestamp() * 1000) == long_ago
+
+
+def test_poison_that_is_too_large_to_be_set_aside_with_its_cause_does_not_stop_the_work(bus):
+    """As large as Kafka takes: with the headers of a dead letter it is more."""
+    bus.start_consumer()
+    size = 1_048_400
+    produce(bus, "video.webhook.received", os.urandom(size), b"k", **{"message.max.bytes": 1_100_000})
+    (letter,) = wait_for(lambda: bus.records("video.store.dlq"), "it is set aside")
+    headers = dict(letter.headers())
+    assert letter.value() is None and int(headers["reelbus.error.left_out_bytes"]) == size
+    assert headers["reelbus.error.code"] in (b"unknown_schema", b"bad_event")
+    assert headers["__connect.errors.topic"].decode() == bus.prefix + "video.webhook.received"
+    bus.wait_until_finished()
 
 
 def test_webhook_and_poll_result_about_one_video_lead_to_one_outcome(running):

@@ -1,6 +1,7 @@
 """Downloads that are cut and go on, and sources that take too long."""
 
 import http.server
+import threading
 
 import pytest
 import requests
