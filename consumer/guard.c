@@ -95,6 +95,18 @@ static int check6(const struct rb_guard *guard, const struct rb_address *address
     return 0;
 }
 
+/* RFC 6052: behind it is the IPv4 address in its last bytes. */
+static const struct rb_network nat64 = {{{0x00, 0x64, 0xff, 0x9b}}, 96};
+
+/* Whoever allows the gateway does not allow all that it leads to. */
+static int check_behind_nat64(const struct rb_guard *guard, const struct rb_address *address, struct rb_error *err)
+{
+    struct sockaddr_in in4 = {.sin_family = AF_INET};
+
+    memcpy(&in4.sin_addr, address->bytes + 12, sizeof(in4.sin_addr));
+    return rb_guard_address(guard, (const struct sockaddr *)&in4, err);
+}
+
 int rb_guard_address(const struct rb_guard *guard, const struct sockaddr *address, struct rb_error *err)
 {
     struct rb_address mapped;
@@ -105,7 +117,7 @@ int rb_guard_address(const struct rb_guard *guard, const struct sockaddr *addres
     if (is_among(&guard->deny_networks, &mapped))
         return refuse(err, "one of source_deny_networks");
     if (is_among(&guard->allow_networks, &mapped))
-        return 0;
+        return rb_address_begins(&mapped, &nat64.address, nat64.bits) ? check_behind_nat64(guard, &mapped, err) : 0;
     if (!rb_address_is_mapped(&mapped))
         return check6(guard, &mapped, err);
     memcpy(&in4, mapped.bytes + 12, sizeof(in4));
@@ -173,6 +185,8 @@ static int set_hosts(char *ret_hosts, const char *option, const char *text, stru
             fits = starts && text[i + 1] == '.';
         else
             fits = isalnum((unsigned char)text[i]) || strchr("-_.:[]", text[i]) != NULL || (text[i] == ',' && !starts);
+        if (text[i] == '.' && (text[i + 1] == ',' || text[i + 1] == '\0'))
+            fits = false; /* the root's dot is taken off from URLs: it would never be met */
     }
     if (!fits || (length > 0 && text[length - 1] == ','))
         return rb_fail(err, RB_E_BAD_OPTION, 0,

@@ -72,7 +72,8 @@ RB_MUST_CHECK int rb_guard_url(const struct rb_guard *guard, const struct rb_url
 
 /*
  * May this address be connected to? IPv4 by a list of what is special (IANA's registry, RFC 6890), IPv6 by a list of what
- * is not; an IPv4 address inside an IPv6 address counts as itself only in its mapped form, every other form is refused.
+ * is not; an IPv4 address inside an IPv6 address counts as itself only in its mapped form, every other form is refused. Where
+ * the operator has allowed 64:ff9b::/96 (NAT64), what is behind it is judged as well.
  *
  * Takes:  address, AF_INET or AF_INET6.
  * Fails:  URL_REFUSED, naming the kind of address.

@@ -185,6 +185,11 @@ static void networks_can_be_allowed_or_denied_and_denial_wins(void **state)
     assert_works(check(&guard, "::ffff:10.1.2.3", &err));
     assert_works(check(&guard, "fd00:1::5", &err));
     assert_works(check(&guard, "64:ff9b::8.8.4.4", &err));
+    assert_works(check(&guard, "64:ff9b::10.1.2.3", &err));
+    assert_fails(check(&guard, "64:ff9b::10.2.0.0", &err), URL_REFUSED);
+    assert_fails(check(&guard, "64:ff9b::10.1.9.1", &err), URL_REFUSED);
+    assert_fails(check(&guard, "64:ff9b::169.254.169.254", &err), URL_REFUSED);
+    assert_fails(check(&guard, "64:ff9b::127.0.0.1", &err), URL_REFUSED);
     assert_works(check(&guard, "169.254.1.1", &err));
     assert_works(check(&guard, "1.1.1.2", &err));
     assert_fails(check(&guard, "10.2.0.0", &err), URL_REFUSED);
@@ -236,7 +241,7 @@ static void names_that_are_loopback_by_definition_are_refused(void **state)
 
 static void lists_that_are_none_are_refused(void **state)
 {
-    static const char *const hosts[] = {",", "a,", "a,,b", "*", "a*.b", "*b", "http://a", "a b", "a/8"};
+    static const char *const hosts[] = {",", "a,", "a,,b", "*", "a*.b", "*b", "http://a", "a b", "a/8", "a.", "a.,b"};
     static const char *const networks[] = {"10.0.0.1/8",  "10.0.0.0/33", "::/129", "example.com", "10.0.0.0/",
                                            "10.0.0.0/8,", "10/8",        "/8",     "1.2.3.4/-1",  "fd00::1/16"};
     RB_AUTO_TEXT *many = rb_xprintf("%0*d", 300, 0);
