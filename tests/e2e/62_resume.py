@@ -170,7 +170,7 @@ class Gates:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def send(self, bus, name):
-        video_id = send(bus, f"http://127.0.0.1:{self.server.server_port}/{name}")
+        video_id = bus.send(f"http://127.0.0.1:{self.server.server_port}/{name}")
         wait_for(lambda: name in self.asked, "it is asked for")
         return video_id
 
@@ -191,7 +191,7 @@ HALF = TINY_MP4[:40]
 def test_who_waits_too_long_for_room_in_flight_is_not_given_up(bus):
     """Two of three stall, and have what room there is, one after the other."""
     bus.start_producer()
-    bus.start_consumer(REELBUS_IN_FLIGHT_MAX_BYTES="1MB", REELBUS_TRANSFER_TIMEOUT_MS="5s", REELBUS_RETRY_FOR_MS="0",
+    bus.start_consumer(REELBUS_IN_FLIGHT_MAX_BYTES="1MB", REELBUS_TRANSFER_TIMEOUT_MS="10s", REELBUS_RETRY_FOR_MS="0",
                        REELBUS_RETRY_FIRST_MS="200ms")  # fmt: skip
     stalls = (HALF, b"", 900_000)
     with Gates({"one": stalls, "two": stalls, "three": (HALF, TINY_MP4, 900_000)}) as source:
@@ -200,11 +200,11 @@ def test_who_waits_too_long_for_room_in_flight_is_not_given_up(bus):
             source.gates[name].set()
             wait_for(lambda: bus.consumer.metric("reelbus_in_flight_bytes") == 900_000, "the first one is on its way")
         event = bus.wait_for_event("video.stored", videos["three"])
-        assert event["tries"] == 2 and source.asked.count("three") == 2
+        assert event["tries"] == source.asked.count("three") == 2
         for name in ("one", "two"):
             assert bus.wait_for_event("video.store_failed", videos[name])["code"] == "source_slow"
         log = bus.consumer.log
-        assert log.count("code=in_flight_full") == 1 and "ev=circuit_opened" not in log
+        assert "code=in_flight_full" in log and "ev=circuit_opened" not in log
         assert bus.events("video.store_failed", videos["three"]) == []
         bus.wait_until_finished()
 
@@ -212,7 +212,7 @@ def test_who_waits_too_long_for_room_in_flight_is_not_given_up(bus):
 def test_what_turns_out_to_be_no_video_when_its_turn_comes_is_let_go_at_once(bus):
     """Its first bytes have waited inside of libcurl: that we refuse them then ends the request, which would stall for ever."""
     bus.start_producer()
-    bus.start_consumer(REELBUS_IN_FLIGHT_MAX_BYTES="1MB", REELBUS_LOW_SPEED_MS="2s")
+    bus.start_consumer(REELBUS_IN_FLIGHT_MAX_BYTES="1MB", REELBUS_LOW_SPEED_MS="5s")
     with Gates({"one": (HALF, b"", 900_000), "two": (b"GIF89a" + bytes(500), b"", 900_000)}) as source:
         one, two = source.send(bus, "one"), source.send(bus, "two")
         source.gates["one"].set()
