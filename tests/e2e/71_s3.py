@@ -166,8 +166,8 @@ def test_a_missing_bucket_is_waited_for(place):
 
 @pytest.mark.parametrize("behaviour", [{"bytes": 17 * MB}, {"bytes": 17 * MB, "no_length": True}, {"bytes": 3 * MB}])
 def test_what_is_cut_leaves_no_object_and_no_upload(place, behaviour):
-    place.start(**PARTS)
-    video_id, _ = place.bus.store_video(cut_at=0.7, expires_s=4, **behaviour)
+    place.start(**PARTS, REELBUS_RETRY_FIRST_MS="1s", REELBUS_RETRY_MAX_MS="2s")
+    video_id, _ = place.bus.store_video(cut_at=0.7, expires_s=6, **behaviour)
     event = place.bus.wait_for_event("video.store_failed", video_id)
     assert event["code"] == "expired" and place.keys() == []
     wait_for(lambda: place.uploads() == [], "all uploads are taken back")
@@ -185,7 +185,7 @@ def test_a_page_that_calls_itself_a_video_is_never_seen(place):
 
 def test_stopping_takes_back_what_was_begun(place):
     place.start(**PARTS, REELBUS_SHUTDOWN_MS="500ms")
-    video_id, provider_video = place.bus.store_video(bytes=12 * MB, bytes_per_s=3 * MB)
+    video_id, provider_video = place.bus.store_video(bytes=12 * MB, stalls=[0.6])  # the first time only
     wait_for(lambda: place.proxy.count("PUT", part=True) > 0, "the first part is there")
     place.bus.consumer.stop()
     assert place.uploads() == []
@@ -195,7 +195,7 @@ def test_stopping_takes_back_what_was_begun(place):
 
 def test_kill_in_the_middle_stores_once_and_the_rest_is_swept(place):
     place.start(**PARTS)
-    video_id, provider_video = place.bus.store_video(bytes=12 * MB, bytes_per_s=4 * MB)
+    video_id, provider_video = place.bus.store_video(bytes=12 * MB, stalls=[0.6])
     wait_for(lambda: place.proxy.count("PUT", part=True) > 0, "the first part is there")
     place.bus.consumer.kill()
     left = place.uploads()

@@ -434,7 +434,7 @@ def test_what_is_too_large_for_the_bucket_is_a_failure_of_the_video(place, size)
 
 @pytest.mark.parametrize("behaviour", [{"bytes": 17 * MB}, {"bytes": 17 * MB, "no_length": True}, {"bytes": 3 * MB}])
 def test_what_is_cut_at_the_source_leaves_no_object_and_no_upload(place, behaviour):
-    place.start()
+    place.start(REELBUS_RETRY_FIRST_MS="1s", REELBUS_RETRY_MAX_MS="2s")
     video_id, _ = place.bus.store_video(cut_at=0.7, expires_s=4, **behaviour)
     event = place.bus.wait_for_event("video.store_failed", video_id)
     assert event["code"] == "expired" and place.keys() == []
@@ -455,7 +455,7 @@ def test_a_page_that_calls_itself_a_video_is_never_seen(place, size, length):
 
 def test_stopping_takes_back_what_was_begun(place):
     place.start(REELBUS_SHUTDOWN_MS="500ms")
-    video_id, provider_video = place.bus.store_video(bytes=20 * MB, bytes_per_s=5 * MB)
+    video_id, provider_video = place.bus.store_video(bytes=20 * MB, stalls=[0.5])  # the first time only
     wait_for(lambda: place.count("PATCH") > 0, "the first chunk is there")
     place.bus.consumer.stop()
     assert place.server.uploads == {} and place.keys() == []
@@ -485,7 +485,7 @@ def test_what_may_be_stored_by_now_is_not_taken_back(place, size):
 
 def test_kill_in_the_middle_stores_once(place):
     place.start()
-    video_id, provider_video = place.bus.store_video(bytes=20 * MB, bytes_per_s=5 * MB)
+    video_id, provider_video = place.bus.store_video(bytes=20 * MB, stalls=[0.5])
     wait_for(lambda: place.count("PATCH") > 0, "the first chunk is there")
     place.bus.consumer.kill()
     assert place.keys() == [] and len(place.server.uploads) == 1

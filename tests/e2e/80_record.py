@@ -95,27 +95,28 @@ def test_the_list_has_the_newest_first_and_those_that_wait(running):
 
 
 def test_a_database_that_restarts_during_a_transfer_loses_nothing(running, postgres):
-    video_id, provider_video = running.store_video(bytes_per_s=500_000, bytes=700_000)
+    video_id, provider_video = running.store_video(bytes_per_s=500_000, bytes=1_200_000)
     wait_for(lambda: running.objects(), "the transfer has begun")
     postgres.processes["postgres"].stop(signal.SIGQUIT)  # immediate: as a crash
     wait_for(lambda: "code=db_away" in running.consumer.log, "the consumer waits for the database")
-    assert running.producer.get("/api/videos").status_code == 503
+    wait_for(lambda: running.producer.get("/api/videos").status_code == 503, "the producer has noticed")
     postgres.start_postgres()
     running.assert_stored(video_id, provider_video)
     wait_for(lambda: running.producer.get("/api/videos").status_code == 200, "the producer is back too")
     assert running.events("video.store_failed") == []
 
 
-def test_a_database_that_hangs_is_given_up_in_time_and_taken_back(running, postgres):
-    running.consumer.stop()
-    consumer = running.start_consumer(REELBUS_DB_TIMEOUT_MS="500ms", REELBUS_DB_CONNECT_TIMEOUT_MS="500ms")
-    with running.connect() as connection:
+def test_a_database_that_hangs_is_given_up_in_time_and_taken_back(bus):
+    soon = {"REELBUS_DB_TIMEOUT_MS": "500ms", "REELBUS_DB_CONNECT_TIMEOUT_MS": "500ms"}
+    bus.start_producer(**soon)  # it takes the webhook without having seen the video
+    consumer = bus.start_consumer(**soon)
+    with bus.connect() as connection:
         connection.execute("BEGIN")
         connection.execute("LOCK TABLE reelbus.video IN ACCESS EXCLUSIVE MODE")
-        video_id, provider_video = running.store_video()
+        video_id, provider_video = bus.store_video()
         wait_for(lambda: "no answer from Postgres" in consumer.log, "it gives up waiting")
         connection.execute("ROLLBACK")
-    running.assert_stored(video_id, provider_video)
+    bus.assert_stored(video_id, provider_video)
 
 
 def test_a_table_that_is_missing_is_waited_for_and_named(running):

@@ -1,6 +1,7 @@
 """What frontends are told, and when: the status of one and many, long polling, Server-Sent Events."""
 
 import concurrent.futures
+import itertools
 import re
 import signal
 import socket
@@ -161,7 +162,7 @@ def test_every_producer_sees_the_same(running, reader):
     readers = [reader(program, video_id) for program in (one, two)]
     for events in readers:
         events.wait_for_state("none")
-    running.ask_for_video(video_id)
+    running.ask_for_video(video_id, bytes_per_s=500_000, bytes=700_000)  # slow enough for each state to be seen
     for events in readers:
         events.wait_for_state("stored")
         assert events.states() == [("waiting", "none"), ("completed", "processing"), ("completed", "stored")]
@@ -266,10 +267,13 @@ def test_a_long_poll_with_an_etag_is_told_of_percents(bus, later):
     waiting = later(get, producer, video_id, {"If-None-Match": etag}, wait=60)
     is_watched(bus, 1)
     # Whether it has had its first state yet nobody can see from outside: so it is told again and again.
-    for number in range(1, 101):
-        bus.query("SELECT pg_notify('reelbus_video', %s)", f'{{"id":"{video_id}","bytes":{number},"total":1000}}')
-        if waiting.done():
-            break
+    number = itertools.count()
+
+    def is_told():
+        bus.query("SELECT pg_notify('reelbus_video', %s)", f'{{"id":"{video_id}","bytes":{1 + next(number) % 1000},"total":1000}}')
+        return waiting.done()
+
+    wait_for(is_told, "it is answered")
     view = waiting.result().json()
     assert (view["bytesTotal"], view["storedPercent"]) == (1000, view["bytes"] // 10) and view["bytes"] >= 1
     for nonsense in ("", "x", "{}", '{"id":1}', f'{{"id":"{video_id}"}}', f'{{"id":"{video_id}","bytes":-5}}', "probe:x"):
@@ -326,7 +330,7 @@ def test_what_nobody_looks_at_any_more_is_forgotten(bus, reader):
     for events in streams:
         events.close()
     is_watched(bus, 0)
-    assert metric(bus.producer, "reelbus_event_streams") == 0
+    wait_for(lambda: metric(bus.producer, "reelbus_event_streams") == 0, "the streams are gone as well")
 
 
 def test_more_than_may_be_looked_at_are_refused_and_served_when_there_is_room(bus, reader):
@@ -463,7 +467,7 @@ def test_a_stream_passes_a_proxy_that_buffers(bus, nginx):
     video_id = bus.insert_video()
     events = Events(nginx + "/api/video/events", video_id)
     events.wait_for_state("none")
-    bus.ask_for_video(video_id, bytes_per_s=500_000, bytes=1_200_000)
+    bus.ask_for_video(video_id, bytes_per_s=500_000, bytes=1_800_000)
     events.wait("progress")
     events.wait_for_state("stored")
     assert events.states() == [("waiting", "none"), ("completed", "processing"), ("completed", "stored")]

@@ -183,26 +183,26 @@ def test_keyboard_alone_is_enough(running, browser):
     videos = insert_many(running, 3)
     open_page(browser, running)
     browser.press(web.Keys.TAB)
-    assert browser.focused() == "skip"
+    wait_for(lambda: browser.focused() == "skip", "the way around the head")
     browser.press(web.Keys.ENTER)
-    assert browser.focused() == "list"
+    wait_for(lambda: browser.focused() == "list", "the list has the focus")
     browser.press(web.Keys.TAB, web.Keys.ARROW_RIGHT)
     wait_for(lambda: "state=waiting" in browser.driver.current_url, "arrows choose the state")
     browser.press(web.Keys.ARROW_LEFT)
     wait_for(lambda: len(browser.texts("#videos tr")) == 3, "all again")
     browser.press(web.Keys.TAB, web.Keys.TAB, web.Keys.TAB)
-    assert browser.focused() == videos[0][:8]
+    wait_for(lambda: browser.focused() == videos[0][:8], "the first row has the focus")
     assert browser.js("return getComputedStyle(document.activeElement).outlineStyle") == "solid"
     browser.press(web.Keys.ARROW_DOWN, web.Keys.ARROW_DOWN, web.Keys.ARROW_DOWN, web.Keys.ARROW_UP)
-    assert browser.focused() == videos[1][:8]
+    wait_for(lambda: browser.focused() == videos[1][:8], "the second row has the focus")
     browser.press(web.Keys.ENTER)
     wait_for(lambda: browser.focused() == "title", "the details have the focus")
     assert browser.text("#full-id") == videos[1]
     browser.press(web.Keys.ESCAPE)
     wait_for(lambda: browser.focused() == videos[1][:8], "the row has the focus again")
-    assert not browser.is_shown("#details") and "#" not in browser.driver.current_url
+    wait_for(lambda: not browser.is_shown("#details") and "#" not in browser.driver.current_url, "the details are gone")
     browser.press(web.Keys.END)
-    assert browser.focused() == videos[2][:8]
+    wait_for(lambda: browser.focused() == videos[2][:8], "the last row has the focus")
     assert browser.errors(network=False) == []
 
 
