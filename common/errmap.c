@@ -101,14 +101,19 @@ enum rb_code rb_errmap_store_errno(int number)
     switch (number) {
     case ENOSPC:
     case EDQUOT:
-    case EFBIG:
         return RB_E_STORE_FULL;
+    case EFBIG:
+        return RB_E_TOO_LARGE;
     case EACCES:
     case EPERM:
     case EROFS:
-    case ELOOP:
-    case ENOTDIR:
+    case EXDEV:
         return RB_E_STORE_REFUSED;
+    case EISDIR:
+    case ELOOP:
+    case ENAMETOOLONG:
+    case ENOTDIR:
+        return RB_E_OBJECT_REFUSED;
     default:
         return RB_E_STORE_AWAY;
     }
@@ -166,7 +171,40 @@ static const struct {
     {"XMinioAdminBucketQuotaExceeded", RB_E_STORE_FULL},
     {"XMinioStorageFull", RB_E_STORE_FULL},
     {"EntityTooLarge", RB_E_TOO_LARGE},
+    {"InvalidBucketName", RB_E_STORE_REFUSED},
+    {"InvalidStorageClass", RB_E_STORE_REFUSED},
+    {"KMS.DisabledException", RB_E_STORE_REFUSED},
+    {"KMS.KMSInvalidStateException", RB_E_STORE_REFUSED},
+    {"KMS.NotFoundException", RB_E_STORE_REFUSED},
+    {"NoSuchBucket", RB_E_STORE_REFUSED},
+    {"PermanentRedirect", RB_E_STORE_REFUSED},
+    {"InvalidKey", RB_E_OBJECT_REFUSED}, /* Supabase's */
+    {"InvalidObjectName", RB_E_OBJECT_REFUSED},
+    {"InvalidURI", RB_E_OBJECT_REFUSED},
+    {"KeyTooLongError", RB_E_OBJECT_REFUSED},
+    {"MetadataTooLarge", RB_E_OBJECT_REFUSED},
+    {"XMinioInvalidObjectName", RB_E_OBJECT_REFUSED},
+    {"XMinioObjectExistsAsDirectory", RB_E_OBJECT_REFUSED},
+    {"XMinioParentIsObject", RB_E_OBJECT_REFUSED},
 };
+
+/* A status that says nothing more: redirects and what is nowhere are about the store; of others nobody can tell. */
+static enum rb_code refused_with(long status)
+{
+    switch (status) {
+    case 404:
+    case 405:
+        return RB_E_STORE_REFUSED;
+    case 413:
+        return RB_E_TOO_LARGE;
+    case 414:
+        return RB_E_OBJECT_REFUSED;
+    default:
+        if (status >= 300 && status < 400)
+            return RB_E_STORE_REFUSED;
+        return status >= 400 && status < 500 ? RB_E_STORE_ANSWER : RB_E_STORE_AWAY;
+    }
+}
 
 enum rb_code rb_errmap_s3(long status, const char *code)
 {
@@ -187,10 +225,8 @@ enum rb_code rb_errmap_s3(long status, const char *code)
     case 409:
     case 412:
         return RB_E_STORE_AWAY;
-    case 413:
-        return RB_E_TOO_LARGE;
     default:
-        return status >= 300 && status < 500 ? RB_E_STORE_REFUSED : RB_E_STORE_AWAY;
+        return refused_with(status);
     }
 }
 
@@ -205,7 +241,11 @@ static const struct {
     {"ResourceAlreadyExists", "already_exists", RB_E_STORE_AWAY},
     {"EntityTooLarge", "Payload too large", RB_E_TOO_LARGE},
     {"InvalidMimeType", "invalid_mime_type", RB_E_STORE_REFUSED},
+    {"InvalidBucketName", "", RB_E_STORE_REFUSED},
+    {"InvalidRequest", "", RB_E_STORE_REFUSED}, /* our headers are not what this server wants, whatever the object */
     {"NoSuchBucket", "Bucket not found", RB_E_STORE_REFUSED},
+    {"InvalidKey", "", RB_E_OBJECT_REFUSED},
+    {"FST_ERR_BAD_URL", "", RB_E_OBJECT_REFUSED},
     {"NoSuchKey", "not_found", RB_E_STORE_AWAY},
     {"NoSuchUpload", "", RB_E_STORE_AWAY},
     {"AccessDenied", "Unauthorized", RB_E_STORE_DENIED},
@@ -232,8 +272,6 @@ enum rb_code rb_errmap_supabase(int meaning, const char *code)
     case 402:
     case 507:
         return RB_E_STORE_FULL;
-    case 413:
-        return RB_E_TOO_LARGE;
     case 423:
     case 429:
     case 503:
@@ -244,7 +282,7 @@ enum rb_code rb_errmap_supabase(int meaning, const char *code)
     case 425:
         return RB_E_STORE_AWAY;
     default:
-        return meaning >= 300 && meaning < 500 ? RB_E_STORE_REFUSED : RB_E_STORE_AWAY;
+        return refused_with(meaning);
     }
 }
 

@@ -70,6 +70,8 @@ enum rb_class { RB_OK, RB_IN_PLACE, RB_LATER, RB_RENEW, RB_RENEW_OR_END, RB_OUTA
     X(STORE_BUSY, OUTAGE, "the store asks us to come more slowly")                                                     \
     X(STORE_DENIED, OUTAGE, "the store does not accept our credentials")                                               \
     X(STORE_REFUSED, OUTAGE, "the store does not let us write")                                                        \
+    X(STORE_ANSWER, OUTAGE, "the store refuses a video and does not say why in words that we know")                    \
+    X(OBJECT_REFUSED, PERMANENT, "the store refuses this video, and takes others")                                     \
     X(IN_FLIGHT_FULL, OUTAGE, "as many bytes are on their way as may be at once")                                      \
     X(DB_AWAY, OUTAGE, "the database cannot be reached")                                                               \
     X(DB_REFUSED, OUTAGE, "the database does not do what we ask; is it set up?")                                       \

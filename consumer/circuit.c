@@ -13,6 +13,7 @@
 #include "consumer/metrics_table.h"
 
 #define CIRCUIT_MAGIC 0x43495243u
+#define REFUSALS_MAX  3
 
 /* What the store may say, how often until nothing is sent any more, and the gauge that people are alerted by. */
 static const struct circuit_row {
@@ -21,8 +22,9 @@ static const struct circuit_row {
     size_t gauge;
 } circuit_rows[] = {
     {RB_E_STORE_FULL, 1, METRIC_CIRCUIT_FULL},       {RB_E_STORE_DENIED, 1, METRIC_CIRCUIT_DENIED},
-    {RB_E_STORE_REFUSED, 1, METRIC_CIRCUIT_REFUSED}, {RB_E_STORE_AWAY, 5, METRIC_CIRCUIT_AWAY},
-    {RB_E_STORE_BUSY, 5, METRIC_CIRCUIT_BUSY},       {RB_E_QUOTA_ALL, 1, METRIC_CIRCUIT_QUOTA},
+    {RB_E_STORE_REFUSED, 1, METRIC_CIRCUIT_REFUSED}, {RB_E_STORE_ANSWER, 5, METRIC_CIRCUIT_ANSWER},
+    {RB_E_STORE_AWAY, 5, METRIC_CIRCUIT_AWAY},       {RB_E_STORE_BUSY, 5, METRIC_CIRCUIT_BUSY},
+    {RB_E_QUOTA_ALL, 1, METRIC_CIRCUIT_QUOTA},
 };
 
 struct rb_circuit {
@@ -38,6 +40,7 @@ struct rb_circuit {
     bool probe_is_due; /* while it spills: the next transfer is a probe */
     enum rb_circuit_state state;
     unsigned failures;             /* since the last success, while it is closed */
+    uint64_t taken;                /* objects that the store has taken */
     const struct circuit_row *row; /* why it is not closed; NULL when it is */
 };
 
@@ -152,6 +155,19 @@ void rb_circuit_free(struct rb_circuit *circuit)
     rb_timer_free(circuit->spill_timer);
     circuit->magic = 0;
     free(circuit);
+}
+
+void rb_circuit_took(struct rb_circuit *circuit)
+{
+    circuit->taken++;
+}
+
+bool rb_circuit_is_alone(const struct rb_circuit *circuit, struct rb_refusals *refusals, const struct rb_error *err)
+{
+    if (err->code != RB_E_STORE_ANSWER || (refusals->count > 0 && refusals->taken == circuit->taken))
+        return false;
+    refusals->taken = circuit->taken;
+    return ++refusals->count >= REFUSALS_MAX;
 }
 
 void rb_circuit_good(struct rb_circuit *circuit)

@@ -3,8 +3,8 @@
  *
  * Way:  job -> [circuit] -> slots
  *
- * CLOSED is how it should be. The store is full, or refuses us: OPEN at once, and no transfer begins for a while. It is away
- * or busy: OPEN after some of these without a success between. After a pause HALF_OPEN: one transfer at a time, until one
+ * CLOSED is how it should be. The store is full, or refuses us: OPEN at once, and no transfer begins for a while. It is away,
+ * busy or not understood: OPEN after some of these without a success between. What is wrong with one object does not count. After a pause HALF_OPEN: one transfer at a time, until one
  * ends well (CLOSED) or meets the store's refusal (OPEN, for longer). A probe that fails by its source says nothing about
  * the store: the next one is the probe then. One that takes long, because its source is slow, is joined by another.
  *
@@ -32,6 +32,12 @@ struct rb_circuit_config {
 
 #define RB_NO_SPILL (-1)
 
+/* How often the store has refused one video while it took others. Part of its owner; zeroed before its first use. */
+struct rb_refusals {
+    unsigned count;
+    uint64_t taken; /* at the last one */
+};
+
 enum rb_circuit_route { RB_ROUTE_FIRST, RB_ROUTE_FALLBACK };
 
 /*
@@ -55,6 +61,22 @@ void rb_circuit_free(struct rb_circuit *circuit);
  * Loop:   loop thread; may let others into slots.
  */
 void rb_circuit_good(struct rb_circuit *circuit);
+
+/*
+ * The store has taken an object.
+ *
+ * Loop:   loop thread.
+ */
+void rb_circuit_took(struct rb_circuit *circuit);
+
+/*
+ * Is it the video that is refused, rather than all of them? So it is when the store answers STORE_ANSWER again and again,
+ * and has taken others each time in between.
+ *
+ * Takes:  refusals, of this video, which are counted up; err, of its last transfer.
+ * Loop:   loop thread.
+ */
+bool rb_circuit_is_alone(const struct rb_circuit *circuit, struct rb_refusals *refusals, const struct rb_error *err);
 
 /*
  * A transfer has failed. Only errors of the store count.

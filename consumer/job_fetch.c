@@ -7,12 +7,21 @@
 #include "consumer/job_internal.h"
 #include "consumer/metrics_table.h"
 
+/* The earliest expiry goes first. But while the store is tried by probes, one that it may refuse by itself goes behind all
+ * others: it would prove nothing, again and again. */
+static int64_t rank_of(const struct rb_job *job)
+{
+    bool suspect = job->refusals.count > 0 && rb_circuit_state(job->env->circuit) != RB_CIRCUIT_CLOSED;
+
+    return RB_MIN(job->plan->deadline_unix_ms, INT64_MAX / 2) + (suspect ? INT64_MAX / 2 : 0);
+}
+
 enum job_state job_step_QUEUED(struct rb_job *job)
 {
     if (job->slot.state == RB_SLOT_OUT) {
         job->slot.user = job->row.user_id != NULL ? job->row.user_id : "";
         job->slot.host = job->plan->url.host;
-        job->slot.rank = job->plan->deadline_unix_ms;
+        job->slot.rank = rank_of(job);
         job->slot.on_turn = job_wake;
         job->slot.arg = job;
         rb_slots_enter(job->env->slots, &job->slot);
@@ -40,10 +49,22 @@ static void tell_circuit(struct rb_job *job, const struct rb_error *err)
 {
     if (job->target != job->env->first_store)
         return;
-    if (err == NULL)
-        rb_circuit_good(job->env->circuit);
-    else
+    if (err != NULL) {
         rb_circuit_bad(job->env->circuit, err);
+        return;
+    }
+    if (job->result.sent)
+        rb_circuit_took(job->env->circuit);
+    rb_circuit_good(job->env->circuit);
+}
+
+/* A refusal that the store does not explain is an outage, unless it takes all others. */
+static void look_at_refusal(struct rb_job *job)
+{
+    struct rb_error why = job->error;
+
+    if (job->target == job->env->first_store && rb_circuit_is_alone(job->env->circuit, &job->refusals, &why))
+        rb_fail(&job->error, RB_E_OBJECT_REFUSED, why.detail, "%s", why.message);
 }
 
 static enum rb_poll poll_transfer(struct rb_job *job)
@@ -70,6 +91,7 @@ enum job_state job_step_TRANSFERRING(struct rb_job *job)
     case RB_POLL_WAIT:
         return JOB_TRANSFERRING;
     case RB_POLL_FAILED:
+        look_at_refusal(job);
         tell_circuit(job, &job->error);
         job_learn(job, &job->error);
         return job_after_error(job);

@@ -111,6 +111,7 @@ struct rb_job {
     const struct rb_target *target; /* where the bytes go or went; borrowed from env */
     struct job_room room;
     struct rb_transfer *transfer;
+    struct rb_refusals refusals; /* by the first store */
     struct rb_progress_entry progress;
     struct rb_transfer_result result;
     struct rb_record_tries tries;

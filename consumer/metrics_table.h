@@ -26,6 +26,7 @@
       "1 while nothing is stored but one probe at a time, because the store says so: somebody has to look")            \
     X(CIRCUIT_DENIED, GAUGE, "reelbus_store_circuit_open", "code=\"store_denied\"", "")                                \
     X(CIRCUIT_REFUSED, GAUGE, "reelbus_store_circuit_open", "code=\"store_refused\"", "")                              \
+    X(CIRCUIT_ANSWER, GAUGE, "reelbus_store_circuit_open", "code=\"store_answer\"", "")                                \
     X(CIRCUIT_AWAY, GAUGE, "reelbus_store_circuit_open", "code=\"store_away\"", "")                                    \
     X(CIRCUIT_BUSY, GAUGE, "reelbus_store_circuit_open", "code=\"store_busy\"", "")                                    \
     X(CIRCUIT_QUOTA, GAUGE, "reelbus_store_circuit_open", "code=\"quota_all\"", "")                                    \

@@ -97,6 +97,8 @@ const char *rb_outcome_class(enum rb_code code)
     case RB_E_STORE_BUSY:
     case RB_E_STORE_DENIED:
     case RB_E_STORE_REFUSED:
+    case RB_E_STORE_ANSWER:
+    case RB_E_OBJECT_REFUSED:
         return "storage";
     default:
         return "source";

@@ -42,8 +42,8 @@ struct rb_situation {
 enum rb_next rb_outcome_next(const struct rb_error *err, const struct rb_situation *situation, int64_t *ret_pause_ms);
 
 /*
- * The class of a failure as video.store_failed has it: generation_failed, source, content, policy, quota, unknown_video. And of
- * what is only waited for, as the row shows it meanwhile: storage.
+ * The class of a failure as video.store_failed has it: generation_failed, source, content, policy, quota, unknown_video,
+ * storage. The last one is also what the row shows while a store is waited for.
  *
  * Gives:  static text.
  * Loop:   pure, any thread.

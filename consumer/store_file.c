@@ -57,7 +57,8 @@ struct rb_put {
     int fd;
     const uint8_t *chunk; /* of the queue; stays there while the step is out */
     size_t chunk_bytes;
-    int failed_errno; /* of the step, 0 when it went well */
+    int failed_errno;  /* of the step, 0 when it went well */
+    bool bucket_fails; /* not only the way to this object */
     const char *failed_doing;
 
     bool ended;
@@ -74,16 +75,6 @@ static int fail_step(struct rb_put *put, const char *doing)
     return -1;
 }
 
-static int sync_dir(int dir_fd, const char *path)
-{
-    int fd = rb_beneath_open(dir_fd, path, O_RDONLY | O_DIRECTORY);
-    int result = fd < 0 ? -1 : fsync(fd);
-
-    if (fd >= 0)
-        close(fd);
-    return result;
-}
-
 /* The folder that a path lies in; "." when it lies in none. */
 static char *parent_of(const char *path)
 {
@@ -92,21 +83,54 @@ static char *parent_of(const char *path)
     return slash != NULL ? rb_xstrndup(path, (size_t)(slash - path)) : rb_xstrdup(".");
 }
 
-/* Make each folder on the way to a file. A new one is synced into its parent, or it might be gone after a crash. */
-static int make_parents(int root_fd, const char *path)
+static void close_quietly(int fd)
 {
+    int saved = errno;
+
+    if (fd >= 0)
+        close(fd);
+    errno = saved;
+}
+
+/* Make one folder, if it is not there. A new one is synced into its parent, or it might be gone after a crash. */
+static int make_dir(int root_fd, const char *dir)
+{
+    RB_AUTO_TEXT *parent = parent_of(dir);
+    const char *slash = strrchr(dir, '/');
+    int fd = rb_beneath_open(root_fd, parent, O_RDONLY | O_DIRECTORY);
+    int result = fd < 0 ? -1 : mkdirat(fd, slash != NULL ? slash + 1 : dir, 0755);
+
+    if (result == 0)
+        result = fsync(fd);
+    else if (fd >= 0 && errno == EEXIST)
+        result = 0;
+    close_quietly(fd);
+    return result;
+}
+
+/* The folder that a file lies in, and all on the way to it. */
+static int open_parent(int root_fd, const char *path)
+{
+    RB_AUTO_TEXT *parent = parent_of(path);
+    int fd = rb_beneath_open(root_fd, parent, O_RDONLY | O_DIRECTORY);
+
+    if (fd >= 0 || errno != ENOENT)
+        return fd;
     for (const char *slash = strchr(path, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
         RB_AUTO_TEXT *dir = rb_xstrndup(path, (size_t)(slash - path));
-        RB_AUTO_TEXT *parent = parent_of(dir);
 
-        if (mkdirat(root_fd, dir, 0755) == 0) {
-            if (sync_dir(root_fd, parent) < 0)
-                return -1;
-        } else if (errno != EEXIST) {
-            return -1;
-        }
+        RB_TRY(make_dir(root_fd, dir));
     }
-    return 0;
+    return rb_beneath_open(root_fd, parent, O_RDONLY | O_DIRECTORY);
+}
+
+static bool bucket_opens(int root_fd, const char *path)
+{
+    RB_AUTO_TEXT *bucket = rb_xstrndup(path, strcspn(path, "/"));
+    int fd = rb_beneath_open(root_fd, bucket, O_RDONLY | O_DIRECTORY);
+
+    close_quietly(fd);
+    return fd >= 0;
 }
 
 static int step_open(struct rb_put *put)
@@ -136,7 +160,6 @@ static int step_write(struct rb_put *put)
 /* An error of fsync means that the bytes are lost, whatever a second try says: the file is given up. */
 static int step_commit(struct rb_put *put)
 {
-    RB_AUTO_TEXT *parent = parent_of(put->path);
     struct stat info;
 
     if (fsync(put->fd) < 0)
@@ -145,21 +168,20 @@ static int step_commit(struct rb_put *put)
         errno = EIO;
         return fail_step(put, "find all bytes in the file after writing them");
     }
-    if (make_parents(put->store->root_fd, put->path) < 0)
-        return fail_step(put, "make the folder");
 
-    int dir_fd = rb_beneath_open(put->store->root_fd, parent, O_RDONLY | O_DIRECTORY);
+    int dir_fd = open_parent(put->store->root_fd, put->path);
 
-    if (dir_fd < 0)
-        return fail_step(put, "open the folder");
+    if (dir_fd < 0) {
+        fail_step(put, "open the folder");
+        put->bucket_fails = !bucket_opens(put->store->root_fd, put->path);
+        return -1;
+    }
 
     const char *name = strrchr(put->path, '/');
     bool moved = renameat(put->store->partial_fd, put->partial, dir_fd, name != NULL ? name + 1 : put->path) == 0;
     bool synced = moved && fsync(dir_fd) == 0;
-    int saved = errno;
 
-    close(dir_fd);
-    errno = saved;
+    close_quietly(dir_fd);
     return synced ? 0 : fail_step(put, moved ? "sync the folder" : "rename");
 }
 
@@ -239,9 +261,13 @@ static void put_free(struct rb_put *put)
 
 static void put_break(struct rb_put *put)
 {
+    enum rb_code code = rb_errmap_store_errno(put->failed_errno);
+
+    if (code == RB_E_OBJECT_REFUSED && put->bucket_fails)
+        code = RB_E_STORE_REFUSED;
     put->state = PUT_BROKEN;
-    rb_fail(&put->error, rb_errmap_store_errno(put->failed_errno), put->failed_errno, "the file store cannot %s: %s",
-            put->failed_doing, strerror(put->failed_errno));
+    rb_fail(&put->error, code, put->failed_errno, "the file store cannot %s for '%.100s': %s", put->failed_doing,
+            put->path, strerror(put->failed_errno));
 }
 
 static void on_worked(uv_work_t *work, int status)

@@ -203,9 +203,11 @@ static void after_good(struct rb_put *put, const struct rb_s3_result *result)
 
 /* And after one that did not. */
 
+/* What lies in an archive by its storage class cannot be copied either. */
 static bool is_unknown_to_server(const struct rb_s3_result *result)
 {
-    return result->status == 501 || result->status == 405 || strcmp(result->code, "NotImplemented") == 0 ||
+    return strcmp(result->code, "InvalidObjectState") == 0 || result->status == 501 || result->status == 405 ||
+           strcmp(result->code, "NotImplemented") == 0 ||
            (result->status == 400 &&
             (strcmp(result->code, "InvalidArgument") == 0 || strcmp(result->code, "InvalidRequest") == 0));
 }

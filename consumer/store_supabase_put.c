@@ -241,7 +241,7 @@ static void after_bad_copy(struct rb_put *put, const struct rb_supabase_result *
         return;
     }
     put->no_hash = true;
-    if (result->error.code == RB_E_STORE_REFUSED && !put->store->no_copy) {
+    if ((result->error.code == RB_E_STORE_REFUSED || result->error.code == RB_E_STORE_ANSWER) && !put->store->no_copy) {
         put->store->no_copy = true;
         rb_log(NULL, RB_EV_STORE_LIMITED, "without=sha256");
     }

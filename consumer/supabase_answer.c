@@ -24,7 +24,17 @@ static const struct {
     {"NoSuchBucket", "", "make the bucket, or run setup"},
     {"EntityTooLarge", "", "raise the bucket's file size limit"},
     {"InvalidMimeType", "", "allow the type in the bucket"},
+    {"InvalidKey", "", "see key_template"},
     {"exceed_", "", "the project is over its quota"},
+};
+
+/* What resumable uploads, which are refused with a line of text, say for a code. */
+static const struct {
+    const char *text;
+    const char *code;
+} text_rows[] = {
+    {"Invalid key", "InvalidKey"},
+    {"Bucket not found", "NoSuchBucket"},
 };
 
 /* Text without control characters, cut. */
@@ -121,6 +131,14 @@ static int read_meaning(const struct rb_supabase_result *result)
     return (int)(result->status == 400 && number >= 300 && number < 600 ? number : result->status);
 }
 
+static void take_plain_text(struct rb_supabase_result *result, const struct rb_buffer *body)
+{
+    take_text(result->text, sizeof(result->text), body->bytes, body->used);
+    for (size_t i = 0; i < RB_COUNT(text_rows); i++)
+        if (strncmp(result->text, text_rows[i].text, strlen(text_rows[i].text)) == 0)
+            snprintf(result->code, sizeof(result->code), "%s", text_rows[i].code);
+}
+
 static void read_refusal(struct rb_supabase_result *result, const struct rb_buffer *body)
 {
     const char *code = rb_json_text(result->body, "code");
@@ -135,7 +153,7 @@ static void read_refusal(struct rb_supabase_result *result, const struct rb_buff
         take_text(result->text, sizeof(result->text), text, strlen(text));
     else if (result->body == NULL && body->used > 0 &&
              body->bytes[0] != '<') /* a page of a gateway says nothing to us */
-        take_text(result->text, sizeof(result->text), body->bytes, body->used);
+        take_plain_text(result, body);
 }
 
 static const char *find_advice(const struct rb_supabase_result *result)

@@ -345,6 +345,7 @@ enum rb_poll rb_transfer_poll(struct rb_transfer *transfer, struct rb_transfer_r
         memcpy(ret_result->sha256, transfer->sha256, sizeof(ret_result->sha256));
         ret_result->key = object.key;
         ret_result->content_type = object.content_type;
+        ret_result->sent = transfer->put != NULL;
         ret_result->resumes = rb_download_resumes(transfer->download);
     }
     return stored;

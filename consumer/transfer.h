@@ -35,6 +35,7 @@ struct rb_transfer_result {
     char *url;                /* owned by the caller; NULL when the store's url tells it */
     const char *key;          /* borrowed from the plan */
     const char *content_type; /* static */
+    bool sent;                /* it was not there already */
     unsigned resumes;         /* how often the download went on after a cut */
 };
 

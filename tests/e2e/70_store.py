@@ -53,6 +53,26 @@ def test_a_full_disk_is_waited_out_and_never_a_failure_of_the_video(bus, small_d
     bus.wait_for_event("video.stored", video_id)
 
 
+def test_a_folder_that_leads_elsewhere_is_not_followed(bus, tmp_path):
+    """That of one user is a failure of the video; that of all of them is waited out."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    bus.start_producer()
+    (bus.store / "videos").mkdir(parents=True)
+    (bus.store / "videos" / bus.user).symlink_to(elsewhere)
+    consumer = bus.start_consumer()
+    event = bus.wait_for_event("video.store_failed", bus.store_video()[0])
+    assert (event["class"], event["code"]) == ("storage", "object_refused") and "ev=circuit_opened" not in consumer.log
+    (bus.store / "videos" / bus.user).unlink()
+    (bus.store / "videos").rmdir()
+    (bus.store / "videos").symlink_to(elsewhere)
+    video_id, _ = bus.store_video()
+    wait_for(lambda: "ev=job_waits" in consumer.log and "code=store_refused" in consumer.log, "it waits")
+    assert list(elsewhere.iterdir()) == []
+    (bus.store / "videos").unlink()
+    bus.wait_for_event("video.stored", video_id)
+
+
 def test_a_store_that_cannot_be_written_to_is_told_at_the_start(bus, tmp_path):
     (tmp_path / "file").write_text("")
     done = bus.run("reelbus-consumer", env={"REELBUS_FILE_ROOT": str(tmp_path / "file"), "REELBUS_FILE_PUBLIC_URL": "http://x/"})

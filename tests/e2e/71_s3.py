@@ -272,6 +272,34 @@ def test_twice_busy_in_the_parts_is_one_try(place):
     assert place.bus.video_row(video_id)["tries"] == 1 and place.proxy.count("PUT", status=200) == 4
 
 
+def test_what_is_refused_of_one_video_does_not_stop_the_others(place):
+    """One for a reason that is the object's own; one for a reason that nobody knows, while the store takes all others."""
+    consumer = place.start(REELBUS_RETRY_MAX_MS="300ms", REELBUS_STORE_PROBE_FIRST_MS="20ms", REELBUS_STORE_PROBE_MAX_MS="200ms")
+    named, unnamed = place.bus.insert_video(), place.bus.insert_video()
+    answers = {named: "KeyTooLongError", unnamed: "NobodyKnows"}
+
+    def refuse(method, path, query, headers):
+        code = next((code for video_id, code in answers.items() if video_id in path), None)
+        if method == "PUT" and code:
+            raise s3.Answer(400, s3.error_body(code))
+
+    place.proxy.rules.append(refuse)
+    place.bus.ask_for_video(named)
+    event = place.bus.wait_for_event("video.store_failed", named)
+    assert (event["class"], event["code"]) == ("storage", "object_refused") and "KeyTooLongError" in event["message"]
+    assert "ev=circuit_opened" not in consumer.log
+    place.bus.ask_for_video(unnamed)
+    waits = lambda: sum("ev=job_waits" in line and "code=store_answer" in line for line in consumer.log.splitlines())  # noqa: E731
+    for _ in range(2):  # it is not given up as long as nothing else proves that the store is well
+        seen = waits()
+        wait_for(lambda seen=seen: waits() > seen, "it waits")
+        assert place.bus.video_row(unnamed)["state"] != "failed"
+        place.assert_stored(*place.bus.store_video())
+    event = place.bus.wait_for_event("video.store_failed", unnamed)
+    assert event["code"] == "object_refused" and "NobodyKnows" in event["message"]
+    place.bus.wait_until_finished()
+
+
 def test_an_error_in_a_200_is_an_error(place):
     place.proxy.rule(s3.Answer(200, b"  \n" + s3.error_body("InternalError")), method="POST", times=2, uploadId=None)
     place.start(**PARTS)

@@ -87,6 +87,9 @@ static void errnos_of_the_file_store_become_ours(void **state)
     assert_int_equal(rb_errmap_store_errno(EDQUOT), RB_E_STORE_FULL);
     assert_int_equal(rb_errmap_store_errno(EACCES), RB_E_STORE_REFUSED);
     assert_int_equal(rb_errmap_store_errno(EROFS), RB_E_STORE_REFUSED);
+    assert_int_equal(rb_errmap_store_errno(EFBIG), RB_E_TOO_LARGE); /* this one, not all of them */
+    assert_int_equal(rb_errmap_store_errno(ENAMETOOLONG), RB_E_OBJECT_REFUSED);
+    assert_int_equal(rb_errmap_store_errno(ELOOP), RB_E_OBJECT_REFUSED);
     assert_int_equal(rb_errmap_store_errno(EIO), RB_E_STORE_AWAY);
 }
 
@@ -117,7 +120,17 @@ static void refusals_of_s3_become_ours(void **state)
         {403, "QuotaExceeded", RB_E_STORE_FULL},
         {404, "NoSuchBucket", RB_E_STORE_REFUSED},
         {301, "PermanentRedirect", RB_E_STORE_REFUSED},
-        {400, "InvalidArgument", RB_E_STORE_REFUSED},
+        {307, "", RB_E_STORE_REFUSED},
+        {404, "", RB_E_STORE_REFUSED},
+        {405, "MethodNotAllowed", RB_E_STORE_REFUSED},
+        {400, "InvalidStorageClass", RB_E_STORE_REFUSED},
+        {400, "InvalidArgument", RB_E_STORE_ANSWER},
+        {400, "", RB_E_STORE_ANSWER},
+        {400, "NobodyKnows", RB_E_STORE_ANSWER},
+        {400, "KeyTooLongError", RB_E_OBJECT_REFUSED},
+        {400, "InvalidKey", RB_E_OBJECT_REFUSED},
+        {409, "XMinioParentIsObject", RB_E_OBJECT_REFUSED},
+        {414, "", RB_E_OBJECT_REFUSED},
         {400, "EntityTooLarge", RB_E_TOO_LARGE},
         {413, "", RB_E_TOO_LARGE},
     };

@@ -536,6 +536,53 @@ static void one_hiccup_of_the_store_does_not_open_the_circuit_but_a_row_of_them_
     bench_close(&bench);
 }
 
+static void what_is_wrong_with_one_object_opens_no_circuit(void **state)
+{
+    struct bench bench = {0};
+
+    (void)state;
+    bench_open(&bench, 3600000);
+    for (int round = 0; round < 20; round++) {
+        bad(&bench, RB_E_OBJECT_REFUSED);
+        bad(&bench, RB_E_TOO_LARGE);
+    }
+    assert_int_equal(rb_circuit_state(bench.circuit), RB_CIRCUIT_CLOSED);
+    for (int round = 0; round < 20; round++) { /* not understood, while others are stored */
+        bad(&bench, RB_E_STORE_ANSWER);
+        rb_circuit_good(bench.circuit);
+    }
+    assert_int_equal(rb_circuit_state(bench.circuit), RB_CIRCUIT_CLOSED);
+    bad(&bench, RB_E_STORE_REFUSED);
+    assert_int_equal(rb_circuit_state(bench.circuit), RB_CIRCUIT_OPEN);
+    bench_close(&bench);
+}
+
+static bool is_alone(struct bench *bench, struct rb_refusals *refusals, enum rb_code code)
+{
+    struct rb_error err = {0};
+
+    rb_fail(&err, code, 0, "x");
+    return rb_circuit_is_alone(bench->circuit, refusals, &err);
+}
+
+static void a_video_is_refused_for_good_only_while_others_are_taken(void **state)
+{
+    struct bench bench = {0};
+    struct rb_refusals refusals = {0};
+
+    (void)state;
+    bench_open(&bench, 3600000);
+    for (int round = 0; round < 20; round++) /* a store that takes nothing proves nothing */
+        assert_false(is_alone(&bench, &refusals, RB_E_STORE_ANSWER));
+    rb_circuit_took(bench.circuit);
+    assert_false(is_alone(&bench, &refusals, RB_E_STORE_AWAY)); /* says nothing about the video */
+    assert_false(is_alone(&bench, &refusals, RB_E_STORE_ANSWER));
+    assert_false(is_alone(&bench, &refusals, RB_E_STORE_ANSWER)); /* no other one in between */
+    rb_circuit_took(bench.circuit);
+    assert_true(is_alone(&bench, &refusals, RB_E_STORE_ANSWER));
+    bench_close(&bench);
+}
+
 /* -- delay --------------------------------------------------------------------------------------------------------- */
 
 static size_t room_left;
@@ -667,6 +714,7 @@ UNIT_MAIN(T(a_budget_ends_when_the_url_expires), T(the_last_try_is_kept_for_just
           T(a_store_that_is_out_for_long_gets_only_probes_and_the_fallback_the_rest),
           T(only_an_outage_spills_and_not_a_quota_of_ones_own),
           T(one_hiccup_of_the_store_does_not_open_the_circuit_but_a_row_of_them_does),
+          T(what_is_wrong_with_one_object_opens_no_circuit), T(a_video_is_refused_for_good_only_while_others_are_taken),
           T(delayed_records_leave_in_the_order_of_their_times_when_there_is_room),
           T(lifetimes_are_learnt_from_what_urls_say_and_from_those_that_die),
           T(a_video_that_was_deleted_does_not_shorten_the_lives_of_all_others),
