@@ -10,6 +10,7 @@
 #include "consumer/store_s3_internal.h"
 
 #define PUT_MAGIC 0x53335055u
+#define TRIES_MAX 4 /* of one request, in place; then whoever put the object begins anew */
 
 /* clang-format off: one row, one line */
 #define PUT_STATES(X)                                                                                                  \
@@ -81,6 +82,45 @@ struct rb_put {
  * Loop:   loop thread, outside of libcurl callbacks.
  */
 void s3_put_enter(struct rb_put *put, enum put_state state);
+
+/*
+ * It cannot be stored.
+ *
+ * Loop:   as s3_put_enter.
+ */
+void s3_put_break(struct rb_put *put, const struct rb_error *err);
+
+/*
+ * It cannot be stored, for a reason of our own.
+ *
+ * Takes:  what, the rest of a sentence about the object.
+ * Loop:   as s3_put_enter.
+ */
+void s3_put_break_with(struct rb_put *put, enum rb_code code, const char *what);
+
+/*
+ * A request did not go well: look whether it was carried out all the same, do without what the server does not know, try it
+ * again after a pause, or break.
+ *
+ * Takes:  taken, how many bytes of the queue went with it.
+ * Loop:   as s3_put_enter.
+ */
+void s3_put_after_bad(struct rb_put *put, const struct rb_s3_result *result, int64_t taken);
+
+/*
+ * The pause is over.
+ *
+ * Takes:  arg, a put.
+ * Loop:   as s3_put_enter.
+ */
+void s3_put_on_again(void *arg);
+
+/*
+ * In FILLING: is there enough to go on with?
+ *
+ * Loop:   as s3_put_enter.
+ */
+void s3_put_fill(struct rb_put *put);
 
 /*
  * Begin the request of a state: STREAMING, SENDING, CREATING, PART, COMPLETING, LOOKING, COPYING or ABORTING.

@@ -73,6 +73,78 @@ struct rb_put {
 };
 
 /*
+ * Go to a state and begin what is done there.
+ *
+ * Loop:   loop thread, outside of libcurl callbacks.
+ */
+void supabase_put_enter(struct rb_put *put, enum put_state state);
+
+/*
+ * It cannot be stored.
+ *
+ * Loop:   as supabase_put_enter.
+ */
+void supabase_put_break(struct rb_put *put, const struct rb_error *err);
+
+/*
+ * It cannot be stored, for a reason of our own.
+ *
+ * Takes:  what, the rest of a sentence about the object.
+ * Loop:   as supabase_put_enter.
+ */
+void supabase_put_break_with(struct rb_put *put, enum rb_code code, const char *what);
+
+/*
+ * A request did not go well: look whether it was carried out all the same, try it again after a pause, or break.
+ *
+ * Loop:   as supabase_put_enter.
+ */
+void supabase_put_after_bad(struct rb_put *put, const struct rb_supabase_result *result);
+
+/*
+ * Try once more after a pause, if supabase_put_may_try.
+ *
+ * Loop:   loop thread.
+ */
+void supabase_put_try_later(struct rb_put *put);
+
+/*
+ * Were there not too many tries of this request yet?
+ *
+ * Loop:   pure, any thread.
+ */
+bool supabase_put_may_try(const struct rb_put *put);
+
+/*
+ * The pause is over.
+ *
+ * Takes:  arg, a put.
+ * Loop:   as supabase_put_enter.
+ */
+void supabase_put_on_again(void *arg);
+
+/*
+ * Have all bytes of the object been sent?
+ *
+ * Loop:   pure, any thread.
+ */
+bool supabase_put_is_sent(const struct rb_put *put);
+
+/*
+ * Does what was answered pass by itself?
+ *
+ * Loop:   pure, any thread.
+ */
+bool supabase_put_passes(const struct rb_supabase_result *result);
+
+/*
+ * Forget the upload.
+ *
+ * Loop:   loop thread.
+ */
+void supabase_put_drop_upload(struct rb_put *put);
+
+/*
  * Begin the request of a state: SENDING, CREATING, CHUNK, MEASURING, LOOKING, COPYING or REMOVING.
  *
  * Takes:  on_done, called with the put when put->call has a result.
