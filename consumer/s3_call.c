@@ -9,26 +9,10 @@
 
 #include "common/clock.h"
 #include "common/digits.h"
+#include "consumer/s3_call_internal.h"
 #include "consumer/s3_xml.h"
 
-#define CALL_MAGIC  0x53334341u
-#define REQUEST_MAX 4 /* headers that every request has */
 #define SLOW_FACTOR 10
-
-struct rb_s3_call {
-    uint32_t magic;
-    const struct rb_s3_env *env; /* borrowed */
-    struct rb_s3_call_spec spec; /* its texts are owned here */
-    struct rb_s3_waiter waiter;
-    struct rb_task start;
-    struct rb_store_call *call; /* NULL before there are keys */
-    struct curl_slist *headers; /* of the next call */
-    char *access_key;           /* that it was signed with */
-    bool renewed;               /* keys were fetched anew for it */
-    bool released;              /* the last byte may go */
-    EVP_MD_CTX *md5;
-    struct rb_s3_result result;
-};
 
 static int64_t patience_ms(const struct rb_s3_call *call)
 {
@@ -141,64 +125,6 @@ static void on_called(void *arg)
 
 /* The request. */
 
-static void add_header(struct rb_s3_call *call, struct rb_s3_header *all, size_t *count, const char *name,
-                       const char *value)
-{
-    if (strcmp(name, "host") != 0) { /* libcurl sends that one by itself */
-        RB_AUTO_TEXT *line = rb_xprintf("%s: %s", name, value);
-
-        call->headers = curl_slist_append(call->headers, line);
-    }
-    all[(*count)++] = (struct rb_s3_header){name, value};
-}
-
-static const char *payload_hash(const struct rb_s3_call *call, char *ret_text)
-{
-    uint8_t digest[EVP_MAX_MD_SIZE];
-
-    if (call->spec.stream != NULL)
-        return RB_S3_UNSIGNED;
-    if (call->spec.body_bytes == 0)
-        return RB_S3_SHA256_OF_NOTHING;
-    if (EVP_Digest(call->spec.body, call->spec.body_bytes, digest, NULL, EVP_sha256(), NULL) != 1)
-        RB_BUG("OpenSSL has no SHA-256");
-    return rb_digits_hex(digest, 32, ret_text);
-}
-
-static void sign(struct rb_s3_call *call, const struct rb_s3_place *place, const struct rb_s3_keys *keys)
-{
-    struct rb_s3_header all[RB_S3_CALL_HEADERS_MAX + REQUEST_MAX];
-    size_t count = 0;
-    char date[RB_S3_DATE_TEXT_BYTES];
-    char hash[65];
-    const char *payload = payload_hash(call, hash);
-    const struct rb_s3_signer signer = {keys->access_key, keys->secret_key, call->env->region, "s3"};
-
-    rb_s3_sign_date(rb_clock_unix_ms(), date);
-    add_header(call, all, &count, "host", place->host);
-    add_header(call, all, &count, "x-amz-date", date);
-    add_header(call, all, &count, "x-amz-content-sha256", payload);
-    if (keys->session_token != NULL)
-        add_header(call, all, &count, "x-amz-security-token", keys->session_token);
-    for (size_t i = 0; i < RB_S3_CALL_HEADERS_MAX && call->spec.headers[i].name != NULL; i++)
-        add_header(call, all, &count, call->spec.headers[i].name, call->spec.headers[i].value);
-
-    const struct rb_s3_request request = {
-        .method = call->spec.method,
-        .path = place->path,
-        .query = call->spec.query != NULL ? call->spec.query : "",
-        .headers = all,
-        .header_count = count,
-        .payload = payload,
-    };
-    RB_AUTO_TEXT *authorization = rb_s3_sign(&request, &signer, date);
-    RB_AUTO_TEXT *line = rb_xprintf("authorization: %s", authorization);
-
-    call->headers = curl_slist_append(call->headers, line);
-    call->headers = curl_slist_append(call->headers, call->spec.stream != NULL ? "Expect: 100-continue" : "Expect:");
-    call->access_key = rb_xstrdup(keys->access_key);
-}
-
 static void send_request(struct rb_s3_call *call, const struct rb_s3_keys *keys)
 {
     RB_AUTO_S3_PLACE place = {0};
@@ -207,7 +133,7 @@ static void send_request(struct rb_s3_call *call, const struct rb_s3_keys *keys)
     rb_s3_place_init(&place, call->env->address, call->spec.bucket, call->spec.key);
     url = rb_xprintf("%s%s%s", place.url, call->spec.query != NULL ? "?" : "",
                      call->spec.query != NULL ? call->spec.query : "");
-    sign(call, &place, keys);
+    s3_call_sign(call, &place, keys);
     start_md5(call);
 
     const struct rb_store_call_spec spec = {

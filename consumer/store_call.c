@@ -10,27 +10,11 @@
 
 #include "common/errmap.h"
 #include "common/version.h"
+#include "consumer/store_call_internal.h"
 
-#define CALL_MAGIC   0x53544341u
 #define ANSWER_BYTES 16384L /* buffer for answers, which are short */
 #define BUFFER_SHARE 4      /* what libcurl sends at once: this part of the queue */
 #define BUFFER_MAX   65536
-
-struct rb_store_call {
-    uint32_t magic;
-    struct rb_http *http;           /* borrowed */
-    struct rb_store_call_spec spec; /* its url is not kept */
-    struct rb_task progress;
-    struct rb_timer *stall;
-    bool moved; /* something has come or gone since the timer was started */
-    CURL *easy;
-    bool paused;      /* for lack of bytes in the stream */
-    bool released;    /* the last byte may go */
-    size_t body_sent; /* bytes out of memory */
-    int64_t taken;    /* bytes out of the stream */
-    struct rb_store_reply reply;
-    char trouble[CURL_ERROR_SIZE]; /* libcurl's words */
-};
 
 static bool has_body(const struct rb_store_call *call)
 {
@@ -49,84 +33,6 @@ static void finish(struct rb_store_call *call)
 {
     rb_timer_stop(call->stall);
     call->spec.on_done(call->spec.arg);
-}
-
-/* The body. */
-
-static size_t stream_ready(const struct rb_store_call *call, const uint8_t **ret_bytes)
-{
-    bool hold = call->spec.hold_last && !call->released;
-    size_t used = rb_byteq_peek(call->spec.stream, ret_bytes);
-
-    if (call->spec.stream_bytes == RB_STORE_CALL_UNKNOWN)
-        return used;
-    return (size_t)RB_MIN((int64_t)used, RB_MAX(call->spec.stream_bytes - call->taken - (hold ? 1 : 0), 0));
-}
-
-static bool stream_is_over(const struct rb_store_call *call)
-{
-    if (call->spec.stream == NULL)
-        return true;
-    if (call->spec.stream_bytes == RB_STORE_CALL_UNKNOWN)
-        return call->released && rb_byteq_used(call->spec.stream) == 0;
-    return call->taken == call->spec.stream_bytes;
-}
-
-static void note_sent(struct rb_store_call *call, const void *bytes, size_t count, bool from_stream)
-{
-    call->moved = true;
-    if (call->spec.on_sent != NULL)
-        call->spec.on_sent(bytes, count, from_stream, call->spec.arg);
-}
-
-static size_t read_body(struct rb_store_call *call, char *room, size_t count)
-{
-    const char *bytes = (const char *)call->spec.body + call->body_sent;
-    size_t n = RB_MIN(call->spec.body_bytes - call->body_sent, count);
-
-    memcpy(room, bytes, n);
-    call->body_sent += n;
-    note_sent(call, bytes, n, false);
-    return n;
-}
-
-static size_t read_stream(struct rb_store_call *call, char *room, size_t count)
-{
-    const uint8_t *bytes;
-    size_t n = RB_MIN(stream_ready(call, &bytes), count);
-
-    if (n == 0) {
-        call->paused = true;
-        return CURL_READFUNC_PAUSE;
-    }
-    memcpy(room, bytes, n);
-    call->taken += (int64_t)n;
-    note_sent(call, bytes, n, true);
-    rb_byteq_take(call->spec.stream, n);
-    rb_task_queue(&call->progress);
-    return n;
-}
-
-static size_t on_read(char *room, size_t one, size_t count, void *arg)
-{
-    struct rb_store_call *call = RB_CAST(rb_store_call, arg, CALL_MAGIC);
-
-    if (call->body_sent < call->spec.body_bytes)
-        return read_body(call, room, one * count);
-    return stream_is_over(call) ? 0 : read_stream(call, room, one * count);
-}
-
-/* libcurl found its connection dead and takes another one: from the start, if that is still there. */
-static int on_seek(void *arg, curl_off_t offset, int origin)
-{
-    struct rb_store_call *call = RB_CAST(rb_store_call, arg, CALL_MAGIC);
-
-    if (origin != SEEK_SET || offset != 0 || call->taken > 0)
-        return CURL_SEEKFUNC_FAIL;
-    call->body_sent = 0;
-    if (call->spec.on_rewind != NULL)
-        call->spec.on_rewind(call->spec.arg);
-    return CURL_SEEKFUNC_OK;
 }
 
 /* The answer. */
@@ -215,9 +121,9 @@ static void set_body(struct rb_store_call *call)
     if (sends) {
         curl_easy_setopt(call->easy, CURLOPT_UPLOAD, 1L);
         curl_easy_setopt(call->easy, CURLOPT_INFILESIZE_LARGE, unknown ? (curl_off_t)-1 : (curl_off_t)bytes);
-        curl_easy_setopt(call->easy, CURLOPT_READFUNCTION, on_read);
+        curl_easy_setopt(call->easy, CURLOPT_READFUNCTION, store_call_on_read);
         curl_easy_setopt(call->easy, CURLOPT_READDATA, call);
-        curl_easy_setopt(call->easy, CURLOPT_SEEKFUNCTION, on_seek);
+        curl_easy_setopt(call->easy, CURLOPT_SEEKFUNCTION, store_call_on_seek);
         curl_easy_setopt(call->easy, CURLOPT_SEEKDATA, call);
     }
     curl_easy_setopt(call->easy, CURLOPT_CUSTOMREQUEST, spec->method);
@@ -304,9 +210,9 @@ void rb_store_call_more(struct rb_store_call *call)
 {
     const uint8_t *bytes;
 
-    if (!call->paused || (stream_ready(call, &bytes) == 0 && !stream_is_over(call)))
+    if (!call->paused || (store_call_ready(call, &bytes) == 0 && !store_call_is_over(call)))
         return;
-    call->paused = false; /* first: unpausing may call on_read at once */
+    call->paused = false; /* first: unpausing may call store_call_on_read at once */
     call->moved = true;
     curl_easy_pause(call->easy, CURLPAUSE_CONT);
 }

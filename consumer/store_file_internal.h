@@ -1,0 +1,60 @@
+/*
+ * store_file_internal.h — what the files of the file store share: the store and an object on its way into it.
+ *
+ * Way:  download -> [store_file] -> record
+ */
+#pragma once
+
+#include "consumer/store_file.h"
+
+#define PUT_MAGIC   0x50555446u
+#define PARTIAL_DIR ".partial"
+
+struct store_file {
+    struct rb_store store;
+    struct rb_loop *loop; /* borrowed */
+    int root_fd;
+    int partial_fd;
+    char *public_url;
+    size_t puts; /* that have not been freed; the last one frees a store that is closing */
+    bool closing;
+};
+
+enum put_step { STEP_OPEN, STEP_WRITE, STEP_COMMIT };
+enum put_state { PUT_OPENING, PUT_WRITING, PUT_COMMITTING, PUT_DONE, PUT_BROKEN };
+
+struct rb_put {
+    uint32_t magic;
+    struct store_file *store; /* borrowed */
+    char *path;               /* {bucket}/{key} */
+    char *partial;
+    struct rb_byteq *queue; /* borrowed */
+    rb_loop_fn on_change;
+    void *arg; /* borrowed */
+    enum put_state state;
+    bool all_there; /* commit was called: what is in the queue is all that is left */
+    int64_t bytes;  /* that the object has in the end */
+    struct rb_error error;
+
+    uv_work_t work; /* the step that is out */
+    bool out;
+    enum put_step step;
+    int fd;
+    const uint8_t *chunk; /* of the queue; stays there while the step is out */
+    size_t chunk_bytes;
+    int failed_errno;  /* of the step, 0 when it went well */
+    bool bucket_fails; /* not only the way to this object */
+    const char *failed_doing;
+
+    bool ended;
+    rb_loop_fn on_released;
+    void *released_arg; /* borrowed */
+};
+
+/*
+ * Do the step that put->step names.
+ *
+ * Takes:  work, whose data is a put. What came of it stands in failed_errno, failed_doing and bucket_fails.
+ * Loop:   on the pool; blocks.
+ */
+void file_step(uv_work_t *work);

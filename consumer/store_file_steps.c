@@ -1,0 +1,150 @@
+/*
+ * store_file_steps.c — objects as files: what is done to them on the pool.
+ *
+ * Way:  download -> [store_file] -> record
+ *
+ * All of this runs off the loop, and touches nothing of the put but what belongs to the step.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/beneath.h"
+#include "consumer/store_file_internal.h"
+
+static int fail_step(struct rb_put *put, const char *doing)
+{
+    put->failed_errno = errno != 0 ? errno : EIO;
+    put->failed_doing = doing;
+    return -1;
+}
+
+/* The folder that a path lies in; "." when it lies in none. */
+static char *parent_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash != NULL ? rb_xstrndup(path, (size_t)(slash - path)) : rb_xstrdup(".");
+}
+
+static void close_quietly(int fd)
+{
+    int saved = errno;
+
+    if (fd >= 0)
+        close(fd);
+    errno = saved;
+}
+
+/* Make one folder, if it is not there. A new one is synced into its parent, or it might be gone after a crash. */
+static int make_dir(int root_fd, const char *dir)
+{
+    RB_AUTO_TEXT *parent = parent_of(dir);
+    const char *slash = strrchr(dir, '/');
+    int fd = rb_beneath_open(root_fd, parent, O_RDONLY | O_DIRECTORY);
+    int result = fd < 0 ? -1 : mkdirat(fd, slash != NULL ? slash + 1 : dir, 0755);
+
+    if (result == 0)
+        result = fsync(fd);
+    else if (fd >= 0 && errno == EEXIST)
+        result = 0;
+    close_quietly(fd);
+    return result;
+}
+
+/* The folder that a file lies in, and all on the way to it. */
+static int open_parent(int root_fd, const char *path)
+{
+    RB_AUTO_TEXT *parent = parent_of(path);
+    int fd = rb_beneath_open(root_fd, parent, O_RDONLY | O_DIRECTORY);
+
+    if (fd >= 0 || errno != ENOENT)
+        return fd;
+    for (const char *slash = strchr(path, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        RB_AUTO_TEXT *dir = rb_xstrndup(path, (size_t)(slash - path));
+
+        RB_TRY(make_dir(root_fd, dir));
+    }
+    return rb_beneath_open(root_fd, parent, O_RDONLY | O_DIRECTORY);
+}
+
+static bool bucket_opens(int root_fd, const char *path)
+{
+    RB_AUTO_TEXT *bucket = rb_xstrndup(path, strcspn(path, "/"));
+    int fd = rb_beneath_open(root_fd, bucket, O_RDONLY | O_DIRECTORY);
+
+    close_quietly(fd);
+    return fd >= 0;
+}
+
+static int step_open(struct rb_put *put)
+{
+    put->fd = openat(put->store->partial_fd, put->partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (put->fd < 0)
+        return fail_step(put, "create a file in " PARTIAL_DIR);
+    if (flock(put->fd, LOCK_EX | LOCK_NB) < 0) /* says that somebody still writes it */
+        return fail_step(put, "lock a file in " PARTIAL_DIR);
+    return 0;
+}
+
+static int step_write(struct rb_put *put)
+{
+    for (size_t done = 0; done < put->chunk_bytes;) {
+        ssize_t count = write(put->fd, put->chunk + done, put->chunk_bytes - done);
+
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count <= 0)
+            return fail_step(put, "write");
+        done += (size_t)count;
+    }
+    return 0;
+}
+
+/* An error of fsync means that the bytes are lost, whatever a second try says: the file is given up. */
+static int step_commit(struct rb_put *put)
+{
+    struct stat info;
+
+    if (fsync(put->fd) < 0)
+        return fail_step(put, "sync");
+    if (fstat(put->fd, &info) < 0 || info.st_size != put->bytes) {
+        errno = EIO;
+        return fail_step(put, "find all bytes in the file after writing them");
+    }
+
+    int dir_fd = open_parent(put->store->root_fd, put->path);
+
+    if (dir_fd < 0) {
+        fail_step(put, "open the folder");
+        put->bucket_fails = !bucket_opens(put->store->root_fd, put->path);
+        return -1;
+    }
+
+    const char *name = strrchr(put->path, '/');
+    bool moved = renameat(put->store->partial_fd, put->partial, dir_fd, name != NULL ? name + 1 : put->path) == 0;
+    bool synced = moved && fsync(dir_fd) == 0;
+
+    close_quietly(dir_fd);
+    return synced ? 0 : fail_step(put, moved ? "sync the folder" : "rename");
+}
+
+void file_step(uv_work_t *work)
+{
+    struct rb_put *put = RB_CAST(rb_put, work->data, PUT_MAGIC);
+
+    errno = 0;
+    switch (put->step) {
+    case STEP_OPEN:
+        (void)step_open(put);
+        break;
+    case STEP_WRITE:
+        (void)step_write(put);
+        break;
+    case STEP_COMMIT:
+        (void)step_commit(put);
+        break;
+    }
+}
