@@ -191,7 +191,7 @@ void rb_circuit_bad(struct rb_circuit *circuit, const struct rb_error *err)
         return;
     if (circuit->state == RB_CIRCUIT_CLOSED && ++circuit->failures < row->threshold)
         return;
-    pause_ms = rb_backoff_next_ms(&circuit->backoff, rb_random());
+    pause_ms = RB_MAX(rb_backoff_next_ms(&circuit->backoff, rb_random()), err->wait_ms);
     rb_log_error(NULL, RB_EV_CIRCUIT_OPENED, err, "retry_ms=%" PRId64, pause_ms);
     watch_outage(circuit, row);
     circuit_enter(circuit, RB_CIRCUIT_OPEN, row);

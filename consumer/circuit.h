@@ -24,7 +24,7 @@ struct rb_circuit_config {
     struct rb_slots *slots; /* borrowed for as long as it lives, as are the metrics */
     struct rb_metrics *metrics;
     int64_t first_ms; /* between two probes; grows ... */
-    int64_t max_ms;   /* ... up to this */
+    int64_t max_ms;   /* ... up to this, or to what the store asks for */
     int64_t join_ms;  /* a probe that takes longer than this is joined by another */
     int64_t
         spill_after_ms; /* not closed for so long: the others go to the fallback store; RB_NO_SPILL: there is none */

@@ -5,7 +5,8 @@
  */
 #include "consumer/outcome.h"
 
-#define WAIT_MAX_MS 10000 /* between two looks at whether our own side is back */
+#define WAIT_MAX_MS                                                                                                    \
+    10000 /* between two looks at whether our own side is back, when it does not ask for a longer rest */
 
 /* A pause that is not waited for in place is never a short one. */
 static int64_t long_pause_ms(const struct rb_error *err, const struct rb_situation *situation)
@@ -59,7 +60,7 @@ enum rb_next rb_outcome_next(const struct rb_error *err, const struct rb_situati
     case RB_RENEW_OR_END:
         return ask_or_give_up(err, situation, ret_pause_ms);
     case RB_OUTAGE:
-        *ret_pause_ms = RB_MIN(RB_MAX(situation->pause_ms, err->wait_ms), WAIT_MAX_MS);
+        *ret_pause_ms = RB_MAX(RB_MIN(situation->pause_ms, WAIT_MAX_MS), err->wait_ms);
         return RB_NEXT_WAIT;
     case RB_PERMANENT:
         return RB_NEXT_GIVE_UP;

@@ -119,6 +119,7 @@ static void on_called(void *arg)
         fail_with(call, reply->code, reply->detail, reply->trouble);
     else
         rb_s3_answer_judge(&call->result, &subject, rb_clock_unix_ms());
+    call->result.error.wait_ms = reply->wait_ms;
     if (!try_other_keys(call))
         call->spec.on_done(call->spec.arg);
 }

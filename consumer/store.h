@@ -16,6 +16,9 @@ struct rb_store; /* where objects are kept; each kind has its own struct behind 
 struct rb_put;   /* an object on its way in */
 struct rb_ask;   /* a question on its way */
 
+#define RB_STORE_REST_MAX_MS                                                                                           \
+    10000 /* a store that asks for a longer rest than this is not waited for with a source open */
+
 struct rb_object {
     const char *bucket;
     const char *key;

@@ -12,9 +12,11 @@
 #include "common/version.h"
 #include "consumer/store_call_internal.h"
 
-#define ANSWER_BYTES 16384L /* buffer for answers, which are short */
-#define BUFFER_SHARE 4      /* what libcurl sends at once: this part of the queue */
-#define BUFFER_MAX   65536
+#define ANSWER_BYTES      16384L /* buffer for answers, which are short */
+#define BUFFER_SHARE      4      /* what libcurl sends at once: this part of the queue */
+#define BUFFER_MAX        65536
+
+#define RETRY_AFTER_MAX_S 300 /* our own store: nobody gains by staying away for longer */
 
 static bool has_body(const struct rb_store_call *call)
 {
@@ -74,9 +76,12 @@ static void on_finished(CURL *easy, CURLcode result, void *arg)
     struct rb_store_call *call = RB_CAST(rb_store_call, arg, CALL_MAGIC);
     struct rb_store_reply *reply = &call->reply;
     curl_off_t bytes = -1;
+    curl_off_t retry_after_s = 0;
 
     curl_easy_getinfo(easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &bytes);
     reply->content_bytes = bytes;
+    curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after_s);
+    reply->wait_ms = RB_MIN(RB_MAX((int64_t)retry_after_s, 0), RETRY_AFTER_MAX_S) * 1000;
     if (reply->code == RB_E_NONE) {
         curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &reply->status);
         /* A server that refuses may close before it has read the body: what it said counts. */

@@ -42,6 +42,7 @@ struct rb_store_call_spec {
 /* What came of it. */
 struct rb_store_reply {
     long status;           /* 0 when there was no answer: code, detail and trouble say why */
+    int64_t wait_ms;       /* how long the store asks us to stay away, bounded; 0 when it does not */
     int64_t content_bytes; /* as the answer says, also that to a HEAD; -1 when it does not */
     struct rb_buffer body;
     enum rb_code code; /* NONE, STORE_AWAY or STORE_REFUSED */

@@ -55,10 +55,12 @@ struct rb_ask *s3_ask_new(struct rb_store *base, const char *bucket, const char 
 /* find */
 
 /* Without the right to list, S3 answers 403 for what is not there: then nobody can say. Whatever else is refused is refused
- * again when the object is written, with a body that says why. */
+ * again when the object is written, with a body that says why. But who asks us to come later is not asked for more. */
 static void after_find(struct rb_ask *ask, const struct rb_s3_result *result)
 {
-    if (result->error.code != RB_E_NONE && (result->status < 400 || result->status >= 500)) {
+    bool refused = result->status >= 400 && result->status < 500 && result->error.code != RB_E_STORE_BUSY;
+
+    if (result->error.code != RB_E_NONE && !refused) {
         s3_ask_fail(ask, &result->error);
         return;
     }

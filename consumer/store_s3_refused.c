@@ -62,9 +62,10 @@ static bool try_again(struct rb_put *put, const struct rb_s3_result *result, int
 {
     bool passes = result->error.code == RB_E_STORE_AWAY || result->error.code == RB_E_STORE_BUSY;
 
-    if (!passes || taken > 0 || result->status == 412 || put->backoff.tries >= TRIES_MAX)
+    if (!passes || taken > 0 || result->status == 412 || put->backoff.tries >= TRIES_MAX ||
+        result->error.wait_ms > RB_STORE_REST_MAX_MS)
         return false;
-    rb_timer_start(put->again, rb_backoff_next_ms(&put->backoff, rb_random()));
+    rb_timer_start(put->again, RB_MAX(rb_backoff_next_ms(&put->backoff, rb_random()), result->error.wait_ms));
     return true;
 }
 

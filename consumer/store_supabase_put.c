@@ -40,9 +40,9 @@ void supabase_put_break_with(struct rb_put *put, enum rb_code code, const char *
     supabase_put_break(put, &err);
 }
 
-void supabase_put_try_later(struct rb_put *put)
+void supabase_put_try_later(struct rb_put *put, int64_t wait_ms)
 {
-    rb_timer_start(put->again, rb_backoff_next_ms(&put->backoff, rb_random()));
+    rb_timer_start(put->again, RB_MAX(rb_backoff_next_ms(&put->backoff, rb_random()), wait_ms));
 }
 
 bool supabase_put_may_try(const struct rb_put *put)
@@ -57,7 +57,8 @@ bool supabase_put_is_sent(const struct rb_put *put)
 
 bool supabase_put_passes(const struct rb_supabase_result *result)
 {
-    return result->error.code == RB_E_STORE_AWAY || result->error.code == RB_E_STORE_BUSY;
+    return (result->error.code == RB_E_STORE_AWAY || result->error.code == RB_E_STORE_BUSY) &&
+           result->error.wait_ms <= RB_STORE_REST_MAX_MS;
 }
 
 void supabase_put_drop_upload(struct rb_put *put)
@@ -119,7 +120,7 @@ static void after_chunk(struct rb_put *put, const struct rb_supabase_result *res
     } else if (moved) {
         go_on_from(put, result->offset);
     } else if (supabase_put_may_try(put)) {
-        supabase_put_try_later(put);
+        supabase_put_try_later(put, 0);
     } else {
         supabase_put_break_with(put, RB_E_STORE_AWAY,
                                 "cannot be uploaded: the store takes chunks and has none of them");
@@ -189,7 +190,7 @@ static void after_end(struct rb_put *put, const struct rb_supabase_result *resul
         put->upload_id = rb_xstrdup(result->upload_id);
         supabase_put_enter(put, PUT_REMOVING);
     } else if (put->state == PUT_REMOVING && supabase_put_passes(result) && supabase_put_may_try(put)) {
-        supabase_put_try_later(put);
+        supabase_put_try_later(put, result->error.wait_ms);
     } else {
         supabase_put_free(put);
     }

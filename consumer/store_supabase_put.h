@@ -104,9 +104,10 @@ void supabase_put_after_bad(struct rb_put *put, const struct rb_supabase_result 
 /*
  * Try once more after a pause, if supabase_put_may_try.
  *
+ * Takes:  wait_ms, that the store asks for; 0 when it does not.
  * Loop:   loop thread.
  */
-void supabase_put_try_later(struct rb_put *put);
+void supabase_put_try_later(struct rb_put *put, int64_t wait_ms);
 
 /*
  * Were there not too many tries of this request yet?
@@ -131,7 +132,7 @@ void supabase_put_on_again(void *arg);
 bool supabase_put_is_sent(const struct rb_put *put);
 
 /*
- * Does what was answered pass by itself?
+ * Does what was answered pass by itself, and soon?
  *
  * Loop:   pure, any thread.
  */

@@ -35,7 +35,7 @@ static void send_again(struct rb_put *put, const struct rb_supabase_result *resu
     put->uncertain = false;
     if (supabase_kept_reaches(put, 0) && supabase_put_may_try(put)) {
         put->state = PUT_SENDING;
-        supabase_put_try_later(put);
+        supabase_put_try_later(put, result->error.wait_ms);
     } else {
         supabase_put_break(put, &result->error);
     }
@@ -59,7 +59,7 @@ static void after_loss(struct rb_put *put)
 static void after_bad_copy(struct rb_put *put, const struct rb_supabase_result *result)
 {
     if (supabase_put_passes(result) && supabase_put_may_try(put)) {
-        supabase_put_try_later(put);
+        supabase_put_try_later(put, result->error.wait_ms);
         return;
     }
     put->no_hash = true;
@@ -91,7 +91,7 @@ void supabase_put_after_bad(struct rb_put *put, const struct rb_supabase_result 
     else if (put->uncertain && result->meaning == 404)
         send_again(put, result);
     else if (may_repeat(put, result))
-        supabase_put_try_later(put);
+        supabase_put_try_later(put, result->error.wait_ms);
     else
         supabase_put_break(put, &result->error);
 }

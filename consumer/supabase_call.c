@@ -86,6 +86,7 @@ static void on_called(void *arg)
         rb_supabase_answer_fail(&call->result, &subject, reply->code, reply->detail, reply->trouble);
     else
         rb_supabase_answer_judge(&call->result, &subject, reply->status, &reply->body);
+    call->result.error.wait_ms = reply->wait_ms;
     call->spec.on_done(call->spec.arg);
 }
 

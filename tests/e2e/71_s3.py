@@ -255,10 +255,14 @@ def test_another_worker_that_was_faster_is_not_overwritten_unseen(place):
 
 @pytest.mark.parametrize("status, code", alike([(503, "SlowDown"), (500, "InternalError")]))
 def test_twice_busy_then_well_is_one_try(place, status, code):
-    place.proxy.rule(s3.Answer(status, s3.error_body(code)), method="PUT", times=2)
+    """And not before the store asks for it."""
+    tried_at = []
+    place.proxy.rules.append(lambda method, *_: tried_at.append(time.monotonic()) if method == "PUT" else None)
+    place.proxy.rule(s3.Answer(status, s3.error_body(code), {"Retry-After": "1"}), method="PUT", times=2)
     place.start()
     video_id, provider_video = place.bus.store_video()
     place.assert_stored(video_id, provider_video)
+    assert tried_at[1] - tried_at[0] >= 1 and tried_at[2] - tried_at[1] >= 1
     assert place.bus.video_row(video_id)["tries"] == 1
     assert place.proxy.count("PUT", status=status) == 2 and place.proxy.count("PUT", status=200) == 1
 

@@ -148,6 +148,10 @@ static void what_the_other_side_asks_for_is_waited_for(void **state)
     err.wait_ms = 700000; /* longer than the URL lives: the last try is made all the same */
     assert_int_equal(rb_outcome_next(&err, &situation, &pause_ms), RB_NEXT_LATER);
     assert_int_equal(pause_ms, 99000 - 5000);
+    rb_fail(&err, RB_E_STORE_BUSY, 503, "x");
+    err.wait_ms = 70000; /* our own store: it is not looked at before */
+    assert_int_equal(rb_outcome_next(&err, &situation, &pause_ms), RB_NEXT_WAIT);
+    assert_int_equal(pause_ms, 70000);
 }
 
 static void no_outage_of_ours_ever_gives_a_video_up(void **state)

@@ -93,13 +93,14 @@ struct client {
     struct rb_loop *loop;
     struct rb_http *http;
     struct rb_byteq *queue;
+    int64_t wait_ms; /* that the last answer asked for */
 };
 
 static struct client client_new(void)
 {
     struct rb_loop *loop = rb_loop_new();
 
-    return (struct client){loop, rb_http_new(loop, 0), rb_byteq_new(1000, 500)};
+    return (struct client){loop, rb_http_new(loop, 0), rb_byteq_new(1000, 500), 0};
 }
 
 static void client_free(struct client *client)
@@ -110,7 +111,7 @@ static void client_free(struct client *client)
 }
 
 /* Send a request; give its status, 0 when there was no answer. */
-static long send_request(const struct client *client, const struct server *server, struct rb_store_call_spec spec,
+static long send_request(struct client *client, const struct server *server, struct rb_store_call_spec spec,
                          bool release)
 {
     RB_AUTO_TEXT *url = rb_xprintf("http://127.0.0.1:%d/x", server->port);
@@ -130,6 +131,7 @@ static long send_request(const struct client *client, const struct server *serve
         rb_store_call_release(call);
     rb_loop_run(client->loop);
     status = rb_store_call_reply(call)->status;
+    client->wait_ms = rb_store_call_reply(call)->wait_ms;
     rb_store_call_free(call);
     return status;
 }
@@ -192,5 +194,31 @@ static void bodies_come_from_memory_and_then_from_the_queue(void **state)
     }
 }
 
+static void a_store_may_ask_for_a_rest_that_has_a_bound(void **state)
+{
+    static const struct {
+        const char *answer;
+        int64_t wait_ms;
+    } rows[] = {
+        {"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nRetry-After: 7\r\n\r\n", 7000},
+        {"HTTP/1.1 429 Busy\r\nContent-Length: 0\r\nRetry-After: 99999999999\r\n\r\n", 300000},
+        {"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nRetry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n", 0},
+        {"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nRetry-After: soon\r\n\r\n", 0},
+        {"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < RB_COUNT(rows); i++) {
+        struct server server = {.answers = {rows[i].answer}};
+        struct client client = client_new();
+
+        server_start(&server);
+        assert_true(send_request(&client, &server, (struct rb_store_call_spec){0}, false) >= 429);
+        assert_int_equal(client.wait_ms, rows[i].wait_ms);
+        client_free(&client);
+        server_stop(&server);
+    }
+}
+
 UNIT_MAIN(T(a_connection_is_used_again), T(but_not_after_a_body_was_refused),
-          T(bodies_come_from_memory_and_then_from_the_queue))
+          T(bodies_come_from_memory_and_then_from_the_queue), T(a_store_may_ask_for_a_rest_that_has_a_bound))
