@@ -14,6 +14,11 @@ static void reply_text(struct rb_exchange *exchange, unsigned status, const char
     rb_exchange_reply(exchange, &reply);
 }
 
+static bool fallback_is_up(const struct rb_parts *parts)
+{
+    return parts->fallback_probe != NULL && rb_store_probe_is_up(parts->fallback_probe);
+}
+
 static void serve_metrics(struct rb_exchange *exchange, void *arg)
 {
     struct rb_parts *parts = RB_CAST(rb_parts, arg, RB_PARTS_MAGIC);
@@ -23,6 +28,7 @@ static void serve_metrics(struct rb_exchange *exchange, void *arg)
     rb_metrics_set(&parts->metrics, METRIC_IN_FLIGHT, parts->in_flight.used_bytes);
     rb_metrics_set(&parts->metrics, METRIC_DB_UP, rb_pg_is_up(parts->pg));
     rb_metrics_set(&parts->metrics, METRIC_STORE_UP, rb_store_probe_is_up(parts->probe));
+    rb_metrics_set(&parts->metrics, METRIC_FALLBACK_UP, fallback_is_up(parts));
     rb_metrics_print(&parts->metrics, &text);
     reply_text(exchange, 200, "text/plain; version=0.0.4", text.bytes);
 }
@@ -33,16 +39,24 @@ static void serve_health(struct rb_exchange *exchange, void *arg)
     reply_text(exchange, 200, "application/json", "{\"alive\":true}");
 }
 
+static const char *yes_or_no(bool value)
+{
+    return value ? "true" : "false";
+}
+
+/* One store of two is enough. */
 static void serve_ready(struct rb_exchange *exchange, void *arg)
 {
     struct rb_parts *parts = RB_CAST(rb_parts, arg, RB_PARTS_MAGIC);
     bool kafka = rb_consume_is_up(parts->consume);
     bool database = rb_pg_is_up(parts->pg);
     bool store = rb_store_probe_is_up(parts->probe);
-    bool ready = kafka && database && store;
-    RB_AUTO_TEXT *text =
-        rb_xprintf("{\"ready\":%s,\"kafka\":%s,\"database\":%s,\"store\":%s}", ready ? "true" : "false",
-                   kafka ? "true" : "false", database ? "true" : "false", store ? "true" : "false");
+    bool fallback = fallback_is_up(parts);
+    bool ready = kafka && database && (store || fallback);
+    RB_AUTO_TEXT *text = rb_xprintf("{\"ready\":%s,\"kafka\":%s,\"database\":%s,\"store\":%s%s%s}", yes_or_no(ready),
+                                    yes_or_no(kafka), yes_or_no(database), yes_or_no(store),
+                                    parts->fallback_probe != NULL ? ",\"fallback\":" : "",
+                                    parts->fallback_probe != NULL ? yes_or_no(fallback) : "");
 
     reply_text(exchange, ready ? 200 : 503, "application/json", text);
 }

@@ -47,7 +47,8 @@
       "1 while records are not taken: enough are worked on, or our own side is away")                                  \
     X(KAFKA_UP, GAUGE, "reelbus_kafka_up", "", "1 when a broker is connected")                                         \
     X(DB_UP, GAUGE, "reelbus_database_up", "", "1 when Postgres is connected")                                         \
-    X(STORE_UP, GAUGE, "reelbus_store_up", "", "1 when the store answers, knows us and has the bucket")
+    X(STORE_UP, GAUGE, "reelbus_store_up", "", "1 when the store answers, knows us and has the bucket")                \
+    X(FALLBACK_UP, GAUGE, "reelbus_fallback_up", "", "1 when there is a fallback store, and it does so too")
 /* clang-format on */
 
 enum {

@@ -182,6 +182,7 @@ void rb_parts_close(struct rb_parts *parts)
     rb_http_free(parts->ask_http);
     rb_providers_unref(parts->transfer.providers);
     rb_store_probe_free(parts->probe);
+    rb_store_probe_free(parts->fallback_probe);
     rb_stores_close(&parts->stores);
     rb_record_free(parts->record);
     rb_turns_free(parts->turns);

@@ -29,6 +29,7 @@ struct rb_parts {
     struct rb_stores stores;
     struct rb_usage *usage;
     struct rb_store_probe *probe;
+    struct rb_store_probe *fallback_probe; /* NULL also when there is no fallback store */
     struct rb_http *media_http;
     struct rb_plan_policy policy;
     struct rb_transfer_config transfer;

@@ -90,6 +90,9 @@ int rb_parts_open_transfers(struct rb_parts *parts, struct rb_error *err)
     RB_TRY(rb_container_formats(options->formats, &accept_webm, err));
     RB_TRY(rb_stores_open(parts->loop, parts->all_options, &parts->stores, err));
     parts->probe = rb_store_probe_new(parts->loop, parts->stores.first.store, options->bucket, options->store_check_ms);
+    if (parts->stores.fallback.store != NULL)
+        parts->fallback_probe = rb_store_probe_new(parts->loop, parts->stores.fallback.store,
+                                                   parts->stores.fallback.bucket, options->store_check_ms);
     RB_TRY(open_usage(parts, err));
     parts->media_http = rb_http_new(parts->loop, 0);
     parts->transfer = (struct rb_transfer_config){
