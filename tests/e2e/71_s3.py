@@ -486,6 +486,30 @@ def test_setup_checks_the_bucket_and_makes_it_when_told_to(place):
     assert done.returncode == 1 and "403" in done.stderr and "canary" not in done.stdout + done.stderr
 
 
+def test_setup_and_cleanup_look_after_a_fallback_store_too(place, tmp_path):
+    second, config = f"{place.bucket}-second", tmp_path / "fallback.conf"
+    config.write_text(f"""\
+store = s3
+bucket = {second}
+s3_endpoint = http://127.0.0.1:{place.server.port}
+s3_access_key = {s3.ACCESS_KEY}
+s3_secret_key = {s3.SECRET_KEY}
+s3_make_bucket = true
+cleanup_uploads_ms = 0
+""")
+    env = place.options(REELBUS_FALLBACK_CONFIG=str(config), REELBUS_CLEANUP_UPLOADS_MS="0")
+    done = place.bus.run("reelbus-consumer", "setup", "--topic-partitions", "3", env=env)
+    said = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert f"store {place.bucket} can be written" in said and f"store {second} made, can be written" in said, done
+    for bucket in (place.bucket, second):
+        place.client.create_multipart_upload(Bucket=bucket, Key="left/over.mp4")
+    done = place.bus.run("reelbus-consumer", "cleanup", env=env)
+    said = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    for bucket in (place.bucket, second):
+        assert f"uploads {bucket} 1 unfinished removed" in said, done
+        assert "Uploads" not in place.client.list_multipart_uploads(Bucket=bucket)
+
+
 @pytest.mark.parametrize("option, value, words", alike([
     ("REELBUS_STORE", "s4", "expected one of: file, s3"),
     ("REELBUS_S3_ENDPOINT", "ftp://x", "s3_endpoint"),
