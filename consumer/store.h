@@ -104,6 +104,9 @@ struct rb_store_ops {
      * all). NULL when opening the store does it, or the store by itself. */
     struct rb_ask *(*sweep)(struct rb_store *store, const struct rb_sweep *what, rb_loop_fn on_change, void *arg);
 
+    /* Remove an object, for good. One that is not there counts as removed. */
+    struct rb_ask *(*remove)(struct rb_store *store, const struct rb_object *object, rb_loop_fn on_change, void *arg);
+
     /* The answer to an ask; STORE_*. */
     enum rb_poll (*answer)(const struct rb_ask *ask, struct rb_store_answer *ret_answer, struct rb_error *err);
 

@@ -19,6 +19,7 @@
 #include "common/log.h"
 #include "common/random.h"
 #include "consumer/store_file_internal.h"
+#include "consumer/store_file_remove.h"
 
 #define WRITE_MIN_BYTES 32768 /* smaller pieces wait for more; far below what a full queue holds */
 
@@ -169,6 +170,14 @@ static char *file_url(const struct rb_store *base, const struct rb_object *objec
     return rb_xprintf("%s%s/%s", store->public_url, object->bucket, object->key);
 }
 
+static struct rb_ask *file_remove(struct rb_store *base, const struct rb_object *object, rb_loop_fn on_change,
+                                  void *arg)
+{
+    const struct store_file *store = (const struct store_file *)base;
+
+    return store_file_ask_remove(store->loop, store->root_fd, object, on_change, arg);
+}
+
 /* Puts that have ended may still clean up after themselves on the pool. */
 static void file_free(struct rb_store *base)
 {
@@ -187,6 +196,9 @@ static const struct rb_store_ops file_ops = {
     .poll = file_poll,
     .end = file_end,
     .url = file_url,
+    .remove = file_remove,
+    .answer = store_file_ask_answer,
+    .forget = store_file_ask_forget,
     .free = file_free,
 };
 

@@ -102,6 +102,7 @@ static const struct rb_store_ops s3_ops = {
     .find = s3_ask_find,
     .check = s3_ask_check,
     .sweep = s3_ask_sweep,
+    .remove = s3_ask_remove,
     .answer = s3_ask_answer,
     .forget = s3_ask_forget,
     .free = s3_free,

@@ -54,7 +54,7 @@ void s3_put_hand_out(void *arg);
 /*
  * The ask ops of rb_store_ops.
  *
- * Loop:   loop thread, outside of libcurl callbacks; all five.
+ * Loop:   loop thread, outside of libcurl callbacks; all six.
  */
 struct rb_ask *s3_ask_find(struct rb_store *base, const struct rb_object *object, rb_loop_fn on_change, void *arg);
 /* Loop: as above. */
@@ -62,6 +62,8 @@ struct rb_ask *s3_ask_check(struct rb_store *base, const char *bucket, enum rb_c
                             void *arg);
 /* Loop: as above. */
 struct rb_ask *s3_ask_sweep(struct rb_store *base, const struct rb_sweep *what, rb_loop_fn on_change, void *arg);
+/* Loop: as above. */
+struct rb_ask *s3_ask_remove(struct rb_store *base, const struct rb_object *object, rb_loop_fn on_change, void *arg);
 /* Loop: as above. */
 enum rb_poll s3_ask_answer(const struct rb_ask *ask, struct rb_store_answer *ret_answer, struct rb_error *err);
 /* Loop: as above. */

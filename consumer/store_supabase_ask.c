@@ -105,6 +105,48 @@ struct rb_ask *supabase_ask_find(struct rb_store *base, const struct rb_object *
     return ask;
 }
 
+/* remove */
+
+/* What a key may not see is "not found" as well, but what may be looked at has to be gone. */
+static void after_second_look(struct rb_ask *ask, const struct rb_supabase_result *result)
+{
+    if (result->error.code == RB_E_NONE) {
+        rb_fail(&ask->error, RB_E_STORE_DENIED, 0, "the store does not let us remove '%.60s/%.80s'", ask->bucket,
+                ask->key);
+        ask_fail(ask, &ask->error);
+    } else if (result->meaning == 404) {
+        ask->state = RB_POLL_DONE;
+    } else {
+        ask_fail(ask, &result->error);
+    }
+}
+
+static void after_remove(struct rb_ask *ask, const struct rb_supabase_result *result)
+{
+    RB_AUTO_TEXT *path = rb_supabase_path("/object/info", ask->bucket, ask->key);
+
+    if (result->error.code == RB_E_NONE)
+        ask->state = RB_POLL_DONE;
+    else if (result->meaning == 404)
+        ask_call(ask,
+                 (struct rb_supabase_call_spec){.doing = "look for", .method = "GET", .path = path, .key = ask->key},
+                 after_second_look);
+    else
+        ask_fail(ask, &result->error);
+}
+
+/* One by one: the request for many answers 200 with an empty list, whether they are not there or may not be removed. */
+struct rb_ask *supabase_ask_remove(struct rb_store *base, const struct rb_object *object, rb_loop_fn on_change,
+                                   void *arg)
+{
+    struct rb_ask *ask = ask_new(base, object->bucket, object->key, on_change, arg);
+    RB_AUTO_TEXT *path = rb_supabase_path("/object", object->bucket, object->key);
+
+    ask_call(ask, (struct rb_supabase_call_spec){.doing = "remove", .method = "DELETE", .path = path, .key = ask->key},
+             after_remove);
+    return ask;
+}
+
 /* link */
 
 static void after_link(struct rb_ask *ask, const struct rb_supabase_result *result)

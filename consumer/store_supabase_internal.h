@@ -47,7 +47,7 @@ void supabase_put_free(struct rb_put *put);
 /*
  * The ask ops of rb_store_ops.
  *
- * Loop:   loop thread, outside of libcurl callbacks; all five.
+ * Loop:   loop thread, outside of libcurl callbacks; all six.
  */
 struct rb_ask *supabase_ask_find(struct rb_store *base, const struct rb_object *object, rb_loop_fn on_change,
                                  void *arg);
@@ -57,6 +57,9 @@ struct rb_ask *supabase_ask_link(struct rb_store *base, const struct rb_object *
 /* Loop: as above. */
 struct rb_ask *supabase_ask_check(struct rb_store *base, const char *bucket, enum rb_check how, rb_loop_fn on_change,
                                   void *arg);
+/* Loop: as above. */
+struct rb_ask *supabase_ask_remove(struct rb_store *base, const struct rb_object *object, rb_loop_fn on_change,
+                                   void *arg);
 /* Loop: as above. */
 enum rb_poll supabase_ask_answer(const struct rb_ask *ask, struct rb_store_answer *ret_answer, struct rb_error *err);
 /* Loop: as above. */
