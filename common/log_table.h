@@ -106,6 +106,9 @@
     X(USAGE_UNREAD, WARNING, "code, error", "the database does not tell what is stored; has setup been run?")          \
     X(JOB_SPILLED, NOTICE, "video, store, bucket, because", "the video goes to the fallback store")                    \
     X(STORE_SPILLS, WARNING, "code, after_ms", "the first store is out for so long that videos go to the fallback")    \
+    X(VIDEO_REMOVED, NOTICE, "video, key, bytes, because", "a stored video was removed, and that was announced")       \
+    X(REMOVE_FAILED, WARNING, "video, key, code, error",                                                               \
+      "a deleted video could not be announced, or its object not removed; tried again in a minute")                    \
     X(CIRCUIT_OPENED, WARNING, "code, error, retry_ms",                                                                \
       "the store takes nothing: no video is given up, but none is stored until somebody mends that")                   \
     X(CIRCUIT_CLOSED, NOTICE, "", "the store takes videos again")                                                      \

@@ -11,7 +11,7 @@
 #include "common/outgoing.h"
 #include "consumer/dead_letter.h"
 
-enum { TOPIC_STORED, TOPIC_FAILED, TOPIC_RETRY, TOPIC_DEAD_LETTER, TOPIC_COUNT };
+enum { TOPIC_STORED, TOPIC_FAILED, TOPIC_DELETED, TOPIC_RETRY, TOPIC_DEAD_LETTER, TOPIC_COUNT };
 
 struct rb_emit {
     struct rb_producer *producer;
@@ -30,6 +30,7 @@ int rb_emit_new(struct rb_loop *loop, const struct rb_emit_config *config, struc
     emit->group = config->group;
     emit->topics[TOPIC_STORED] = rb_xprintf("%s%s", prefix, rb_event_info(RB_EVENT_VIDEO_STORED)->topic);
     emit->topics[TOPIC_FAILED] = rb_xprintf("%s%s", prefix, rb_event_info(RB_EVENT_VIDEO_STORE_FAILED)->topic);
+    emit->topics[TOPIC_DELETED] = rb_xprintf("%s%s", prefix, rb_event_info(RB_EVENT_VIDEO_DELETED)->topic);
     emit->topics[TOPIC_RETRY] = rb_xprintf("%s%s", prefix, rb_event_info(RB_EVENT_VIDEO_STORE_RETRY)->topic);
     emit->topics[TOPIC_DEAD_LETTER] = rb_xprintf("%s%s", prefix, RB_DEAD_LETTER_TOPIC);
     if (rb_producer_new(loop, &config->kafka, (const char *const *)emit->topics, config->timeout_ms, &emit->producer,
@@ -109,18 +110,24 @@ static void fill_failed(struct rb_video_store_failed *event, const struct rb_row
     };
 }
 
-/* The rest of it is the same for all events: who sends it, and what led to it. */
-static int send_event(struct rb_emit *emit, struct rb_outgoing outgoing, const struct rb_message *message,
-                      rb_producer_fn fn, void *arg, struct rb_error *err)
+static int send_outgoing(struct rb_emit *emit, struct rb_outgoing outgoing, rb_producer_fn fn, void *arg,
+                         struct rb_error *err)
 {
     RB_AUTO_BUFFER value = {0};
     struct rb_record record;
 
     outgoing.source = "reelbus-consumer";
-    outgoing.trace = &message->trace;
-    outgoing.tracestate = message->tracestate;
     RB_TRY(rb_outgoing_record(emit->codec, &outgoing, &value, &record, err));
     return rb_producer_send(emit->producer, &record, fn, arg, err);
+}
+
+/* An event that a message has led to. */
+static int send_event(struct rb_emit *emit, struct rb_outgoing outgoing, const struct rb_message *message,
+                      rb_producer_fn fn, void *arg, struct rb_error *err)
+{
+    outgoing.trace = &message->trace;
+    outgoing.tracestate = message->tracestate;
+    return send_outgoing(emit, outgoing, fn, arg, err);
 }
 
 static int emit_stored(struct rb_emit *emit, const struct rb_emit_case *about, rb_producer_fn fn, void *arg,
@@ -172,6 +179,24 @@ int rb_emit_outcome(struct rb_emit *emit, const struct rb_emit_case *about, rb_p
         return emit_stored(emit, about, fn, arg, err);
     RB_ASSERT(about->row->state == RB_ROW_FAILED);
     return emit_failed(emit, about, fn, arg, err);
+}
+
+int rb_emit_deleted(struct rb_emit *emit, const struct rb_video_deleted *event, rb_producer_fn fn, void *arg,
+                    struct rb_error *err)
+{
+    struct rb_trace trace;
+    const struct rb_outgoing outgoing = {
+        .event = RB_EVENT_VIDEO_DELETED,
+        .values = event,
+        .topic = emit->topics[TOPIC_DELETED],
+        .id = event->event_id,
+        .video_id = event->video_id,
+        .time_unix_ms = event->deleted_at,
+        .trace = &trace,
+    };
+
+    rb_trace_continue(NULL, &trace);
+    return send_outgoing(emit, outgoing, fn, arg, err);
 }
 
 bool rb_emit_is_up(const struct rb_emit *emit)

@@ -59,6 +59,16 @@ RB_MUST_CHECK int rb_emit_outcome(struct rb_emit *emit, const struct rb_emit_cas
                                   struct rb_error *err);
 
 /*
+ * Announce that a stored video was deleted. Begins a trace of its own.
+ *
+ * Takes:  event, borrowed for the call; fn as above.
+ * Fails:  as rb_emit_outcome.
+ * Loop:   loop thread; fn never comes before this returns.
+ */
+RB_MUST_CHECK int rb_emit_deleted(struct rb_emit *emit, const struct rb_video_deleted *event, rb_producer_fn fn,
+                                  void *arg, struct rb_error *err);
+
+/*
  * Put a video on the topic of retries.
  *
  * Takes:  event, borrowed for the call, with all but its event_id, which is made here; message, the record that is worked

@@ -43,6 +43,7 @@ void job_drop_work(struct rb_job *job)
     job->op = NULL;
     job_drop_transfer(job);
     rb_usage_op_free(job->room.op);
+    rb_make_room_op_free(job->room.making);
     job->room = (struct job_room){0};
     rb_renew_free(job->renew);
     job->renew = NULL;

@@ -13,6 +13,7 @@
 #include "consumer/history.h"
 #include "consumer/lifetime.h"
 #include "consumer/lines.h"
+#include "consumer/make_room.h"
 #include "consumer/message.h"
 #include "consumer/progress.h"
 #include "consumer/record.h"
@@ -41,6 +42,7 @@ struct rb_job_env {
     const struct rb_target *first_store;
     const struct rb_target *fallback_store; /* NULL: there is none */
     struct rb_usage *usage;
+    struct rb_make_room *make_room; /* NULL: no video is removed for another one */
     struct rb_emit *emit;
     struct rb_progress *progress;
     struct rb_history *history;

@@ -65,12 +65,18 @@ enum job_room_step {
     ROOM_SPILLING, /* has it noted down that the video goes to the fallback store */
     ROOM_LOOKED,   /* not reached; the transfer may begin, and says how many bytes there are */
     ROOM_WEIGHING, /* asks for room for so many */
+    ROOM_MAKING,   /* there was none: has the oldest videos removed */
     ROOM_GIVEN,    /* the transfer may go on */
 };
 
 struct job_room {
     enum job_room_step step;
     struct rb_usage_op *op;
+    struct rb_make_room_op *making;
+    enum job_room_step behind; /* what is asked again once room was made */
+    struct rb_error refusal;   /* in case that none can be made */
+    int64_t bytes;             /* that were asked for last, 0 while nobody knows */
+    bool made;                 /* once is enough: others may take it away again and again */
 };
 
 /* A record on its way to Kafka. It outlives the job when that is freed meanwhile. */

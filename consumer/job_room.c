@@ -13,7 +13,9 @@
 /* A worker before us may have stored it and died before it said so: then the store has it, which the transfer finds out. */
 static bool may_be_stored(const struct rb_job *job)
 {
-    return job->row.claim_epoch > 1 && rb_usage_then(job->env->usage) != RB_USAGE_WAIT;
+    enum rb_usage_then then = rb_usage_then(job->env->usage);
+
+    return job->row.claim_epoch > 1 && (then == RB_USAGE_SPILL || then == RB_USAGE_KEEP);
 }
 
 static bool spills(const struct rb_job *job)
@@ -39,6 +41,7 @@ static enum rb_poll ask(struct rb_job *job, enum job_room_step step, int64_t byt
     if (result < 0)
         return RB_POLL_FAILED;
     job->room.step = step;
+    job->room.bytes = bytes;
     return RB_POLL_WAIT;
 }
 
@@ -80,6 +83,38 @@ static void count_try(struct rb_job *job)
         job->tries.first_try_at = job->tries.last_try_at;
 }
 
+static enum rb_poll refuse(struct rb_job *job, const struct rb_error *refusal)
+{
+    job->error = *refusal;
+    count_try(job);
+    return RB_POLL_FAILED;
+}
+
+/* Have the oldest videos removed, and ask again then. */
+static enum rb_poll make_room(struct rb_job *job, const struct rb_usage_op *op, enum job_room_step step)
+{
+    const struct rb_usage_ask ask = {job->row.video_id, job->row.claim_epoch, job_wake, job};
+    bool of_user = rb_usage_refuse(op, &job->room.refusal) < 0 && job->room.refusal.code == RB_E_QUOTA_USER;
+
+    if (rb_make_room_ask(job->env->make_room, &ask, job->room.bytes, of_user, &job->room.making, &job->error) < 0)
+        return RB_POLL_FAILED;
+    job->room.behind = step;
+    job->room.step = ROOM_MAKING;
+    return RB_POLL_WAIT;
+}
+
+static enum rb_poll poll_making(struct rb_job *job)
+{
+    bool made = false;
+    enum rb_poll polled = rb_make_room_poll(job->room.making, &made, &job->error);
+
+    if (polled != RB_POLL_DONE)
+        return polled;
+    rb_make_room_op_free(RB_STEAL(job->room.making));
+    job->room.made = true;
+    return made ? ask(job, job->room.behind, job->room.bytes) : refuse(job, &job->room.refusal);
+}
+
 static enum rb_poll no_room(struct rb_job *job, const struct rb_usage_op *op, enum job_room_step step)
 {
     if (step == ROOM_LOOKING && may_be_stored(job)) {
@@ -88,9 +123,10 @@ static enum rb_poll no_room(struct rb_job *job, const struct rb_usage_op *op, en
     }
     if (spills(job))
         return spill(job, "quota");
-    if (rb_usage_refuse(op, &job->error) < 0)
-        count_try(job);
-    return RB_POLL_FAILED;
+    if (job->env->make_room != NULL && !job->room.made)
+        return make_room(job, op, step);
+    (void)rb_usage_refuse(op, &job->room.refusal);
+    return refuse(job, &job->room.refusal);
 }
 
 static enum rb_poll take_verdict(struct rb_job *job, const struct rb_usage_op *op, enum rb_usage_verdict verdict)
@@ -142,6 +178,8 @@ enum rb_poll job_find_room(struct rb_job *job)
     case ROOM_SPILLING:
     case ROOM_WEIGHING:
         return poll_answer(job);
+    case ROOM_MAKING:
+        return poll_making(job);
     case ROOM_LOOKED:
         if (job->transfer != NULL && rb_transfer_wants_room(job->transfer, &bytes))
             return ask(job, ROOM_WEIGHING, RB_MAX(bytes, 0));

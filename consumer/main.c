@@ -45,7 +45,8 @@ static void drain_step(void *arg)
 
     rb_consume_drain(parts->consume);
     rb_history_flush(parts->history);
-    if ((rb_consume_count(parts->consume) == 0 && rb_history_is_idle(parts->history)) ||
+    if ((rb_consume_count(parts->consume) == 0 && rb_history_is_idle(parts->history) &&
+         rb_remove_is_idle(parts->remove)) ||
         rb_clock_ms() >= parts->drain_until_ms)
         rb_loop_stop(parts->loop);
     else

@@ -51,6 +51,20 @@ int rb_marks_read(const char *name, int64_t quota_bytes, const char *warn, const
     return 0;
 }
 
+int rb_marks_read_low(const char *name, const char *low, struct rb_marks *marks, struct rb_error *err)
+{
+    int64_t low_bytes = 0;
+
+    if (marks->quota_bytes > 0 &&
+        (read_mark(low, marks->quota_bytes, &low_bytes) < 0 || low_bytes == 0 || low_bytes > marks->stop_bytes))
+        return rb_fail(
+            err, RB_E_BAD_OPTION, 0,
+            "the low mark of '%s' is '%.20s', expected 1%% to 100%%, or bytes as in 900MB, and no more than %" PRId64,
+            name, low, marks->stop_bytes);
+    marks->low_bytes = low_bytes;
+    return 0;
+}
+
 enum rb_marks_level rb_marks_level(const struct rb_marks *marks, int64_t bytes)
 {
     if (marks->quota_bytes == 0 || bytes < marks->warn_bytes)

@@ -12,6 +12,7 @@ struct rb_marks {
     int64_t quota_bytes; /* what the provider, or whoever pays, allows */
     int64_t warn_bytes;  /* from here on it is said */
     int64_t stop_bytes;  /* up to here it is stored */
+    int64_t low_bytes;   /* down to here the oldest go, if any go */
 };
 
 enum rb_marks_level { RB_MARKS_WELL, RB_MARKS_WARN, RB_MARKS_STOP };
@@ -25,6 +26,15 @@ enum rb_marks_level { RB_MARKS_WELL, RB_MARKS_WARN, RB_MARKS_STOP };
  */
 RB_MUST_CHECK int rb_marks_read(const char *name, int64_t quota_bytes, const char *warn, const char *stop,
                                 struct rb_marks *ret_marks, struct rb_error *err);
+
+/*
+ * Read the low mark as well.
+ *
+ * Takes:  name as above; low, as the other two; marks, as they were read.
+ * Fails:  BAD_OPTION: not readable, or above the mark up to which it is stored.
+ * Loop:   pure, any thread.
+ */
+RB_MUST_CHECK int rb_marks_read_low(const char *name, const char *low, struct rb_marks *marks, struct rb_error *err);
 
 /*
  * Where is somebody who has stored so much?

@@ -32,6 +32,9 @@
     X(CIRCUIT_QUOTA, GAUGE, "reelbus_store_circuit_open", "code=\"quota_all\"", "")                                    \
     X(CIRCUIT_PROBES, COUNTER, "reelbus_store_circuit_probes_total", "", "Times that a probe was let through")         \
     X(SPILLED, COUNTER, "reelbus_spilled_total", "", "Videos that were sent to the fallback store")                    \
+    X(REMOVED, COUNTER, "reelbus_removed_total", "", "Stored videos whose objects were removed")                       \
+    X(REMOVE_FAILS, COUNTER, "reelbus_remove_failures_total", "",                                                      \
+      "Objects of deleted videos that could not be removed or announced yet; alert when it grows")                     \
     X(USAGE_BYTES, GAUGE, "reelbus_usage_bytes", "", "Bytes that the first store keeps, by what the database counts")  \
     X(USAGE_VIDEOS, GAUGE, "reelbus_usage_videos", "", "Videos that they belong to")                                   \
     X(QUOTA_BYTES, GAUGE, "reelbus_quota_bytes", "", "What may be stored in all; 0: no limit is set")                  \

@@ -72,12 +72,16 @@
       "what the provider lets be stored in all, 1GB for example; 0: no limit")                                         \
     X(quota_warn_at, TEXT, "80%", 1, 32, "", "from here on it is said: a percentage of it, or bytes")                  \
     X(quota_stop_at, TEXT, "95%", 1, 32, "", "up to here it is stored; then quota_then happens")                       \
+    X(quota_low_at, TEXT, "90%", 1, 32, "", "under cleanup: down to here the oldest videos go")                        \
     X(quota_user_bytes, BYTES, "0", 0, 4611686018427387904, "", "what may be stored of one user; 0: no limit")         \
     X(quota_user_warn_at, TEXT, "80%", 1, 32, "", "from here on it is said: a percentage of it, or bytes")             \
     X(quota_user_stop_at, TEXT, "100%", 1, 32, "", "up to here it is stored; then quota_then happens")                 \
+    X(quota_user_low_at, TEXT, "90%", 1, 32, "", "under cleanup: down to here the oldest videos of that user go")      \
     X(quota_then, TEXT, "wait", 1, 8, "",                                                                              \
-      "what becomes of a video without room: wait, spill (to the fallback store), keep (the original URL, for good)")  \
-    X(quota_check_ms, MS, "30s", 10, 86400000, "", "how often the sums are read for metrics and the forecast")         \
+      "a video without room: wait, spill (to the fallback store), keep (its original URL), cleanup (the oldest go)")   \
+    X(quota_cleanup_age_ms, MS, "1d", 0, 315360000000, "", "under cleanup: younger videos stay")                       \
+    X(quota_check_ms, MS, "30s", 10, 86400000, "",                                                                     \
+      "how often sums are read for metrics and the forecast, and half-done removals of others are looked for")         \
     X(file_root, TEXT, "", 0, 4096, "", "folder of the file store")                                                    \
     X(file_public_url, TEXT, "", 0, 2048, "", "what stands before bucket and key in the URL of a stored file")         \
     X(s3_endpoint, TEXT, "", 0, 2048, "AWS_ENDPOINT_URL",                                                              \

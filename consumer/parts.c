@@ -18,7 +18,7 @@
 static const struct rb_metric metric_rows[] = {CONSUMER_METRICS(RB_METRIC_ROW)};
 
 static const enum rb_event written_events[] = {RB_EVENT_VIDEO_STORED, RB_EVENT_VIDEO_STORE_FAILED,
-                                               RB_EVENT_VIDEO_STORE_RETRY};
+                                               RB_EVENT_VIDEO_DELETED, RB_EVENT_VIDEO_STORE_RETRY};
 
 static void on_codec_change(void *arg)
 {
@@ -66,6 +66,31 @@ static int open_output(struct rb_parts *parts, struct rb_error *err)
     };
 
     return rb_emit_new(parts->loop, &emit, &parts->emit, err);
+}
+
+/* Without the option nothing is removed but what others have begun to remove. */
+static int open_removal(struct rb_parts *parts, struct rb_error *err)
+{
+    const struct consumer_options *options = parts->options;
+    const struct rb_remove_config remove = {parts->pg, parts->emit, &parts->stores, &parts->metrics,
+                                            options->quota_check_ms};
+    struct rb_make_room_config config = {
+        .pg = parts->pg,
+        .options = &options->common,
+        .store = parts->stores.first.store->ops->kind,
+        .bucket = options->bucket,
+        .age_ms = options->quota_cleanup_age_ms,
+    };
+
+    parts->remove = rb_remove_new(parts->loop, &remove);
+    if (rb_usage_then(parts->usage) != RB_USAGE_CLEANUP)
+        return 0;
+    config.remove = parts->remove;
+    rb_usage_marks(parts->usage, &config.all, &config.user);
+    RB_TRY(rb_marks_read_low("quota_bytes", options->quota_low_at, &config.all, err));
+    RB_TRY(rb_marks_read_low("quota_user_bytes", options->quota_user_low_at, &config.user, err));
+    parts->make_room = rb_make_room_new(&config);
+    return 0;
 }
 
 /* What jobs stand in line for. */
@@ -126,6 +151,7 @@ static int open_input(struct rb_parts *parts, struct rb_error *err)
         .first_store = &parts->stores.first,
         .fallback_store = parts->stores.fallback.store != NULL ? &parts->stores.fallback : NULL,
         .usage = parts->usage,
+        .make_room = parts->make_room,
         .emit = parts->emit,
         .progress = parts->progress,
         .history = parts->history,
@@ -165,6 +191,7 @@ int rb_parts_open(struct rb_parts *parts, struct rb_error *err)
     RB_TRY(rb_parts_open_transfers(parts, err));
     open_lines(parts);
     RB_TRY(open_output(parts, err));
+    RB_TRY(open_removal(parts, err));
     return open_input(parts, err);
 }
 
@@ -172,7 +199,9 @@ void rb_parts_close(struct rb_parts *parts)
 {
     rb_httpd_free(parts->httpd);
     rb_consume_free(parts->consume);
+    rb_make_room_free(parts->make_room);
     rb_usage_free(parts->usage);
+    rb_remove_free(parts->remove);
     rb_pg_free(parts->pg);
     rb_emit_free(parts->emit);
     rb_history_free(parts->history);

@@ -7,6 +7,7 @@
 
 #include "common/httpd.h"
 #include "consumer/consume.h"
+#include "consumer/make_room.h"
 #include "consumer/options.h"
 #include "consumer/store_probe.h"
 #include "consumer/stores.h"
@@ -28,6 +29,8 @@ struct rb_parts {
     struct rb_emit *emit;
     struct rb_stores stores;
     struct rb_usage *usage;
+    struct rb_remove *remove;
+    struct rb_make_room *make_room; /* NULL also when quota_then does not say so */
     struct rb_store_probe *probe;
     struct rb_store_probe *fallback_probe; /* NULL also when there is no fallback store */
     struct rb_http *media_http;

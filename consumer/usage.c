@@ -36,7 +36,7 @@ static const char sums_sql[] =
     " coalesce((SELECT extract(epoch FROM (now() AT TIME ZONE 'UTC') - days.since) * 1000 FROM days), 0)::bigint AS over_ms"
     " FROM reelbus.usage_in_all a WHERE a.store = $1 AND a.bucket = $2";
 
-static const char *const then_names[] = {"wait", "spill", "keep"};
+static const char *const then_names[] = {"wait", "spill", "keep", "cleanup"};
 static const char *const verdict_names[] = {"fits", "over_user", "over_all", "lost"};
 static const char *const level_names[] = {"well", "warn", "stop"};
 
@@ -75,7 +75,8 @@ int rb_usage_then_read(const char *text, enum rb_usage_then *ret_then, struct rb
             return 0;
         }
     }
-    return rb_fail(err, RB_E_BAD_OPTION, 0, "option 'quota_then' is '%.20s', expected one of: wait, spill, keep", text);
+    return rb_fail(err, RB_E_BAD_OPTION, 0,
+                   "option 'quota_then' is '%.20s', expected one of: wait, spill, keep, cleanup", text);
 }
 
 /* -- the sums ------------------------------------------------------------------------------------------------------ */
@@ -174,6 +175,12 @@ bool rb_usage_is_limited(const struct rb_usage *usage)
 enum rb_usage_then rb_usage_then(const struct rb_usage *usage)
 {
     return usage->config.then;
+}
+
+void rb_usage_marks(const struct rb_usage *usage, struct rb_marks *ret_all, struct rb_marks *ret_user)
+{
+    *ret_all = usage->config.all;
+    *ret_user = usage->config.user;
 }
 
 /* -- one video ----------------------------------------------------------------------------------------------------- */

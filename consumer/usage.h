@@ -16,7 +16,7 @@ struct rb_usage;    /* the marks, and the sums as they were read last */
 struct rb_usage_op; /* a question on its way */
 
 /* What is done when there is no room. */
-enum rb_usage_then { RB_USAGE_WAIT, RB_USAGE_SPILL, RB_USAGE_KEEP };
+enum rb_usage_then { RB_USAGE_WAIT, RB_USAGE_SPILL, RB_USAGE_KEEP, RB_USAGE_CLEANUP };
 
 struct rb_usage_config {
     struct rb_pg *pg;           /* borrowed for as long as it lives, as is all below */
@@ -42,7 +42,7 @@ enum rb_usage_verdict { RB_USAGE_FITS, RB_USAGE_OVER_USER, RB_USAGE_OVER_ALL, RB
 /*
  * Read what an operator wants to be done when there is no room.
  *
- * Fails:  BAD_OPTION: none of wait, spill and keep.
+ * Fails:  BAD_OPTION: none of wait, spill, keep and cleanup.
  * Loop:   pure, any thread.
  */
 RB_MUST_CHECK int rb_usage_then_read(const char *text, enum rb_usage_then *ret_then, struct rb_error *err);
@@ -76,6 +76,13 @@ bool rb_usage_is_limited(const struct rb_usage *usage);
  * Loop:   loop thread.
  */
 enum rb_usage_then rb_usage_then(const struct rb_usage *usage);
+
+/*
+ * The marks.
+ *
+ * Loop:   loop thread.
+ */
+void rb_usage_marks(const struct rb_usage *usage, struct rb_marks *ret_all, struct rb_marks *ret_user);
 
 /*
  * Ask whether there is room for a claimed video; its bytes are held when there is.

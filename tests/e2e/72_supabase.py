@@ -339,6 +339,27 @@ def test_without_a_copy_it_is_stored_without_its_hash(place):
 # -- refusals -------------------------------------------------------------------------------------------------------------
 
 
+def test_an_old_video_is_removed_when_its_room_is_needed(place):
+    bus = place.bus
+    place.start(REELBUS_QUOTA_USER_BYTES=250_000, REELBUS_QUOTA_USER_LOW_AT="100%", REELBUS_QUOTA_THEN="cleanup", REELBUS_QUOTA_CHECK_MS="50ms")
+    videos = []
+    for _ in range(2):
+        video_id, _ = bus.store_video(bytes=100_000)
+        bus.wait_for_event("video.stored", video_id)
+        videos.append(video_id)
+    bus.query("UPDATE reelbus.video SET stored_at = stored_at - interval '2 days' WHERE video_id = %s", videos[0])
+    place.server.rule(supabase.no_object(), "DELETE")  # as to a key that may look, and may not remove
+    video_id, _ = bus.store_video(bytes=100_000)
+    bus.wait_for_event("video.stored", video_id)
+    wait_for(lambda: "ev=remove_failed" in bus.consumer.log, "it is still there")
+    assert "code=store_denied" in bus.consumer.log and place.key(videos[0]) in place.keys()
+    bus.query("UPDATE reelbus.video SET deleting_since = now() - interval '1 hour' WHERE deleting_since IS NOT NULL")
+    wait_for(lambda: place.keys() == sorted(place.key(video) for video in (videos[1], video_id)), "then it is removed")
+    wait_for(lambda: bus.video_row(videos[0])["deleting_since"] is None, "and that is noted")
+    bus.query("UPDATE reelbus.video SET deleting_since = now() - interval '1 hour' WHERE video_id = %s", videos[0])
+    wait_for(lambda: bus.video_row(videos[0])["deleting_since"] is None, "what is not there counts as removed")
+
+
 @pytest.mark.parametrize("over", alike([True, "writes"]))
 def test_over_quota_everything_stops_and_goes_on_by_itself(place, over):
     consumer = place.start(**FAST)

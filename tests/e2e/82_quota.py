@@ -210,12 +210,56 @@ def test_options_that_cannot_be_meant_stop_the_start(bus):
         ({"REELBUS_QUOTA_USER_BYTES": "1GB", "REELBUS_QUOTA_USER_STOP_AT": "2GB"}, "quota_user_bytes"),
         ({"REELBUS_QUOTA_THEN": "pray"}, "quota_then"),
         ({"REELBUS_QUOTA_THEN": "spill"}, "fallback_config"),
+        ({"REELBUS_QUOTA_THEN": "cleanup", "REELBUS_QUOTA_BYTES": "1GB", "REELBUS_QUOTA_LOW_AT": "96%"}, "quota_bytes"),
         ({"REELBUS_FALLBACK_CONFIG": str(bus.folder / "none.conf")}, "fallback_config"),
         ({"REELBUS_FALLBACK_CONFIG": str(same)}, "fallback store"),
         ({"REELBUS_KEY_TEMPLATE": "../{video_id}.mp4"}, "key_template"),
     ):
         done = bus.run("reelbus-consumer", env={**place, **options})
         assert done.returncode == 2 and name in done.stderr, (options, done.stderr)
+
+
+# -- cleanup --------------------------------------------------------------------------------------------------------------
+
+
+def make_old(bus, video_id, days):
+    bus.query("UPDATE reelbus.video SET stored_at = stored_at - %s * interval '1 day' WHERE video_id = %s", days, video_id)
+
+
+def is_removed(bus, video_id):
+    row = bus.video_row(video_id)
+    return row["state"] == "deleted" and row["deleting_since"] is None
+
+
+def test_the_oldest_videos_of_a_user_make_room(bus):
+    bus.start_producer()
+    bus.start_consumer(REELBUS_QUOTA_USER_BYTES=7 * SIZE // 2, REELBUS_QUOTA_USER_LOW_AT=5 * SIZE // 2, REELBUS_QUOTA_THEN="cleanup")
+    user, bus.user = bus.user, str(uuid.uuid4())
+    of_other, _ = store(bus)
+    bus.user = user
+    (first, _), (second, _), (third, _) = store(bus), store(bus), store(bus)
+    for video_id, days in ((of_other, 9), (first, 3), (second, 2)):
+        make_old(bus, video_id, days)
+    fourth, provider_video = store(bus)
+    wait_for(lambda: is_removed(bus, first), "the oldest of that user is gone")
+    row, event = bus.video_row(first), bus.wait_for_event("video.deleted", first)
+    assert row["video_url"] == row["source_url"] and row["status"] == "completed" and row["delete_reason"] == "quota"
+    assert {name: event[name] for name in ("user_id", "reason", "store", "bucket", "object_key", "bytes")} == {
+        "user_id": user, "reason": "quota", "store": "file", "bucket": "videos", "object_key": f"{user}/{first}.mp4", "bytes": row["bytes"]}  # fmt: skip
+    assert bus.query("SELECT detail FROM reelbus.history WHERE video_id = %s AND what = 'deleted'", first)
+    assert not bus.object_path(first).exists() and all(bus.object_path(video_id).exists() for video_id in (second, third))
+    assert bus.object_path(fourth).read_bytes() == bus.source_bytes(provider_video)
+    assert bus.producer.get("/api/video/status", params={"videoId": first}).json()["storage"] == "deleted"
+    assert len(bus.events("video.deleted")) == 1 and bus.consumer.metric("reelbus_removed_total") == 1
+
+    fifth, _ = bus.store_video(bytes=2 * SIZE)  # the second alone would go in vain, and the third is too young
+    wait_for(lambda: error_of(bus, fifth) == "quota_user", "it waits for room")
+    assert bus.object_path(second).exists() and len(bus.events("video.deleted")) == 1
+    make_old(bus, third, 2)
+    bus.wait_for_event("video.stored", fifth)
+    wait_for(lambda: is_removed(bus, second) and is_removed(bus, third), "both are gone")
+    assert of_user(bus, user)[1] == 2 and bus.video_row(of_other)["state"] == "stored"
+    assert_counted(bus)
 
 
 # -- many workers, and their deaths ---------------------------------------------------------------------------------------
@@ -317,6 +361,42 @@ def test_what_the_first_store_has_already_is_not_stored_in_the_second_too(bus, s
     assert bus.video_row(video_id)["store"] == "s3" and not in_fallback(bus, video_id).exists()
     other, _ = bus.store_video(bytes=SIZE)
     assert bus.wait_for_event("video.stored", other)["bucket"] == "overflow" and in_fallback(bus, other).exists()
+
+
+def keys_in(server, bucket):
+    """Without the folders, which this server lists as well."""
+    return {item["Key"] for item in server.client.list_objects_v2(Bucket=bucket)["Contents"] if not item["Key"].endswith("/")}
+
+
+def test_what_a_dead_worker_had_begun_to_remove_is_removed_by_the_next(bus, server):
+    bucket = f"videos-{bus.number}-{id(bus):x}"
+    server.client.create_bucket(Bucket=bucket)
+    proxy = s3.Proxy(server.port)
+    options = s3.options(proxy.port, bucket, REELBUS_QUOTA_BYTES=5 * SIZE // 2, REELBUS_QUOTA_WARN_AT="10%", REELBUS_QUOTA_STOP_AT="100%",
+                         REELBUS_QUOTA_LOW_AT="100%", REELBUS_QUOTA_THEN="cleanup")  # fmt: skip
+    try:
+        bus.start_producer()
+        bus.start_consumer(**options)
+        (first, _), (second, _) = store(bus), store(bus)
+        make_old(bus, first, 2)
+        proxy.rule(s3.Answer(503, s3.error_body("SlowDown")), method="DELETE", times=1000)
+        third, _ = store(bus)
+        wait_for(lambda: bus.consumer.metric("reelbus_remove_failures_total") >= 1, "the store keeps it")
+        bus.consumer.kill()
+        row = bus.video_row(first)
+        assert row["state"] == "deleted" and row["deleting_since"] is not None and row["video_url"] == row["source_url"]
+        keys = {video_id: f"{bus.user}/{video_id}.mp4" for video_id in (first, second, third)}
+        assert keys_in(server, bucket) == set(keys.values())
+        proxy.rules.clear()
+        bus.query("UPDATE reelbus.video SET deleting_since = now() - interval '1 hour' WHERE deleting_since IS NOT NULL")
+        bus.start_consumer(**options)
+        wait_for(lambda: is_removed(bus, first), "it is taken over")
+        assert keys_in(server, bucket) == {keys[second], keys[third]}
+        deleted = bus.events("video.deleted")
+        assert len(deleted) >= 2 and {event["video_id"] for event in deleted} == {first} and len({event["event_id"] for event in deleted}) == 1
+        assert assert_counted(bus, bucket)[1] == 2
+    finally:
+        proxy.close()
 
 
 # -- keys -----------------------------------------------------------------------------------------------------------------

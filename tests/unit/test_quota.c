@@ -2,6 +2,7 @@
 
 #include "consumer/key.h"
 #include "consumer/marks.h"
+#include "consumer/remove.h"
 #include "consumer/usage.h"
 
 #define GB  INT64_C(1000000000)
@@ -36,6 +37,22 @@ static void marks_that_cannot_be_meant_are_refused(void **state)
     }
 }
 
+static void a_low_mark_is_no_higher_than_the_mark(void **state)
+{
+    static const char *const wrong[] = {"91%", "1801MB", "0", "0%", "", "low"};
+    struct rb_marks none = {0}, marks = {.quota_bytes = 2 * GB, .warn_bytes = GB, .stop_bytes = 1800000000};
+
+    (void)state;
+    assert_works(rb_marks_read_low("q", "90%", &marks, &err));
+    assert_int_equal(marks.low_bytes, 1800000000);
+    assert_works(rb_marks_read_low("q", "1GB", &marks, &err));
+    assert_int_equal(marks.low_bytes, GB);
+    for (size_t i = 0; i < RB_COUNT(wrong); i++)
+        assert_fails(rb_marks_read_low("q", wrong[i], &marks, &err), BAD_OPTION);
+    assert_int_equal(marks.low_bytes, GB);
+    assert_works(rb_marks_read_low("q", "nonsense", &none, &err)); /* there is no quota: nobody asks */
+}
+
 static void a_level_begins_at_its_mark(void **state)
 {
     struct rb_marks none = {0}, marks = {.quota_bytes = 100, .warn_bytes = 80, .stop_bytes = 95};
@@ -65,7 +82,7 @@ static void the_days_left_come_from_what_has_grown(void **state)
     assert_int_equal(rb_marks_days_left(&marks, 2 * GB, 1, 7 * DAY), 36500);
 }
 
-static void there_are_three_things_to_do(void **state)
+static void there_are_four_things_to_do(void **state)
 {
     enum rb_usage_then then;
 
@@ -74,7 +91,21 @@ static void there_are_three_things_to_do(void **state)
     assert_int_equal(then, RB_USAGE_WAIT);
     assert_works(rb_usage_then_read("keep", &then, &err));
     assert_int_equal(then, RB_USAGE_KEEP);
+    assert_works(rb_usage_then_read("cleanup", &then, &err));
+    assert_int_equal(then, RB_USAGE_CLEANUP);
     assert_fails(rb_usage_then_read("panic", &then, &err), BAD_OPTION);
+}
+
+static void what_goes_is_chosen_by_a_query(void **state)
+{
+    static char table[] = "app.clips", id[] = "id", url[] = "link";
+    const struct rb_common_options options = {.table = table, .column_id = id, .column_video_url = url};
+    RB_AUTO_TEXT *sql = rb_remove_sql(&options, "SELECT 'next' AS verdict, $2::uuid AS video_id");
+
+    (void)state;
+    assert_ptr_equal(strstr(sql, "WITH chosen AS (SELECT 'next' AS verdict, $2::uuid AS video_id), written AS ("), sql);
+    assert_non_null(strstr(sql, "UPDATE \"app\".\"clips\" h SET \"link\" = written.source_url"));
+    assert_non_null(strstr(sql, "h.\"id\" = written.video_id AND h.\"link\" = written.stored_url"));
 }
 
 static void a_key_is_made_from_a_template(void **state)
@@ -159,6 +190,7 @@ static void a_video_of_nobody_has_a_key_too(void **state)
 }
 
 UNIT_MAIN(T(marks_are_percentages_or_bytes), T(marks_that_cannot_be_meant_are_refused), T(a_level_begins_at_its_mark),
-          T(the_days_left_come_from_what_has_grown), T(there_are_three_things_to_do), T(a_key_is_made_from_a_template),
+          T(the_days_left_come_from_what_has_grown), T(there_are_four_things_to_do),
+          T(a_low_mark_is_no_higher_than_the_mark), T(what_goes_is_chosen_by_a_query), T(a_key_is_made_from_a_template),
           T(templates_that_lead_astray_are_refused), T(ids_that_lead_astray_are_refused_where_they_are_used),
           T(a_video_of_nobody_has_a_key_too))

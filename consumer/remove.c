@@ -1,0 +1,285 @@
+/*
+ * remove.c — removes stored videos: the row first, then the event, then the object.
+ *
+ * Way:  make_room -> [remove] -> store
+ */
+#include "consumer/remove.h"
+
+#include <inttypes.h>
+
+#include "common/log.h"
+#include "common/notify.h"
+#include "common/tables.h"
+#include "consumer/metrics_table.h"
+
+#define REMOVE_MAGIC  0x524d5645u
+#define REMOVAL_MAGIC 0x524d564cu
+#define LOOK_SOON_MS  1000
+
+/* What is left to do for a row `w`. */
+#define LEFT_TO_DO                                                                                                     \
+    " w.video_id::text AS video_id, w.user_id, w.store, w.bucket, w.object_key, coalesce(w.bytes, 0) AS bytes,"        \
+    " w.attempt, w.delete_reason, (extract(epoch FROM w.deleted_at) * 1000)::bigint AS deleted_at,"                    \
+    " w.deleting_since::text AS deleting_since"
+
+/* The original URL comes back only where the application has not put another one there since. */
+#define LET_GO_BEFORE "WITH chosen AS ("
+#define LET_GO_BEHIND                                                                                                  \
+    "), written AS (UPDATE reelbus.video v SET state = 'deleted', delete_reason = $1, deleted_at = now(),"             \
+    " deleting_since = now(), updated_at = greatest(clock_timestamp(), v.updated_at + interval '1 microsecond')"       \
+    " FROM chosen WHERE v.video_id = chosen.video_id AND v.state = 'stored' RETURNING v.*),"                           \
+    " shown AS (UPDATE {table} h SET {video_url} = written.source_url FROM written"                                    \
+    " WHERE h.{id} = written.video_id AND h.{video_url} = written.stored_url),"                                        \
+    " noted AS (INSERT INTO reelbus.history (video_id, at, what, detail) SELECT video_id, clock_timestamp(),"          \
+    " 'deleted', $1 || ': ' || bucket || '/' || object_key FROM written),"                                             \
+    " told AS (SELECT pg_notify('" RB_NOTIFY_CHANNEL "', video_id::text) FROM written)"                                \
+    " SELECT chosen.verdict, (SELECT count(*) FROM told) AS told," LEFT_TO_DO                                          \
+    " FROM chosen LEFT JOIN written w ON w.video_id = chosen.video_id"
+
+/* $1 kind and $2 bucket of the first store, $3 and $4 of the fallback store. */
+static const char take_over_sql[] =
+    "WITH w AS (UPDATE reelbus.video SET deleting_since = now() WHERE video_id IN"
+    " (SELECT v.video_id FROM reelbus.video v WHERE v.deleting_since < now() - interval '5 minutes'"
+    " AND ((v.store = $1 AND v.bucket = $2) OR (v.store = $3 AND v.bucket = $4))"
+    " ORDER BY v.deleting_since LIMIT 16 FOR UPDATE SKIP LOCKED) RETURNING *) SELECT" LEFT_TO_DO " FROM w";
+
+/* $1 video, $2 since when it was ours, $3 whether it is done; if not, it is taken up again in a minute. */
+static const char end_sql[] = "UPDATE reelbus.video SET deleting_since = CASE WHEN NOT $3::bool"
+                              " THEN now() - interval '4 minutes' END"
+                              " WHERE video_id = $1::uuid AND deleting_since = $2::timestamptz";
+
+/* A video whose row is gone already. */
+struct removal {
+    uint32_t magic;
+    struct rb_remove *remove; /* borrowed; NULL when that is gone, while the event is still on its way */
+    struct removal *next;
+    struct rb_video_deleted event;
+    char *since; /* the row is ours as long as it says this */
+    struct rb_ask *ask;
+    const struct rb_target *target; /* that ask is for */
+    bool sending;
+};
+
+struct rb_remove {
+    uint32_t magic;
+    struct rb_remove_config config;
+    struct removal *removals;
+    struct rb_timer *timer;
+    struct rb_pg_query *query; /* for what others have left, on its way */
+};
+
+char *rb_remove_sql(const struct rb_common_options *options, const char *choice)
+{
+    RB_AUTO_TEXT *template = rb_xprintf("%s%s%s", LET_GO_BEFORE, choice, LET_GO_BEHIND);
+
+    return rb_tables_sql(options, template);
+}
+
+/* -- one video ----------------------------------------------------------------------------------------------------- */
+
+static void removal_free(struct removal *removal)
+{
+    if (removal->ask != NULL)
+        removal->target->store->ops->forget(removal->ask);
+    rb_event_clear(RB_EVENT_VIDEO_DELETED, &removal->event);
+    free(removal->since);
+    removal->magic = 0;
+    free(removal);
+}
+
+/* The row says from now on that nothing is left to do, or that somebody is to take it up again soon. */
+static void removal_end(struct removal *removal, const struct rb_error *err)
+{
+    struct rb_remove *remove = removal->remove;
+    const struct rb_video_deleted *event = &removal->event;
+    const char *values[] = {event->video_id, removal->since, err == NULL ? "true" : "false"};
+    struct removal **place = &remove->removals;
+    struct rb_error ignored = {0};
+
+    if (err != NULL) {
+        rb_metrics_add(remove->config.metrics, METRIC_REMOVE_FAILS, 1);
+        rb_log_error(NULL, RB_EV_REMOVE_FAILED, err, "video=%s key=%s/%s", event->video_id, event->bucket,
+                     event->object_key);
+    } else {
+        rb_metrics_add(remove->config.metrics, METRIC_REMOVED, 1);
+        rb_log(NULL, RB_EV_VIDEO_REMOVED, "video=%s key=%s/%s bytes=%" PRId64 " because=%s", event->video_id,
+               event->bucket, event->object_key, event->bytes, event->reason);
+    }
+    if (rb_pg_send(remove->config.pg, end_sql, RB_COUNT(values), values, NULL, NULL, NULL, &ignored) < 0)
+        ignored.code = RB_E_NONE; /* away: it is taken up again later, which does no harm */
+    while (*place != removal)
+        place = &(*place)->next;
+    *place = removal->next;
+    removal_free(removal);
+}
+
+static void on_removed(void *arg)
+{
+    struct removal *removal = RB_CAST(removal, arg, REMOVAL_MAGIC);
+    struct rb_store_answer answer;
+    struct rb_error err = {0};
+
+    switch (removal->target->store->ops->answer(removal->ask, &answer, &err)) {
+    case RB_POLL_WAIT:
+        return;
+    case RB_POLL_DONE:
+        removal_end(removal, NULL);
+        return;
+    case RB_POLL_FAILED:
+        removal_end(removal, &err);
+        return;
+    }
+}
+
+static void on_announced(const struct rb_delivery *delivery, const struct rb_error *err, void *arg)
+{
+    struct removal *removal = RB_CAST(removal, arg, REMOVAL_MAGIC);
+    const struct rb_object object = {removal->event.bucket, removal->event.object_key, ""};
+
+    (void)delivery;
+    removal->sending = false;
+    if (removal->remove == NULL)
+        removal_free(removal);
+    else if (err != NULL)
+        removal_end(removal, err);
+    else
+        removal->ask = removal->target->store->ops->remove(removal->target->store, &object, on_removed, removal);
+}
+
+static bool is_in(const struct rb_target *target, const struct rb_video_deleted *event)
+{
+    return target->store != NULL && strcmp(target->store->ops->kind, event->store) == 0 &&
+           strcmp(target->bucket, event->bucket) == 0;
+}
+
+static void removal_begin(struct removal *removal)
+{
+    const struct rb_stores *stores = removal->remove->config.stores;
+    const struct rb_video_deleted *event = &removal->event;
+    struct rb_error err = {0};
+
+    removal->target = is_in(&stores->first, event) ? &stores->first : &stores->fallback;
+    if (!is_in(removal->target, event))
+        rb_fail(&err, RB_E_STORE_REFUSED, 0, "'%.20s/%.60s' is none of our stores", event->store, event->bucket);
+    else if (rb_emit_deleted(removal->remove->config.emit, event, on_announced, removal, &err) == 0)
+        removal->sending = true;
+    if (!removal->sending)
+        removal_end(removal, &err);
+}
+
+static char *copy_text(const PGresult *result, int row, const char *column)
+{
+    const char *text = rb_pg_text(result, row, column);
+
+    return rb_xstrdup(text != NULL ? text : "");
+}
+
+/* Removed twice, after a death, it is the same event. */
+static char *event_id(const PGresult *result, int row)
+{
+    RB_AUTO_TEXT *name = rb_xprintf("%s/%s/%s", rb_event_info(RB_EVENT_VIDEO_DELETED)->topic,
+                                    rb_pg_text(result, row, "video_id"), rb_pg_text(result, row, "attempt"));
+    char *id = rb_xalloc(RB_UUID_TEXT_BYTES);
+
+    return rb_uuid_of_name(name, id);
+}
+
+static void take_row(struct rb_remove *remove, const PGresult *result, int row)
+{
+    struct removal *removal = rb_xalloc(sizeof(*removal));
+
+    *removal = (struct removal){
+        .magic = REMOVAL_MAGIC,
+        .remove = remove,
+        .next = remove->removals,
+        .event = {.event_id = event_id(result, row),
+                  .video_id = copy_text(result, row, "video_id"),
+                  .user_id = rb_xstrdup(rb_pg_text(result, row, "user_id")),
+                  .reason = copy_text(result, row, "delete_reason"),
+                  .store = copy_text(result, row, "store"),
+                  .bucket = copy_text(result, row, "bucket"),
+                  .object_key = copy_text(result, row, "object_key"),
+                  .bytes = rb_pg_number(result, row, "bytes", 0),
+                  .deleted_at = rb_pg_number(result, row, "deleted_at", 0)},
+        .since = copy_text(result, row, "deleting_since"),
+    };
+    remove->removals = removal;
+    removal_begin(removal);
+}
+
+size_t rb_remove_take(struct rb_remove *remove, const PGresult *result)
+{
+    size_t count = 0;
+
+    for (int row = 0; row < PQntuples(result); row++) {
+        if (rb_pg_text(result, row, "video_id") == NULL)
+            continue; /* a verdict without a video */
+        take_row(remove, result, row);
+        count++;
+    }
+    return count;
+}
+
+/* -- what others have left ----------------------------------------------------------------------------------------- */
+
+static void on_left(const PGresult *result, const struct rb_error *err, void *arg)
+{
+    struct rb_remove *remove = RB_CAST(rb_remove, arg, REMOVE_MAGIC);
+
+    remove->query = NULL;
+    if (err == NULL)
+        (void)rb_remove_take(remove, result);
+    rb_timer_start(remove->timer, remove->config.every_ms);
+}
+
+static void look(void *arg)
+{
+    struct rb_remove *remove = RB_CAST(rb_remove, arg, REMOVE_MAGIC);
+    const struct rb_target *first = &remove->config.stores->first;
+    const struct rb_target *second = &remove->config.stores->fallback;
+    const char *values[] = {
+        first->store->ops->kind,
+        first->bucket,
+        second->store != NULL ? second->store->ops->kind : NULL,
+        second->bucket,
+    };
+    struct rb_error ignored = {0};
+
+    if (!rb_emit_is_up(remove->config.emit) || rb_pg_send(remove->config.pg, take_over_sql, RB_COUNT(values), values,
+                                                          on_left, remove, &remove->query, &ignored) < 0)
+        rb_timer_start(remove->timer, RB_MIN(remove->config.every_ms, LOOK_SOON_MS));
+}
+
+struct rb_remove *rb_remove_new(struct rb_loop *loop, const struct rb_remove_config *config)
+{
+    struct rb_remove *remove = rb_xalloc(sizeof(*remove));
+
+    *remove = (struct rb_remove){.magic = REMOVE_MAGIC, .config = *config};
+    remove->timer = rb_timer_new(loop, look, remove);
+    rb_timer_start(remove->timer, 0);
+    return remove;
+}
+
+void rb_remove_free(struct rb_remove *remove)
+{
+    if (remove == NULL)
+        return;
+    if (remove->query != NULL)
+        rb_pg_cancel(remove->query);
+    while (remove->removals != NULL) {
+        struct removal *removal = remove->removals;
+
+        remove->removals = removal->next;
+        removal->remove = NULL;
+        if (!removal->sending)
+            removal_free(removal);
+    }
+    rb_timer_free(remove->timer);
+    remove->magic = 0;
+    free(remove);
+}
+
+bool rb_remove_is_idle(const struct rb_remove *remove)
+{
+    return remove->removals == NULL;
+}

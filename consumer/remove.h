@@ -1,0 +1,67 @@
+/*
+ * remove.h — removes stored videos: the row first, then the event, then the object.
+ *
+ * Way:  make_room -> [remove] -> store
+ *
+ * Which ones is for others to choose, by a query. The statement that is made of it lets their rows go; what is left to do is
+ * noted in them (deleting_since), and is done by whoever has let them go, or by any worker when that one has died.
+ */
+#pragma once
+
+#include "common/metrics.h"
+#include "common/pg.h"
+#include "consumer/emit.h"
+#include "consumer/stores.h"
+
+struct rb_remove;
+
+/* All borrowed for as long as it lives. */
+struct rb_remove_config {
+    struct rb_pg *pg;
+    struct rb_emit *emit;
+    const struct rb_stores *stores;
+    struct rb_metrics *metrics; /* of the consumer */
+    int64_t every_ms;           /* how often what others have left is looked for */
+};
+
+/*
+ * Make the statement that lets rows go.
+ *
+ * Takes:  options, with the application's names; choice, a query that gives video_id (null for none) and verdict, in words for
+ *         whoever chose. Its parameters begin at $2: $1 is the reason, as in the event.
+ * Gives:  owned by the caller; free() it. Its result is for rb_remove_take; it has the verdict, too.
+ * Loop:   pure, any thread.
+ */
+char *rb_remove_sql(const struct rb_common_options *options, const char *choice);
+
+/*
+ * Begin to finish what workers have left half done, now and then.
+ *
+ * Takes:  config, borrowed for the call; see there for what is in it.
+ * Gives:  owned by the caller; rb_remove_free it.
+ * Loop:   loop thread.
+ */
+struct rb_remove *rb_remove_new(struct rb_loop *loop, const struct rb_remove_config *config);
+
+/*
+ * Stop and free; before the database, the emitter and the stores. What is half done is left to others. NULL is fine.
+ *
+ * Loop:   loop thread.
+ */
+void rb_remove_free(struct rb_remove *remove);
+
+/*
+ * Is nothing half done here?
+ *
+ * Loop:   loop thread.
+ */
+bool rb_remove_is_idle(const struct rb_remove *remove);
+
+/*
+ * Announce and remove the objects of rows that were let go.
+ *
+ * Takes:  result, of a statement of rb_remove_sql, borrowed for the call.
+ * Gives:  how many there are.
+ * Loop:   loop thread.
+ */
+size_t rb_remove_take(struct rb_remove *remove, const PGresult *result);
