@@ -157,6 +157,31 @@ const char *rb_adapter_status_name(enum rb_adapter_status status)
     return names[status];
 }
 
+bool rb_adapter_has_variants(const struct rb_provider *provider)
+{
+    const struct adapter_kind *kind = find_kind(provider);
+
+    return kind != NULL && kind->variant_url != NULL;
+}
+
+char *rb_adapter_variant_url(const struct rb_provider *provider, const char *provider_video_id, enum rb_variant variant)
+{
+    const struct adapter_kind *kind = find_kind(provider);
+    RB_AUTO_BUFFER id = {0};
+
+    if (!rb_adapter_has_variants(provider) || !id_is_usable(provider_video_id))
+        return NULL;
+    encode_id(provider_video_id, &id);
+    return kind->variant_url(provider, id.bytes, rb_variant_name(variant));
+}
+
+const char *rb_variant_name(enum rb_variant variant)
+{
+    static const char *const names[] = {"thumbnail", "spritesheet"};
+
+    return names[variant];
+}
+
 int adapter_take_status(const char *word, const struct adapter_word *words, size_t count,
                         struct rb_adapter_answer *answer, struct rb_error *err)
 {

@@ -23,6 +23,9 @@ enum rb_adapter_status {
     RB_ADAPTER_EXPIRED,
 };
 
+/* What some providers have of a video beside it. */
+enum rb_variant { RB_VARIANT_THUMBNAIL, RB_VARIANT_SPRITESHEET, RB_VARIANT_COUNT };
+
 /* What to send: rb_adapter_request makes it, rb_adapter_request_done gives it back. */
 struct rb_adapter_request {
     const char *method;     /* static */
@@ -84,6 +87,31 @@ RB_MUST_CHECK int rb_adapter_parse(const struct rb_provider *provider, const cha
  */
 RB_MUST_CHECK int rb_adapter_read(const struct rb_provider *provider, const char *provider_video_id, json_t *object,
                                   struct rb_adapter_answer *ret_answer, struct rb_error *err);
+
+/*
+ * Can providers of this kind have variants of a video?
+ *
+ * Loop:   pure, any thread.
+ */
+bool rb_adapter_has_variants(const struct rb_provider *provider);
+
+/*
+ * Where a variant of a video can be fetched, with the provider's key.
+ *
+ * Takes:  provider_video_id, borrowed for the call.
+ * Gives:  owned by the caller; NULL when this kind of API has no such thing, or the id is none that it can have given.
+ * Loop:   pure, any thread.
+ */
+char *rb_adapter_variant_url(const struct rb_provider *provider, const char *provider_video_id,
+                             enum rb_variant variant);
+
+/*
+ * A variant as options, keys and APIs spell it: thumbnail, spritesheet.
+ *
+ * Gives:  static text.
+ * Loop:   pure, any thread.
+ */
+const char *rb_variant_name(enum rb_variant variant);
 
 /*
  * Free what is in it; fine for an empty one.

@@ -84,4 +84,4 @@ static int generic_read(const struct rb_provider *provider, const char *id, json
     return 0;
 }
 
-const struct adapter_kind adapter_generic = {generic_url, generic_read};
+const struct adapter_kind adapter_generic = {generic_url, generic_read, NULL};

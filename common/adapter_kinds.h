@@ -14,6 +14,8 @@ struct adapter_kind {
     /* Fills an empty answer; what it filled is freed by the caller when it fails. */
     int (*read)(const struct rb_provider *provider, const char *id, json_t *object, struct rb_adapter_answer *answer,
                 struct rb_error *err);
+    /* Gives the URL of a variant, as url does. NULL: this kind has none. */
+    char *(*variant_url)(const struct rb_provider *provider, const char *id, const char *variant);
 };
 
 extern const struct adapter_kind adapter_openai;

@@ -50,4 +50,9 @@ static int openai_read(const struct rb_provider *provider, const char *id, json_
     return 0;
 }
 
-const struct adapter_kind adapter_openai = {openai_url, openai_read};
+static char *openai_variant_url(const struct rb_provider *provider, const char *id, const char *variant)
+{
+    return rb_xprintf("%s/videos/%s/content?variant=%s", provider->api.base_url, id, variant);
+}
+
+const struct adapter_kind adapter_openai = {openai_url, openai_read, openai_variant_url};

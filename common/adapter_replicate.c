@@ -41,4 +41,4 @@ static int replicate_read(const struct rb_provider *provider, const char *id, js
     return 0;
 }
 
-const struct adapter_kind adapter_replicate = {replicate_url, replicate_read};
+const struct adapter_kind adapter_replicate = {replicate_url, replicate_read, NULL};

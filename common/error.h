@@ -51,6 +51,7 @@ enum rb_class { RB_OK, RB_IN_PLACE, RB_LATER, RB_RENEW, RB_RENEW_OR_END, RB_OUTA
     X(SOURCE_PAGE, RENEW, "the source sent a page instead of a video")                                                 \
     X(SOURCE_ENCODED, PERMANENT, "the source encoded the body although nobody asked for that")                         \
     X(NOT_A_VIDEO, PERMANENT, "what the source sent is not an MP4 file")                                               \
+    X(NOT_AN_IMAGE, PERMANENT, "what the source sent is not a WebP, JPEG or PNG file")                                 \
     X(TOO_LARGE, PERMANENT, "the video is larger than the limit")                                                      \
     X(EXPIRED, RENEW_OR_END, "the URL expired before the video could be fetched")                                      \
     /* providers */                                                                                                    \

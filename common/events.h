@@ -59,7 +59,17 @@
     X(LONG, stored_at)                                                                                                 \
     X(TEXT, source_topic)                                                                                              \
     X(LONG, source_partition)                                                                                          \
-    X(LONG, source_offset)
+    X(LONG, source_offset)                                                                                             \
+    X(TEXT_OR_NULL, thumbnail_url)                                                                                     \
+    X(TEXT_OR_NULL, thumbnail_object_key)                                                                              \
+    X(LONG_OR_NULL, thumbnail_bytes)                                                                                   \
+    X(TEXT_OR_NULL, thumbnail_sha256)                                                                                  \
+    X(TEXT_OR_NULL, thumbnail_content_type)                                                                            \
+    X(TEXT_OR_NULL, spritesheet_url)                                                                                   \
+    X(TEXT_OR_NULL, spritesheet_object_key)                                                                            \
+    X(LONG_OR_NULL, spritesheet_bytes)                                                                                 \
+    X(TEXT_OR_NULL, spritesheet_sha256)                                                                                \
+    X(TEXT_OR_NULL, spritesheet_content_type)
 
 #define RB_VIDEO_STORE_FAILED_FIELDS(X)                                                                                \
     X(TEXT, event_id)                                                                                                  \

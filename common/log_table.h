@@ -89,6 +89,9 @@
     X(JOB_UNRENEWED, WARNING, "video, provider, code, error", "the provider was asked for a fresh URL and gave none")  \
     X(JOB_STORED, INFO, "video, key, bytes, sha256, took_ms, tries",                                                   \
       "the bytes are in storage, the row points at them, the event is out")                                            \
+    X(VARIANT_STORED, INFO, "video, variant, key, bytes", "a thumbnail or spritesheet was stored next to the video")   \
+    X(VARIANT_MISSED, WARNING, "video, variant, code, error, tries",                                                   \
+      "a thumbnail or spritesheet could not be had; the video is stored without it")                                   \
     X(JOB_FAILED, WARNING, "video, class, code, error, tries",                                                         \
       "given up; video.store_failed is out; the original URL stays in the row")                                        \
     X(JOB_SILENT, INFO, "video, because", "nothing to do: another event already settled this video")                   \

@@ -292,6 +292,11 @@ int64_t rb_download_length(const struct rb_download *download)
     return download->length;
 }
 
+const char *rb_download_type(const struct rb_download *download)
+{
+    return download->head.content_type;
+}
+
 bool rb_download_is_framed(const struct rb_download *download)
 {
     return download->framed;

@@ -41,6 +41,7 @@ struct rb_download_spec {
     const struct rb_guard *guard; /* borrowed, as all below, for as long as the download lives */
     const struct rb_download_limits *limits;
     const struct rb_url *url;       /* checked by the guard */
+    const char *accept;             /* the whole header line that says what may come */
     struct rb_providers *providers; /* whose keys may be needed; a reference is kept; NULL: nobody's */
     struct rb_in_flight *in_flight; /* of all downloads */
     int64_t rank;                   /* among those that wait for it: the lowest goes first */
@@ -95,6 +96,14 @@ int64_t rb_download_bytes(const struct rb_download *download);
  * Loop:   loop thread.
  */
 int64_t rb_download_length(const struct rb_download *download);
+
+/*
+ * What the source declares the bytes to be, once any of them has come.
+ *
+ * Gives:  borrowed from the download, in lower case; "" when it does not.
+ * Loop:   loop thread.
+ */
+const char *rb_download_type(const struct rb_download *download);
 
 /*
  * Would a cut of the connection have been noticed as such? When not, only the bytes themselves can tell.

@@ -202,7 +202,7 @@ static void add_key(struct rb_download *download)
 
 static void set_headers(struct rb_download *download)
 {
-    add_header(download, "Accept: video/mp4, video/*, application/octet-stream");
+    add_header(download, download->spec.accept);
     add_header(download, "Accept-Encoding: identity");
     if (download->bytes > 0) {
         RB_AUTO_TEXT *range = rb_xprintf("Range: bytes=%" PRId64 "-", download->bytes);

@@ -60,6 +60,23 @@ static char *event_id(enum rb_event event, const struct rb_row *row)
     return rb_uuid_of_name(name, id);
 }
 
+static void fill_variants(struct rb_video_stored *event, const struct rb_variants *variants)
+{
+    const struct rb_variant_object *thumbnail = &variants->list[RB_VARIANT_THUMBNAIL];
+    const struct rb_variant_object *spritesheet = &variants->list[RB_VARIANT_SPRITESHEET];
+
+    event->thumbnail_url = rb_xstrdup(thumbnail->url);
+    event->thumbnail_object_key = rb_xstrdup(thumbnail->object_key);
+    event->thumbnail_bytes = thumbnail->url != NULL ? thumbnail->bytes : RB_NO_LONG;
+    event->thumbnail_sha256 = rb_xstrdup(thumbnail->sha256);
+    event->thumbnail_content_type = rb_xstrdup(thumbnail->content_type);
+    event->spritesheet_url = rb_xstrdup(spritesheet->url);
+    event->spritesheet_object_key = rb_xstrdup(spritesheet->object_key);
+    event->spritesheet_bytes = spritesheet->url != NULL ? spritesheet->bytes : RB_NO_LONG;
+    event->spritesheet_sha256 = rb_xstrdup(spritesheet->sha256);
+    event->spritesheet_content_type = rb_xstrdup(spritesheet->content_type);
+}
+
 static void fill_stored(struct rb_video_stored *event, const struct rb_row *row, const struct rb_origin *origin)
 {
     *event = (struct rb_video_stored){
@@ -84,6 +101,7 @@ static void fill_stored(struct rb_video_stored *event, const struct rb_row *row,
         .source_partition = origin->partition,
         .source_offset = origin->offset,
     };
+    fill_variants(event, &row->variants);
 }
 
 static void fill_failed(struct rb_video_store_failed *event, const struct rb_row *row, const struct rb_origin *origin)

@@ -45,6 +45,8 @@ void job_drop_work(struct rb_job *job)
     rb_usage_op_free(job->room.op);
     rb_make_room_op_free(job->room.making);
     job->room = (struct job_room){0};
+    rb_variants_fetch_free(job->variants_fetch);
+    job->variants_fetch = NULL;
     rb_renew_free(job->renew);
     job->renew = NULL;
     if (job->send != NULL)
@@ -62,7 +64,7 @@ static void job_enter(struct rb_job *job, enum job_state next)
         RB_BUG("a job went to a state that it may not go to");
     rb_log(&job->about, RB_EV_JOB_STATE, "from=%s to=%s after_ms=%" PRId64, job_rows[job->state].name,
            job_rows[next].name, now_ms - job->state_since_ms);
-    if (job->state == JOB_TRANSFERRING)
+    if (next != JOB_TRANSFERRING && next != JOB_ILLUSTRATING)
         rb_slots_leave(job->env->slots, &job->slot);
     rb_slots_leave(job->env->asks, &job->asking);
     job_drop_work(job);
@@ -183,6 +185,7 @@ void rb_job_free(struct rb_job *job)
     rb_timer_free(job->timer);
     rb_plan_free(job->plan);
     free(job->result.url);
+    rb_variants_done(&job->variants);
     free(job->source.url);
     rb_row_done(&job->row);
     rb_input_done(&job->input);

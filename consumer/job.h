@@ -20,6 +20,7 @@
 #include "consumer/slots.h"
 #include "consumer/transfer.h"
 #include "consumer/usage.h"
+#include "consumer/variants_fetch.h"
 
 struct rb_job;
 
@@ -39,6 +40,7 @@ struct rb_job_env {
     struct rb_record *record;
     const struct rb_transfer_config *transfer;
     const struct rb_plan_policy *policy;
+    const struct rb_variants_policy *variants;
     const struct rb_target *first_store;
     const struct rb_target *fallback_store; /* NULL: there is none */
     struct rb_usage *usage;

@@ -85,6 +85,14 @@ static enum rb_poll poll_transfer(struct rb_job *job)
     return polled;
 }
 
+static bool wants_variants(struct rb_job *job)
+{
+    const struct rb_provider *provider = job_provider(job);
+
+    rb_variants_done(&job->variants);
+    return job->env->variants->wanted != 0 && provider != NULL && rb_adapter_has_variants(provider);
+}
+
 enum job_state job_step_TRANSFERRING(struct rb_job *job)
 {
     switch (poll_transfer(job)) {
@@ -101,7 +109,38 @@ enum job_state job_step_TRANSFERRING(struct rb_job *job)
         rb_backoff_reset(&job->backoff);
         rb_metrics_add(job->env->metrics, METRIC_RESUMES, job->result.resumes);
         job->outcome = OUTCOME_STORED;
-        return JOB_RECORDING;
+        return wants_variants(job) ? JOB_ILLUSTRATING : JOB_RECORDING;
     }
     RB_BUG("unknown poll answer");
+}
+
+/* The list of providers may be another one since. */
+static void fetch_variants(struct rb_job *job)
+{
+    const struct rb_variants_spec spec = {
+        .policy = job->env->variants,
+        .transfer = job->env->transfer,
+        .plan = job->env->policy,
+        .target = job->target,
+        .provider = job_provider(job),
+        .row = &job->row,
+        .about = &job->about,
+        .metrics = job->env->metrics,
+        .on_change = job_wake,
+        .arg = job,
+    };
+
+    if (spec.provider != NULL)
+        job->variants_fetch = rb_variants_fetch_new(&spec);
+}
+
+/* It keeps the place of its transfer: memory stays what it is. */
+enum job_state job_step_ILLUSTRATING(struct rb_job *job)
+{
+    if (job->variants_fetch == NULL)
+        fetch_variants(job);
+    if (job->variants_fetch == NULL)
+        return JOB_RECORDING;
+    return rb_variants_fetch_poll(job->variants_fetch, &job->variants) == RB_POLL_WAIT ? JOB_ILLUSTRATING
+                                                                                       : JOB_RECORDING;
 }

@@ -24,8 +24,9 @@
       "claims the video in Postgres and decides what to fetch")                                                        \
     X(RENEWING, TO(PLANNING) | TO(RECORDING) | TO(EMITTING) | STUCK, "asks the provider for a fresh URL")              \
     X(QUEUED, TO(TRANSFERRING), "waits for a free transfer: fair among users, then the earliest expiry first")         \
-    X(TRANSFERRING, TO(RENEWING) | TO(RECORDING) | TO(EMITTING) | STUCK,                                               \
+    X(TRANSFERRING, TO(RENEWING) | TO(ILLUSTRATING) | TO(RECORDING) | TO(EMITTING) | STUCK,                            \
       "downloads into a queue and stores out of it")                                                                   \
+    X(ILLUSTRATING, TO(RECORDING), "stores thumbnail and spritesheet, if they are wanted and can be had")              \
     X(RECORDING, TO(EMITTING) | TO(DONE) | STUCK, "writes the outcome to Postgres")                                    \
     X(EMITTING, TO(DONE) | STUCK, "announces the outcome, puts the video off, or sets the record aside, on Kafka")     \
     X(RESTING, TO(DECODING) | TO(PLANNING) | TO(QUEUED) | TO(RECORDING) | TO(EMITTING), "waits for the next try")      \
@@ -120,6 +121,8 @@ struct rb_job {
     struct rb_refusals refusals; /* by the first store */
     struct rb_progress_entry progress;
     struct rb_transfer_result result;
+    struct rb_variants_fetch *variants_fetch;
+    struct rb_variants variants; /* that are stored */
     struct rb_record_tries tries;
 
     enum job_outcome outcome;

@@ -26,6 +26,7 @@ static int send_stored(struct rb_job *job)
         .bytes = job->result.bytes,
         .sha256 = job->result.sha256,
         .content_type = job->result.content_type,
+        .variants = &job->variants,
     };
 
     return rb_record_stored(job->env->record, &ask, &job->row, &object, &job->op, &job->error);

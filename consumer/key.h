@@ -21,7 +21,7 @@ RB_MUST_CHECK int rb_key_check(const char *key_template, struct rb_error *err);
 /*
  * Make a key.
  *
- * Takes:  key_template, checked; user_id, NULL when there is none; extension, "mp4" or "webm", takes the place of mp4.
+ * Takes:  key_template, checked; user_id, NULL when there is none; extension, as "webm" or "thumbnail.webp", takes the place of mp4.
  * Gives:  ret_key, owned by the caller; free() it.
  * Fails:  BAD_EVENT when an id of the template cannot be part of a key: nothing in it may mean anything in a path.
  * Loop:   pure, any thread.

@@ -14,6 +14,8 @@
     X(SILENT, COUNTER, "reelbus_videos_total", "outcome=\"silent\"", "")                                               \
     X(DEAD_LETTER, COUNTER, "reelbus_videos_total", "outcome=\"dead_letter\"", "")                                     \
     X(BYTES, COUNTER, "reelbus_stored_bytes_total", "", "Bytes of videos that were stored")                            \
+    X(VARIANTS_STORED, COUNTER, "reelbus_variants_total", "outcome=\"stored\"", "Thumbnails and spritesheets")         \
+    X(VARIANTS_MISSED, COUNTER, "reelbus_variants_total", "outcome=\"missed\"", "")                                    \
     X(TRIES, COUNTER, "reelbus_transfers_started_total", "", "Transfers that were started")                            \
     X(RESUMES, COUNTER, "reelbus_resumes_total", "", "Cut downloads that went on where they were, of stored videos")   \
     X(RETRIES, COUNTER, "reelbus_retries_total", "why=\"error\"", "Pauses before a step was tried again")              \

@@ -24,6 +24,11 @@
     X(queue_bytes, BYTES, "256KiB", 131072, 268435456, "",                                                             \
       "memory between the download and the upload of one transfer; as much as half of it goes to buffers beside it")   \
     X(formats, TEXT, "mp4", 1, 32, "", "containers that are stored: 'mp4' or 'mp4,webm'")                              \
+    X(variants, TEXT, "", 0, 64, "",                                                                                   \
+      "what else is stored, of providers that have it: 'thumbnail,spritesheet', one of them; empty: nothing")          \
+    X(variant_max_bytes, BYTES, "16MiB", 1024, 1073741824, "", "largest thumbnail or spritesheet that is stored")      \
+    X(variants_timeout_ms, MS, "20s", 100, 600000, "",                                                                 \
+      "time for all of these, for which the video waits; what has not come by then is left out")                       \
     X(video_max_bytes, BYTES, "2GiB", 1024, 1099511627776, "", "largest video that is stored")                         \
     X(in_flight_max_bytes, BYTES, "0", 0, 1099511627776, "",                                                           \
       "size of all videos that are transferred at once; more wait; 0: no limit")                                       \

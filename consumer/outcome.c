@@ -85,6 +85,7 @@ const char *rb_outcome_class(enum rb_code code)
     case RB_E_DB_DATA:
         return "policy";
     case RB_E_NOT_A_VIDEO:
+    case RB_E_NOT_AN_IMAGE:
     case RB_E_TOO_LARGE:
     case RB_E_SOURCE_ENCODED:
         return "content";

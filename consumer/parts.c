@@ -148,6 +148,7 @@ static int open_input(struct rb_parts *parts, struct rb_error *err)
         .record = parts->record,
         .transfer = &parts->transfer,
         .policy = &parts->policy,
+        .variants = &parts->variants,
         .first_store = &parts->stores.first,
         .fallback_store = parts->stores.fallback.store != NULL ? &parts->stores.fallback : NULL,
         .usage = parts->usage,

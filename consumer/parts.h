@@ -35,6 +35,7 @@ struct rb_parts {
     struct rb_store_probe *fallback_probe; /* NULL also when there is no fallback store */
     struct rb_http *media_http;
     struct rb_plan_policy policy;
+    struct rb_variants_policy variants;
     struct rb_transfer_config transfer;
     struct rb_turns *turns;
     struct rb_in_flight in_flight;

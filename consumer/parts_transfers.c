@@ -71,7 +71,6 @@ static int open_usage(struct rb_parts *parts, struct rb_error *err)
 int rb_parts_open_transfers(struct rb_parts *parts, struct rb_error *err)
 {
     const struct consumer_options *options = parts->options;
-    bool accept_webm = false;
     const struct rb_guard_config guard = {
         .https_only = options->source_https_only,
         .allow_private = options->source_allow_private,
@@ -87,7 +86,12 @@ int rb_parts_open_transfers(struct rb_parts *parts, struct rb_error *err)
     };
     RB_TRY(rb_key_check(options->key_template, err));
     RB_TRY(rb_guard_init(&guard, &parts->policy.guard, err));
-    RB_TRY(rb_container_formats(options->formats, &accept_webm, err));
+    RB_TRY(rb_container_formats(options->formats, &parts->policy.formats, err));
+    parts->variants = (struct rb_variants_policy){
+        .max_bytes = options->variant_max_bytes,
+        .timeout_ms = options->variants_timeout_ms,
+    };
+    RB_TRY(rb_variants_option(options->variants, &parts->variants.wanted, err));
     RB_TRY(rb_stores_open(parts->loop, parts->all_options, &parts->stores, err));
     parts->probe = rb_store_probe_new(parts->loop, parts->stores.first.store, options->bucket, options->store_check_ms);
     if (parts->stores.fallback.store != NULL)
@@ -106,7 +110,6 @@ int rb_parts_open_transfers(struct rb_parts *parts, struct rb_error *err)
                    .low_speed_ms = options->low_speed_ms,
                    .resume_max = (unsigned)options->resume_max},
         .timeout_ms = options->transfer_timeout_ms,
-        .accept_webm = accept_webm,
         .in_flight = &parts->in_flight,
         .queue_bytes = (size_t)options->queue_bytes,
     };

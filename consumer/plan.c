@@ -19,11 +19,16 @@ static int pick_source(struct rb_plan *plan, const struct rb_plan_source *source
     return 0;
 }
 
-static int pick_key(struct rb_plan *plan, const struct rb_row *row, const struct rb_plan_policy *policy,
-                    struct rb_error *err)
+/* Keys of all formats, as {video_id}.mp4, or {video_id}.thumbnail.webp of a variant. */
+static int pick_keys(struct rb_plan *plan, const struct rb_row *row, const struct rb_plan_policy *policy,
+                     const char *before, struct rb_error *err)
 {
-    RB_TRY(rb_key_make(policy->key_template, row->user_id, row->video_id, "mp4", &plan->key, err));
-    RB_TRY(rb_key_make(policy->key_template, row->user_id, row->video_id, "webm", &plan->webm_key, err));
+    for (unsigned format = RB_FORMAT_UNKNOWN + 1; format < RB_FORMAT_COUNT; format++) {
+        RB_AUTO_TEXT *extension = rb_xprintf("%s%s", before, rb_format_info(format)->extension);
+
+        if ((plan->formats & 1u << format) != 0)
+            RB_TRY(rb_key_make(policy->key_template, row->user_id, row->video_id, extension, &plan->keys[format], err));
+    }
     return 0;
 }
 
@@ -32,8 +37,27 @@ int rb_plan_new(const struct rb_row *row, const struct rb_plan_source *source, c
 {
     RB_AUTO(rb_plan) *plan = rb_xalloc(sizeof(*plan));
 
+    plan->formats = policy->formats;
+    plan->likely = RB_FORMAT_MP4;
+    plan->accept = "Accept: video/mp4, video/*, application/octet-stream";
     RB_TRY(pick_source(plan, source, policy, err));
-    RB_TRY(pick_key(plan, row, policy, err));
+    RB_TRY(pick_keys(plan, row, policy, "", err));
+    *ret_plan = RB_STEAL(plan);
+    return 0;
+}
+
+int rb_plan_variant_new(const struct rb_row *row, const struct rb_plan_source *source,
+                        const struct rb_plan_policy *policy, enum rb_variant variant, struct rb_plan **ret_plan,
+                        struct rb_error *err)
+{
+    RB_AUTO(rb_plan) *plan = rb_xalloc(sizeof(*plan));
+    RB_AUTO_TEXT *before = rb_xprintf("%s.", rb_variant_name(variant));
+
+    plan->formats = RB_FORMATS_OF_IMAGES;
+    plan->likely = variant == RB_VARIANT_SPRITESHEET ? RB_FORMAT_JPEG : RB_FORMAT_WEBP;
+    plan->accept = "Accept: image/webp, image/jpeg, image/png";
+    RB_TRY(pick_source(plan, source, policy, err));
+    RB_TRY(pick_keys(plan, row, policy, before, err));
     *ret_plan = RB_STEAL(plan);
     return 0;
 }
@@ -44,7 +68,7 @@ void rb_plan_free(struct rb_plan *plan)
         return;
     rb_url_done(&plan->url);
     free(plan->source);
-    free(plan->key);
-    free(plan->webm_key);
+    for (size_t i = 0; i < RB_COUNT(plan->keys); i++)
+        free(plan->keys[i]);
     free(plan);
 }

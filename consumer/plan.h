@@ -5,11 +5,14 @@
  */
 #pragma once
 
+#include "common/adapter.h"
+#include "consumer/container.h"
 #include "consumer/guard.h"
 #include "consumer/row.h"
 
 struct rb_plan_policy {
     struct rb_guard guard;
+    unsigned formats;         /* of videos that are stored */
     const char *key_template; /* checked; borrowed for as long as the policy is used */
 };
 
@@ -20,11 +23,13 @@ struct rb_plan_source {
 };
 
 struct rb_plan {
-    char *source;             /* owned */
-    struct rb_url url;        /* the same, parsed */
-    char *key;                /* owned; by the template */
-    char *webm_key;           /* owned; the same for what turns out to be a WebM */
-    int64_t deadline_unix_ms; /* after this, failures are final */
+    char *source;                /* owned */
+    struct rb_url url;           /* the same, parsed */
+    unsigned formats;            /* that it may have */
+    enum rb_format likely;       /* and most have */
+    const char *accept;          /* the header that says so; static */
+    char *keys[RB_FORMAT_COUNT]; /* owned; by the template, for each of them */
+    int64_t deadline_unix_ms;    /* after this, failures are final */
 };
 
 /*
@@ -37,6 +42,18 @@ struct rb_plan {
  */
 RB_MUST_CHECK int rb_plan_new(const struct rb_row *row, const struct rb_plan_source *source,
                               const struct rb_plan_policy *policy, struct rb_plan **ret_plan, struct rb_error *err);
+
+/*
+ * The same for a variant of the video, which is kept next to it.
+ *
+ * Takes:  as rb_plan_new.
+ * Gives:  as rb_plan_new.
+ * Fails:  as rb_plan_new.
+ * Loop:   pure, any thread.
+ */
+RB_MUST_CHECK int rb_plan_variant_new(const struct rb_row *row, const struct rb_plan_source *source,
+                                      const struct rb_plan_policy *policy, enum rb_variant variant,
+                                      struct rb_plan **ret_plan, struct rb_error *err);
 
 /*
  * Free it. NULL is fine.

@@ -82,7 +82,7 @@ static void on_answer(const PGresult *result, const struct rb_error *err, void *
 
 /* Parameters of a statement. Numbers are text too; RB_NO_LONG is SQL's NULL. */
 struct values {
-    const char *list[16];
+    const char *list[18];
     int count;
     char numbers[9][24];
     int number_count;
@@ -181,6 +181,7 @@ int rb_record_claim(struct rb_record *record, const struct rb_record_ask *ask, c
 int rb_record_stored(struct rb_record *record, const struct rb_record_ask *ask, const struct rb_row *claim,
                      const struct rb_record_object *object, struct rb_record_op **ret_op, struct rb_error *err)
 {
+    RB_AUTO_TEXT *variants = rb_variants_print(object->variants);
     struct values values = {0};
 
     add_settlement(&values, ask, claim);
@@ -192,6 +193,8 @@ int rb_record_stored(struct rb_record *record, const struct rb_record_ask *ask, 
     add_text(&values, object->sha256);
     add_text(&values, object->content_type);
     add_text(&values, record->status_completed);
+    add_text(&values, variants);
+    add_number(&values, rb_variants_bytes(object->variants));
     return op_send(record, record->stored, &values, ask, ret_op, err);
 }
 

@@ -48,6 +48,7 @@ struct rb_record_object {
     int64_t bytes;
     const char *sha256;
     const char *content_type;
+    const struct rb_variants *variants; /* that lie next to it */
 };
 
 /* Why there are none. All borrowed for the call. */

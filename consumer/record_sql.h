@@ -21,7 +21,7 @@
     " SELECT EXISTS (SELECT FROM app) AS known, EXISTS (SELECT FROM written) AS mine,"                                 \
     " (SELECT count(*) FROM told) AS told,"                                                                            \
     " r.video_id::text AS video_id, r.state, r.user_id, r.source_url, r.provider, r.provider_video_id, r.store,"       \
-    " r.bucket, r.object_key, r.stored_url, r.bytes, r.sha256, r.content_type, r.attempt, r.tries, r.error_class,"     \
+    " r.bucket, r.object_key, r.stored_url, r.bytes, r.sha256, r.content_type, r.variants, r.attempt, r.tries, r.error_class,"     \
     " r.error_code, r.error_message, r.put_off, r.spilled, r.claim_epoch, r.owner_topic, r.owner_partition,"            \
     " r.owner_offset,"                                                                                                 \
     " " MS("expires_at") ", " MS("received_at") ", " MS("stored_at") ", " MS("failed_at") ","                          \
@@ -84,7 +84,7 @@ static const char claim_template[] =
 
 /*
  * $1 video, $2 claim, $3 topic, $4 partition, $5 offset, $6 tries, $7 first, $8 last try; then $9 kind of store,
- * $10 bucket, $11 key, $12 URL, $13 bytes, $14 SHA-256, $15 content type, $16 the application's status.
+ * $10 bucket, $11 key, $12 URL, $13 bytes, $14 SHA-256, $15 content type, $16 the application's status, $17 variants as JSON, $18 their bytes.
  */
 #define SETTLE                                                                                                         \
     "attempt = v.attempt + 1, owner_topic = $3, owner_partition = $4::int, owner_offset = $5::bigint,"                 \
@@ -98,7 +98,8 @@ static const char claim_template[] =
 static const char stored_template[] =
     "WITH " APP ", " BEFORE ", written AS ("
     "UPDATE reelbus.video v SET state = 'stored', store = $9, bucket = $10, object_key = $11, stored_url = $12,"
-    " bytes = $13::bigint, sha256 = $14, content_type = $15, stored_at = now(), " SETTLE UNDER_CLAIM ","
+    " bytes = $13::bigint, sha256 = $14, content_type = $15, variants = $17::jsonb, variants_bytes = $18::bigint,"
+    " stored_at = now(), " SETTLE UNDER_CLAIM ","
     " shown AS (UPDATE {table} h SET {video_url} = $12, {status} = $16 FROM written WHERE h.{id} = written.video_id),"
     NOTE_END("stored", "bucket || '/' || object_key || ', ' || bytes || ' bytes'") SHOW_ROW;
 

@@ -37,5 +37,6 @@ void rb_row_done(struct rb_row *row)
 
     for (size_t i = 0; i < RB_COUNT(texts); i++)
         free(*texts[i]);
+    rb_variants_done(&row->variants);
     *row = (struct rb_row){0};
 }

@@ -8,6 +8,7 @@
 #include "common/avro.h"
 #include "common/random.h"
 #include "consumer/message.h"
+#include "consumer/variants.h"
 
 enum rb_row_state { RB_ROW_WAITING, RB_ROW_PROCESSING, RB_ROW_STORED, RB_ROW_FAILED, RB_ROW_DELETED };
 
@@ -28,6 +29,7 @@ struct rb_row {
     int64_t bytes;
     char *sha256;
     char *content_type;
+    struct rb_variants variants;
     int64_t stored_at;
     int64_t attempt;
     int64_t tries;

@@ -38,6 +38,7 @@ static void read_columns(const PGresult *result, struct rb_row *row)
     row->stored_url = copy_text(result, "stored_url");
     row->bytes = rb_pg_number(result, 0, "bytes", RB_NO_LONG);
     row->sha256 = copy_text(result, "sha256");
+    row->variants = rb_variants_read(rb_pg_text(result, 0, "variants"));
     row->content_type = copy_text(result, "content_type");
     row->stored_at = rb_pg_number(result, 0, "stored_at", RB_NO_LONG);
     row->attempt = rb_pg_number(result, 0, "attempt", 0);

@@ -10,6 +10,7 @@
 #include "consumer/store_file.h"
 #include "consumer/store_s3.h"
 #include "consumer/store_supabase.h"
+#include "consumer/variants.h"
 
 static int open_file(struct rb_loop *loop, const struct consumer_options *options, struct rb_store **ret_store,
                      struct rb_error *err)
@@ -67,9 +68,10 @@ static int open_s3(struct rb_loop *loop, const struct consumer_options *options,
 static int open_supabase(struct rb_loop *loop, const struct consumer_options *options, struct rb_store **ret_store,
                          struct rb_error *err)
 {
-    bool webm = false;
+    unsigned formats = 0, variants = 0;
 
-    RB_TRY(rb_container_formats(options->formats, &webm, err));
+    RB_TRY(rb_container_formats(options->formats, &formats, err));
+    RB_TRY(rb_variants_option(options->variants, &variants, err));
 
     const struct rb_store_supabase_config config = {
         .url = options->supabase_url,
@@ -77,7 +79,7 @@ static int open_supabase(struct rb_loop *loop, const struct consumer_options *op
         .public_url = options->supabase_public_url,
         .key = options->supabase_key,
         .link = options->supabase_link,
-        .webm = webm,
+        .formats = formats | (variants != 0 ? RB_FORMATS_OF_IMAGES : 0),
         .link_ms = options->supabase_link_ms,
         .cache_ms = options->supabase_cache_ms,
         .single_max_bytes = options->supabase_single_max_bytes,

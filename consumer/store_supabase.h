@@ -20,7 +20,7 @@ struct rb_store_supabase_config {
     const char *public_url;  /* what people's links begin with; "": as storage_url without anything set */
     const char *key;
     const char *link; /* which links people get: public, authenticated, signed */
-    bool webm;        /* the bucket has to take these too */
+    unsigned formats; /* that the bucket is made for */
     int64_t link_ms;  /* how long a signed one works */
     int64_t cache_ms; /* how long browsers and caches may keep an object */
     int64_t single_max_bytes;

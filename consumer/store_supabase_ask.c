@@ -220,7 +220,7 @@ static void try_to_write(struct rb_ask *ask)
 {
     RB_AUTO_TEXT *bucket = rb_supabase_base64(ask->bucket);
     RB_AUTO_TEXT *key = rb_supabase_base64(ask->key);
-    RB_AUTO_TEXT *type = rb_supabase_base64(SUPABASE_CONTENT_TYPE);
+    RB_AUTO_TEXT *type = rb_supabase_base64(rb_format_info(RB_FORMAT_MP4)->content_type);
     RB_AUTO_TEXT *metadata = rb_xprintf("bucketName %s,objectName %s,contentType %s", bucket, key, type);
     struct curl_slist *headers = rb_supabase_header(NULL, "Tus-Resumable", "1.0.0");
 
@@ -250,7 +250,7 @@ static void after_make(struct rb_ask *ask, const struct rb_supabase_result *resu
 
 static void make_bucket(struct rb_ask *ask)
 {
-    ask->body = supabase_bucket_request(ask->bucket, ask->store->config.link, ask->store->config.webm);
+    ask->body = supabase_bucket_request(ask->bucket, ask->store->config.link, ask->store->config.formats);
     ask_call(ask,
              (struct rb_supabase_call_spec){.doing = "make the bucket",
                                             .method = "POST",
@@ -275,7 +275,7 @@ static void after_look(struct rb_ask *ask, const struct rb_supabase_result *resu
         ask_fail(ask, &ask->error);
     } else if (result->error.code != RB_E_NONE) {
         ask_fail(ask, &result->error);
-    } else if (supabase_bucket_fits(result->body, ask->bucket, ask->store->config.link, ask->store->config.webm,
+    } else if (supabase_bucket_fits(result->body, ask->bucket, ask->store->config.link, ask->store->config.formats,
                                     &ask->answer.largest_bytes, misfit) < 0) {
         ask_fail(ask, misfit);
     } else if (ask->how == RB_CHECK_LOOK) {

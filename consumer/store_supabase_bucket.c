@@ -5,14 +5,17 @@
  */
 #include "consumer/store_supabase_bucket.h"
 
-char *supabase_bucket_request(const char *bucket, const char *link, bool webm)
+char *supabase_bucket_request(const char *bucket, const char *link, unsigned formats)
 {
-    json_t *body = json_pack("{s:s, s:s, s:b, s:[s]}", "id", bucket, "name", bucket, "public",
-                             strcmp(link, "public") == 0, "allowed_mime_types", SUPABASE_CONTENT_TYPE);
+    json_t *types = json_array();
+    json_t *body;
     char *text;
 
-    if (webm)
-        json_array_append_new(json_object_get(body, "allowed_mime_types"), json_string(SUPABASE_WEBM_TYPE));
+    for (unsigned format = RB_FORMAT_UNKNOWN + 1; format < RB_FORMAT_COUNT; format++)
+        if ((formats & 1u << format) != 0)
+            json_array_append_new(types, json_string(rb_format_info(format)->content_type));
+    body = json_pack("{s:s, s:s, s:b, s:o}", "id", bucket, "name", bucket, "public", strcmp(link, "public") == 0,
+                     "allowed_mime_types", types);
     text = json_dumps(body, JSON_COMPACT);
     json_decref(body);
     return text;
@@ -37,16 +40,19 @@ static bool is_allowed(const json_t *types, const char *wanted)
     return false;
 }
 
-int supabase_bucket_fits(const json_t *body, const char *bucket, const char *link, bool webm,
+int supabase_bucket_fits(const json_t *body, const char *bucket, const char *link, unsigned formats,
                          int64_t *ret_largest_bytes, struct rb_error *err)
 {
-    static const char *const types[] = {SUPABASE_CONTENT_TYPE, SUPABASE_WEBM_TYPE};
     json_t *limit = json_object_get(body, "file_size_limit");
 
-    for (size_t i = 0; i < (webm ? 2 : 1); i++)
-        if (!is_allowed(json_object_get(body, "allowed_mime_types"), types[i]))
+    for (unsigned format = RB_FORMAT_UNKNOWN + 1; format < RB_FORMAT_COUNT; format++) {
+        const char *type = rb_format_info(format)->content_type;
+
+        if ((formats & ~RB_FORMATS_OF_IMAGES & 1u << format) != 0 &&
+            !is_allowed(json_object_get(body, "allowed_mime_types"), type))
             return rb_fail(err, RB_E_STORE_REFUSED, 0,
-                           "the bucket '%s' does not take %s; add it to the bucket's allowed types", bucket, types[i]);
+                           "the bucket '%s' does not take %s; add it to the bucket's allowed types", bucket, type);
+    }
     if (strcmp(link, "public") == 0 && json_is_false(json_object_get(body, "public")))
         return rb_fail(err, RB_E_STORE_REFUSED, 0,
                        "the bucket '%s' is private, public links to it lead nowhere; make it public, or set "

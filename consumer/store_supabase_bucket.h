@@ -7,26 +7,24 @@
 
 #include "common/error.h"
 #include "common/json.h"
-
-#define SUPABASE_CONTENT_TYPE "video/mp4"
-#define SUPABASE_WEBM_TYPE    "video/webm"
+#include "consumer/container.h"
 
 /*
- * What a bucket is made with: videos only, public if links are.
+ * What a bucket is made with: these formats only, public if links are.
  *
- * Takes:  webm, these too.
  * Gives:  the body of the request; owned by the caller; free() it.
  * Loop:   pure, any thread.
  */
-char *supabase_bucket_request(const char *bucket, const char *link, bool webm);
+char *supabase_bucket_request(const char *bucket, const char *link, unsigned formats);
 
 /*
  * Does a bucket fit?
  *
- * Takes:  body, what the store says of it; link, which links people get; webm, are these to be stored too?
+ * Takes:  body, what the store says of it; link, which links people get; formats, of which the videos have to be
+ *         taken: images are a courtesy.
  * Gives:  ret_largest_bytes, of an object in it; 0 when the bucket has no limit of its own.
  * Fails:  STORE_REFUSED when it takes no videos, or links to it would lead nowhere; the message says what to change.
  * Loop:   pure, any thread.
  */
-RB_MUST_CHECK int supabase_bucket_fits(const json_t *body, const char *bucket, const char *link, bool webm,
+RB_MUST_CHECK int supabase_bucket_fits(const json_t *body, const char *bucket, const char *link, unsigned formats,
                                        int64_t *ret_largest_bytes, struct rb_error *err);

@@ -44,8 +44,13 @@ struct rb_transfer {
 static int on_bytes(const uint8_t *bytes, size_t count, void *arg, struct rb_error *err)
 {
     struct rb_transfer *transfer = RB_CAST(rb_transfer, arg, TRANSFER_MAGIC);
+    struct rb_container *container = &transfer->container;
+    bool first = container->format == RB_FORMAT_UNKNOWN;
 
-    RB_TRY(rb_container_feed(&transfer->container, bytes, count, err));
+    RB_TRY(rb_container_feed(container, bytes, count, err));
+    if (first && !rb_format_agrees(container->format, rb_download_type(transfer->download)))
+        return rb_fail(err, RB_E_NOT_AN_IMAGE, 0, "the source says that it is '%.40s', but it looks like %s",
+                       rb_download_type(transfer->download), rb_format_info(container->format)->content_type);
     if (EVP_DigestUpdate(transfer->hash, bytes, count) != 1)
         RB_BUG("OpenSSL has no SHA-256");
     return 0;
@@ -60,13 +65,10 @@ static void on_part_change(void *arg)
 
 static struct rb_object object_of(const struct rb_transfer *transfer, enum rb_format format)
 {
-    const struct rb_plan *plan = transfer->plan;
-    bool webm = format == RB_FORMAT_WEBM;
-
     return (struct rb_object){
         .bucket = transfer->target->bucket,
-        .key = webm ? plan->webm_key : plan->key,
-        .content_type = webm ? "video/webm" : "video/mp4",
+        .key = transfer->plan->keys[format],
+        .content_type = rb_format_info(format)->content_type,
     };
 }
 
@@ -78,6 +80,7 @@ static void start_download(struct rb_transfer *transfer)
         .limits = &transfer->config->limits,
         .providers = transfer->config->providers,
         .url = &transfer->plan->url,
+        .accept = transfer->plan->accept,
         .in_flight = transfer->config->in_flight,
         .rank = transfer->plan->deadline_unix_ms,
         .queue = transfer->queue,
@@ -88,7 +91,7 @@ static void start_download(struct rb_transfer *transfer)
 
     if (EVP_DigestInit_ex(transfer->hash, EVP_sha256(), NULL) != 1)
         RB_BUG("OpenSSL has no SHA-256");
-    rb_container_init(&transfer->container, transfer->config->accept_webm);
+    rb_container_init(&transfer->container, transfer->plan->formats);
     transfer->download = rb_download_new(transfer->config->loop, &spec);
 }
 
@@ -125,7 +128,7 @@ struct rb_transfer *rb_transfer_new(const struct rb_transfer_config *config, con
         RB_BUG("OpenSSL has no SHA-256");
     transfer->timer = rb_timer_new(config->loop, on_part_change, transfer);
     rb_timer_start(transfer->timer, config->timeout_ms);
-    start_ask(transfer, RB_FORMAT_MP4); /* what most are */
+    start_ask(transfer, plan->likely);
     start_download(transfer);
     return transfer;
 }

@@ -23,8 +23,7 @@ struct rb_transfer_config {
     const struct rb_guard *guard;
     struct rb_providers *providers; /* of now: later ones take their place here; NULL: none */
     struct rb_download_limits limits;
-    int64_t timeout_ms; /* for a transfer as a whole */
-    bool accept_webm;
+    int64_t timeout_ms;             /* for a transfer as a whole */
     struct rb_in_flight *in_flight; /* of all transfers */
     size_t queue_bytes;             /* RB_TRANSFER_QUEUE_MIN_BYTES or more */
 };

@@ -90,11 +90,27 @@ static enum range parse_range(const char *header, int64_t size, int64_t *ret_fir
     return RANGE_PART;
 }
 
+/* Videos, and what is stored next to them. */
 static const char *type_of(const char *path)
 {
+    static const struct {
+        const char *ending;
+        const char *type;
+    } rows[] = {
+        {".webm", "video/webm"},
+        {".webp", "image/webp"},
+        {".jpg", "image/jpeg"},
+        {".png", "image/png"},
+    };
     size_t length = strlen(path);
 
-    return length > 5 && strcmp(path + length - 5, ".webm") == 0 ? "video/webm" : "video/mp4";
+    for (size_t i = 0; i < RB_COUNT(rows); i++) {
+        size_t ending = strlen(rows[i].ending);
+
+        if (length > ending && strcmp(path + length - ending, rows[i].ending) == 0)
+            return rows[i].type;
+    }
+    return "video/mp4";
 }
 
 void rb_media_serve(struct rb_exchange *exchange, void *arg)

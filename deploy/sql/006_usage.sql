@@ -40,8 +40,10 @@ ALTER TABLE reelbus.video
     ADD COLUMN IF NOT EXISTS held_store  text,
     ADD COLUMN IF NOT EXISTS held_bucket text,
     ADD COLUMN IF NOT EXISTS held_at     timestamptz,
-    ADD COLUMN IF NOT EXISTS spilled     boolean NOT NULL DEFAULT false;
+    ADD COLUMN IF NOT EXISTS spilled     boolean NOT NULL DEFAULT false,
+    ADD COLUMN IF NOT EXISTS variants_bytes bigint NOT NULL DEFAULT 0;
 COMMENT ON COLUMN reelbus.video.held_bytes IS 'Announced length while the video is being stored: room that is not free any more. It counts under state processing, for a day after held_at.';
+COMMENT ON COLUMN reelbus.video.variants_bytes IS 'Of thumbnail and spritesheet together; they count as the video''s.';
 COMMENT ON COLUMN reelbus.video.spilled IS 'It goes to the fallback store, and stays there.';
 
 CREATE INDEX IF NOT EXISTS video_held ON reelbus.video (held_store, held_bucket)
@@ -78,11 +80,11 @@ AS $$
 BEGIN
     IF TG_OP <> 'INSERT' AND OLD.state = 'stored' THEN
         PERFORM reelbus.add_usage(coalesce(OLD.store, ''), coalesce(OLD.bucket, ''), coalesce(OLD.user_id, ''),
-                                  -coalesce(OLD.bytes, 0), -1);
+                                  -coalesce(OLD.bytes, 0) - OLD.variants_bytes, -1);
     END IF;
     IF TG_OP <> 'DELETE' AND NEW.state = 'stored' THEN
         PERFORM reelbus.add_usage(coalesce(NEW.store, ''), coalesce(NEW.bucket, ''), coalesce(NEW.user_id, ''),
-                                  coalesce(NEW.bytes, 0), 1);
+                                  coalesce(NEW.bytes, 0) + NEW.variants_bytes, 1);
     END IF;
     RETURN NULL;
 END;
@@ -100,13 +102,13 @@ BEGIN
     DELETE FROM reelbus.usage_in_all;
     DELETE FROM reelbus.usage_day;
     INSERT INTO reelbus.usage (store, bucket, user_id, bytes, videos)
-        SELECT coalesce(store, ''), coalesce(bucket, ''), coalesce(user_id, ''), sum(coalesce(bytes, 0)), count(*)
+        SELECT coalesce(store, ''), coalesce(bucket, ''), coalesce(user_id, ''), sum(coalesce(bytes, 0) + variants_bytes), count(*)
         FROM reelbus.video WHERE state = 'stored' GROUP BY 1, 2, 3;
     INSERT INTO reelbus.usage_in_all (store, bucket, part, bytes, videos)
         SELECT store, bucket, 0, sum(bytes), sum(videos) FROM reelbus.usage GROUP BY 1, 2;
     INSERT INTO reelbus.usage_day (store, bucket, day, part, bytes, videos)
         SELECT coalesce(store, ''), coalesce(bucket, ''), (coalesce(stored_at, now()) AT TIME ZONE 'UTC')::date, 0,
-               sum(coalesce(bytes, 0)), count(*)
+               sum(coalesce(bytes, 0) + variants_bytes), count(*)
         FROM reelbus.video WHERE state = 'stored' GROUP BY 1, 2, 3;
 END;
 $$;
@@ -120,10 +122,10 @@ BEGIN
             FOR EACH ROW WHEN (NEW.state = 'stored') EXECUTE FUNCTION reelbus.note_usage();
         CREATE OR REPLACE TRIGGER video_usage_went AFTER DELETE ON reelbus.video
             FOR EACH ROW WHEN (OLD.state = 'stored') EXECUTE FUNCTION reelbus.note_usage();
-        CREATE OR REPLACE TRIGGER video_usage_changed AFTER UPDATE OF state, bytes, store, bucket, user_id ON reelbus.video
+        CREATE OR REPLACE TRIGGER video_usage_changed AFTER UPDATE OF state, bytes, variants_bytes, store, bucket, user_id ON reelbus.video
             FOR EACH ROW WHEN ((OLD.state = 'stored' OR NEW.state = 'stored')
-                AND (OLD.state, OLD.bytes, OLD.store, OLD.bucket, OLD.user_id)
-                    IS DISTINCT FROM (NEW.state, NEW.bytes, NEW.store, NEW.bucket, NEW.user_id))
+                AND (OLD.state, OLD.bytes, OLD.variants_bytes, OLD.store, OLD.bucket, OLD.user_id)
+                    IS DISTINCT FROM (NEW.state, NEW.bytes, NEW.variants_bytes, NEW.store, NEW.bucket, NEW.user_id))
             EXECUTE FUNCTION reelbus.note_usage();
         PERFORM reelbus.recount_usage();
     END IF;

@@ -303,8 +303,26 @@ static void a_long_error_is_cut_at_a_whole_character(void **state)
     rb_providers_unref(providers);
 }
 
+static void variants_are_where_the_kind_has_them(void **state)
+{
+    struct rb_providers *providers = load();
+    RB_AUTO_TEXT *thumbnail = rb_adapter_variant_url(&providers->list[OPENAI], ID, RB_VARIANT_THUMBNAIL);
+    RB_AUTO_TEXT *spritesheet = rb_adapter_variant_url(&providers->list[OPENAI], "a/b&c", RB_VARIANT_SPRITESHEET);
+
+    (void)state;
+    assert_string_equal(thumbnail, "https://a.example/v1/videos/video_123/content?variant=thumbnail");
+    assert_string_equal(spritesheet, "https://a.example/v1/videos/a%2Fb%26c/content?variant=spritesheet");
+    assert_true(rb_adapter_has_variants(&providers->list[OPENAI]));
+    assert_null(rb_adapter_variant_url(&providers->list[OPENAI], "..", RB_VARIANT_THUMBNAIL));
+    for (int i = REPLICATE; i <= SILENT; i++) {
+        assert_false(rb_adapter_has_variants(&providers->list[i]));
+        assert_null(rb_adapter_variant_url(&providers->list[i], ID, RB_VARIANT_THUMBNAIL));
+    }
+    rb_providers_unref(providers);
+}
+
 UNIT_MAIN(T(each_kind_asks_at_its_own_place_with_its_key), T(an_id_cannot_lead_elsewhere),
           T(openai_compatible_answers_are_understood), T(predictions_of_replicate_are_understood),
           T(generic_answers_are_read_by_the_operators_pointers), T(statuses_of_http_have_their_meaning),
           T(what_cannot_be_understood_is_refused), T(size_and_depth_of_an_answer_are_bounded),
-          T(a_long_error_is_cut_at_a_whole_character))
+          T(a_long_error_is_cut_at_a_whole_character), T(variants_are_where_the_kind_has_them))

@@ -97,7 +97,8 @@ static struct rb_row claimed(char *user_id)
     return (struct rb_row){.video_id = ID, .state = RB_ROW_PROCESSING, .user_id = user_id};
 }
 
-static const struct rb_plan_policy policy = {.guard = {.any_port = true}, .key_template = "{user_id}/{video_id}.mp4"};
+static const struct rb_plan_policy policy = {
+    .guard = {.any_port = true}, .formats = RB_FORMAT_BIT(MP4), .key_template = "{user_id}/{video_id}.mp4"};
 static const struct rb_plan_source source = {"https://example.com/v.mp4", 1500};
 
 static void a_plan_has_key_source_and_deadline(void **state)
@@ -107,7 +108,7 @@ static void a_plan_has_key_source_and_deadline(void **state)
 
     (void)state;
     assert_works(rb_plan_new(&row, &source, &policy, &plan, &err));
-    assert_string_equal(plan->key, "u-1_A/" ID ".mp4");
+    assert_string_equal(plan->keys[RB_FORMAT_MP4], "u-1_A/" ID ".mp4");
     assert_string_equal(plan->source, "https://example.com/v.mp4");
     assert_int_equal(plan->deadline_unix_ms, 1500);
 }

@@ -290,7 +290,7 @@ static void buckets_fit_or_say_why_not(void **state)
         RB_AUTO_JSON *body = rb_json_parse_trusted(rows[i].body, strlen(rows[i].body));
         struct rb_error err = {0};
         int64_t largest = -1;
-        int result = supabase_bucket_fits(body, "videos", rows[i].link, false, &largest, &err);
+        int result = supabase_bucket_fits(body, "videos", rows[i].link, RB_FORMAT_BIT(MP4), &largest, &err);
 
         assert_int_equal(result, rows[i].words == NULL ? 0 : -1);
         if (rows[i].words == NULL)
@@ -302,19 +302,33 @@ static void buckets_fit_or_say_why_not(void **state)
 
 static void a_bucket_for_webm_takes_both(void **state)
 {
-    RB_AUTO_TEXT *text = supabase_bucket_request("videos", "public", true);
+    const unsigned both = RB_FORMAT_BIT(MP4) | RB_FORMAT_BIT(WEBM);
+    RB_AUTO_TEXT *text = supabase_bucket_request("videos", "public", both);
     RB_AUTO_JSON *made = rb_json_parse_trusted(text, strlen(text));
-    RB_AUTO_TEXT *plain_text = supabase_bucket_request("videos", "public", false);
+    RB_AUTO_TEXT *plain_text = supabase_bucket_request("videos", "public", RB_FORMAT_BIT(MP4));
     RB_AUTO_JSON *plain = rb_json_parse_trusted(plain_text, strlen(plain_text));
     int64_t largest;
 
     (void)state;
-    assert_works(supabase_bucket_fits(made, "videos", "public", true, &largest, &err));
-    assert_works(supabase_bucket_fits(plain, "videos", "public", false, &largest, &err));
-    assert_fails(supabase_bucket_fits(plain, "videos", "public", true, &largest, &err), STORE_REFUSED);
+    assert_works(supabase_bucket_fits(made, "videos", "public", both, &largest, &err));
+    assert_works(supabase_bucket_fits(plain, "videos", "public", RB_FORMAT_BIT(MP4), &largest, &err));
+    assert_fails(supabase_bucket_fits(plain, "videos", "public", both, &largest, &err), STORE_REFUSED);
+}
+
+static void a_bucket_takes_images_when_variants_are_wanted_and_may_do_without(void **state)
+{
+    const unsigned all = RB_FORMAT_BIT(MP4) | RB_FORMATS_OF_IMAGES;
+    RB_AUTO_TEXT *text = supabase_bucket_request("videos", "public", all);
+    RB_AUTO_TEXT *plain_text = supabase_bucket_request("videos", "public", RB_FORMAT_BIT(MP4));
+    RB_AUTO_JSON *plain = rb_json_parse_trusted(plain_text, strlen(plain_text));
+    int64_t largest;
+
+    (void)state;
+    assert_non_null(strstr(text, "[\"video/mp4\",\"image/webp\",\"image/jpeg\",\"image/png\"]"));
+    assert_works(supabase_bucket_fits(plain, "videos", "public", all, &largest, &err));
 }
 
 UNIT_MAIN(T(keys_are_told_apart), T(what_may_not_store_is_refused), T(base64_has_its_padding),
           T(answers_mean_what_they_say), T(refusals_say_what_helps), T(of_a_location_only_the_last_name_counts),
           T(offsets_are_numbers_or_unknown), T(info_is_read_as_far_as_it_is_there), T(buckets_fit_or_say_why_not),
-          T(a_bucket_for_webm_takes_both))
+          T(a_bucket_for_webm_takes_both), T(a_bucket_takes_images_when_variants_are_wanted_and_may_do_without))

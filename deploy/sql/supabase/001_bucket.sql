@@ -2,7 +2,8 @@
 -- there stays as it is.
 --
 -- public: whoever has the link can watch; for supabase_link=public. Make it false for signed links, or for links that only
--- signed-in users can follow (supabase_link=signed or authenticated).
+-- signed-in users can follow (supabase_link=signed or authenticated). With the option 'variants', add image/webp, image/jpeg and
+-- image/png.
 
 INSERT INTO storage.buckets (id, name, public, allowed_mime_types)
 VALUES ('videos', 'videos', true, ARRAY['video/mp4'])
