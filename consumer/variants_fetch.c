@@ -87,7 +87,8 @@ static void take(struct rb_variants_fetch *fetch, const struct rb_transfer_resul
 /* What may pass soon is tried again. Gives: whether it is not. */
 static bool fail(struct rb_variants_fetch *fetch, const struct rb_error *err)
 {
-    bool passing = err->class == RB_IN_PLACE || err->class == RB_LATER || err->class == RB_OUTAGE;
+    bool passing = err->class == RB_IN_PLACE || err->class == RB_LATER || err->code == RB_E_STORE_AWAY ||
+                   err->code == RB_E_STORE_BUSY;
 
     if (!passing || fetch->backoff.tries + 1 >= TRIES_MAX || err->wait_ms > PAUSE_MAX_MS) {
         miss(fetch, err);

@@ -1,15 +1,21 @@
 """Thumbnails and spritesheets of providers that have them: stored next to the video, or left out."""
 
+import contextlib
 import hashlib
 import json
 import re
+import sys
 import time
 
 import pytest
 import requests
+import s3
 import senders
 import stack as local
-from harness import wait_for
+from harness import ROOT, wait_for
+
+sys.path.insert(0, str(ROOT / "tests/fakes"))
+import supabase
 
 SECRET = senders.new_secret()
 PARTS = ("url", "object_key", "bytes", "sha256", "content_type")
@@ -133,3 +139,43 @@ def test_a_death_while_they_come_changes_nothing(bus):
         assert_has(bus, event, row, variant, source_of(bus, theirs, variant))
     bus.wait_until_finished()
     assert len(bus.objects()) == 3 and len(bus.events("video.stored")) == 1
+
+
+@pytest.mark.release_only
+def test_in_s3_they_are_objects_like_any_other(bus, stack):
+    server = s3.Server(stack)
+    try:
+        server.client.create_bucket(Bucket="variants")
+        start(bus, **s3.options(server.port, "variants"))
+        video_id, theirs = store(bus)
+        event = bus.wait_for_event("video.stored", video_id)
+        for variant, (_, content_type) in ENDINGS.items():
+            found = server.client.get_object(Bucket="variants", Key=event[f"{variant}_object_key"])
+            content = source_of(bus, theirs, variant)
+            assert found["Body"].read() == content and found["ContentType"] == event[f"{variant}_content_type"] == content_type
+            assert found["Metadata"]["sha256"] == event[f"{variant}_sha256"] == hashlib.sha256(content).hexdigest()
+        bus.wait_until_finished()
+    finally:
+        bus.consumer.stop()
+        server.stop()
+
+
+@pytest.mark.release_only
+def test_in_supabase_the_bucket_has_to_take_images(bus):
+    with contextlib.closing(supabase.Supabase()) as server:
+        options = {"REELBUS_STORE": "supabase", "SUPABASE_URL": server.url, "SUPABASE_SERVICE_ROLE_KEY": supabase.SECRET_KEY}
+        bus.setup(**options, REELBUS_VARIANTS="thumbnail,spritesheet")
+        start(bus, **options)
+        video_id, theirs = store(bus)
+        event = bus.wait_for_event("video.stored", video_id)
+        for variant, (_, content_type) in ENDINGS.items():
+            found = server.objects["videos", event[f"{variant}_object_key"]]
+            assert found.content.bytes() == source_of(bus, theirs, variant) and found.content_type == content_type
+
+        server.buckets["videos"]["allowed_mime_types"] = ["video/mp4"]
+        video_id, _ = store(bus)
+        event = bus.wait_for_event("video.stored", video_id)
+        assert event["thumbnail_url"] is event["spritesheet_url"] is None
+        assert bus.consumer.log.count("ev=variant_missed") == 2 and "is not supported" in bus.consumer.log
+        bus.wait_until_finished()
+        bus.consumer.stop()
