@@ -53,12 +53,14 @@ static void serve_ready(struct rb_exchange *exchange, void *arg)
     bool store = rb_store_probe_is_up(parts->probe);
     bool fallback = fallback_is_up(parts);
     bool ready = kafka && database && (store || fallback);
-    RB_AUTO_TEXT *text = rb_xprintf("{\"ready\":%s,\"kafka\":%s,\"database\":%s,\"store\":%s%s%s}", yes_or_no(ready),
-                                    yes_or_no(kafka), yes_or_no(database), yes_or_no(store),
-                                    parts->fallback_probe != NULL ? ",\"fallback\":" : "",
-                                    parts->fallback_probe != NULL ? yes_or_no(fallback) : "");
+    RB_AUTO_BUFFER text = {0};
 
-    reply_text(exchange, ready ? 200 : 503, "application/json", text);
+    rb_buffer_print(&text, "{\"ready\":%s,\"kafka\":%s,\"database\":%s,\"store\":%s", yes_or_no(ready),
+                    yes_or_no(kafka), yes_or_no(database), yes_or_no(store));
+    if (parts->fallback_probe != NULL)
+        rb_buffer_print(&text, ",\"fallback\":%s", yes_or_no(fallback));
+    rb_buffer_print(&text, "}");
+    reply_text(exchange, ready ? 200 : 503, "application/json", text.bytes);
 }
 
 int rb_admin_open(struct rb_parts *parts, struct rb_error *err)

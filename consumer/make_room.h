@@ -3,7 +3,7 @@
  *
  * Way:  job -> [make_room] -> remove
  *
- * The database decides which, one after the other and for one worker at a time (deploy/sql/007_cleanup.sql).
+ * The database decides which, one after the other and for one worker at a time (deploy/sql/008_cleanup.sql).
  */
 #pragma once
 

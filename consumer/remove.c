@@ -19,6 +19,7 @@
 /* What is left to do for a row `w`. */
 #define LEFT_TO_DO                                                                                                     \
     " w.video_id::text AS video_id, w.user_id, w.store, w.bucket, w.object_key, coalesce(w.bytes, 0) AS bytes,"        \
+    " (SELECT string_agg(beside.value ->> 'object_key', E'\\n') FROM jsonb_each(w.variants) beside) AS beside,"        \
     " w.attempt, w.delete_reason, (extract(epoch FROM w.deleted_at) * 1000)::bigint AS deleted_at,"                    \
     " w.deleting_since::text AS deleting_since"
 
@@ -54,7 +55,9 @@ struct removal {
     struct rb_remove *remove; /* borrowed; NULL when that is gone, while the event is still on its way */
     struct removal *next;
     struct rb_video_deleted event;
-    char *since; /* the row is ours as long as it says this */
+    char *since;  /* the row is ours as long as it says this */
+    char *beside; /* keys of what lies beside the video, a line each */
+    char *next_beside;
     struct rb_ask *ask;
     const struct rb_target *target; /* that ask is for */
     bool sending;
@@ -83,6 +86,7 @@ static void removal_free(struct removal *removal)
         removal->target->store->ops->forget(removal->ask);
     rb_event_clear(RB_EVENT_VIDEO_DELETED, &removal->event);
     free(removal->since);
+    free(removal->beside);
     removal->magic = 0;
     free(removal);
 }
@@ -113,17 +117,33 @@ static void removal_end(struct removal *removal, const struct rb_error *err)
     removal_free(removal);
 }
 
+static void on_removed(void *arg);
+
+static void remove_object(struct removal *removal, const char *key)
+{
+    const struct rb_object object = {removal->event.bucket, key, ""};
+
+    removal->ask = removal->target->store->ops->remove(removal->target->store, &object, on_removed, removal);
+}
+
 static void on_removed(void *arg)
 {
     struct removal *removal = RB_CAST(removal, arg, REMOVAL_MAGIC);
     struct rb_store_answer answer;
     struct rb_error err = {0};
+    const char *key;
 
     switch (removal->target->store->ops->answer(removal->ask, &answer, &err)) {
     case RB_POLL_WAIT:
         return;
     case RB_POLL_DONE:
-        removal_end(removal, NULL);
+        removal->target->store->ops->forget(removal->ask);
+        removal->ask = NULL;
+        key = strsep(&removal->next_beside, "\n");
+        if (key != NULL && key[0] != '\0')
+            remove_object(removal, key);
+        else
+            removal_end(removal, NULL);
         return;
     case RB_POLL_FAILED:
         removal_end(removal, &err);
@@ -134,7 +154,6 @@ static void on_removed(void *arg)
 static void on_announced(const struct rb_delivery *delivery, const struct rb_error *err, void *arg)
 {
     struct removal *removal = RB_CAST(removal, arg, REMOVAL_MAGIC);
-    const struct rb_object object = {removal->event.bucket, removal->event.object_key, ""};
 
     (void)delivery;
     removal->sending = false;
@@ -143,7 +162,7 @@ static void on_announced(const struct rb_delivery *delivery, const struct rb_err
     else if (err != NULL)
         removal_end(removal, err);
     else
-        removal->ask = removal->target->store->ops->remove(removal->target->store, &object, on_removed, removal);
+        remove_object(removal, removal->event.object_key);
 }
 
 static bool is_in(const struct rb_target *target, const struct rb_video_deleted *event)
@@ -202,7 +221,9 @@ static void take_row(struct rb_remove *remove, const PGresult *result, int row)
                   .bytes = rb_pg_number(result, row, "bytes", 0),
                   .deleted_at = rb_pg_number(result, row, "deleted_at", 0)},
         .since = copy_text(result, row, "deleting_since"),
+        .beside = copy_text(result, row, "beside"),
     };
+    removal->next_beside = removal->beside;
     remove->removals = removal;
     removal_begin(removal);
 }

@@ -27,16 +27,16 @@ RB_EMBED(sql_003, "deploy/sql/003_poll.sql");
 RB_EMBED(sql_004, "deploy/sql/004_history.sql");
 RB_EMBED(sql_005, "deploy/sql/005_retry.sql");
 RB_EMBED(sql_006, "deploy/sql/006_usage.sql");
-RB_EMBED(sql_007, "deploy/sql/007_cleanup.sql");
-RB_EMBED(sql_008, "deploy/sql/008_variants.sql");
+RB_EMBED(sql_007, "deploy/sql/007_variants.sql");
+RB_EMBED(sql_008, "deploy/sql/008_cleanup.sql");
 
 static const struct {
     const char *name;
     const char *sql;
 } sql_files[] = {
-    {"001_reelbus.sql", sql_001}, {"002_providers.sql", sql_002}, {"003_poll.sql", sql_003},
-    {"004_history.sql", sql_004}, {"005_retry.sql", sql_005},     {"006_usage.sql", sql_006},
-    {"007_cleanup.sql", sql_007}, {"008_variants.sql", sql_008},
+    {"001_reelbus.sql", sql_001},  {"002_providers.sql", sql_002}, {"003_poll.sql", sql_003},
+    {"004_history.sql", sql_004},  {"005_retry.sql", sql_005},     {"006_usage.sql", sql_006},
+    {"007_variants.sql", sql_007}, {"008_cleanup.sql", sql_008},
 };
 
 static void say(const char *step, const char *name, const char *result)

@@ -179,3 +179,14 @@ def test_in_supabase_the_bucket_has_to_take_images(bus):
         assert bus.consumer.log.count("ev=variant_missed") == 2 and "is not supported" in bus.consumer.log
         bus.wait_until_finished()
         bus.consumer.stop()
+
+
+def test_they_go_with_the_video(bus):
+    start(bus, REELBUS_QUOTA_CHECK_MS="100ms")
+    video_id, theirs = store(bus)
+    bus.assert_stored(video_id, theirs)
+    assert len(bus.objects()) == 3
+    bus.query("UPDATE reelbus.video SET state = 'deleted', delete_reason = 'quota', deleted_at = now(),"
+              " deleting_since = now() - interval '1 hour' WHERE video_id = %s", video_id)  # fmt: skip
+    wait_for(lambda: bus.objects() == [], "nothing of it is left")
+    assert bus.wait_for_event("video.deleted", video_id)["object_key"] == f"{bus.user}/{video_id}.mp4"

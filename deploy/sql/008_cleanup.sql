@@ -77,7 +77,7 @@ BEGIN
         RETURN;
     END IF;
     SELECT count(*), coalesce(sum(o.bytes), 0) INTO old_count, old_bytes FROM
-        (SELECT v.bytes FROM reelbus.video v
+        (SELECT coalesce(v.bytes, 0) + v.variants_bytes AS bytes FROM reelbus.video v
          WHERE v.state = 'stored' AND v.store = at_store AND v.bucket = at_bucket AND v.stored_at < old_until
            AND (of_user IS NULL OR coalesce(v.user_id, '') = of_user)
          ORDER BY v.stored_at LIMIT looked_at) AS o;
