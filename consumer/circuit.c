@@ -112,7 +112,9 @@ enum rb_circuit_route rb_circuit_route(struct rb_circuit *circuit)
 
 bool rb_circuit_blocks(const struct rb_circuit *circuit)
 {
-    return circuit->state != RB_CIRCUIT_CLOSED && !circuit->spilling;
+    bool explained = circuit->row != NULL && circuit->row->code != RB_E_STORE_ANSWER;
+
+    return circuit->state != RB_CIRCUIT_CLOSED && !circuit->spilling && explained;
 }
 
 /* The pause is over: the next transfer, or one that waits already, is the probe. Or one takes long: one more beside it. */

@@ -94,7 +94,8 @@ void rb_circuit_bad(struct rb_circuit *circuit, const struct rb_error *err);
 enum rb_circuit_route rb_circuit_route(struct rb_circuit *circuit);
 
 /*
- * Does nothing go on but probes?
+ * Does nothing go on but probes, so that no more records are needed? Not while the store refuses what it is sent and does
+ * not explain it: that may be about the videos that are here, and others have to come to show it.
  *
  * Loop:   loop thread.
  */

@@ -556,8 +556,16 @@ static void what_is_wrong_with_one_object_opens_no_circuit(void **state)
         rb_circuit_good(bench.circuit);
     }
     assert_int_equal(rb_circuit_state(bench.circuit), RB_CIRCUIT_CLOSED);
+    for (int round = 0; round < 20; round++) /* no other has come yet: they are still read */
+        bad(&bench, RB_E_STORE_ANSWER);
+    assert_int_equal(rb_circuit_state(bench.circuit), RB_CIRCUIT_OPEN);
+    assert_false(rb_circuit_blocks(bench.circuit));
+    bench_close(&bench);
+    bench = (struct bench){0};
+    bench_open(&bench, 3600000);
     bad(&bench, RB_E_STORE_REFUSED);
     assert_int_equal(rb_circuit_state(bench.circuit), RB_CIRCUIT_OPEN);
+    assert_true(rb_circuit_blocks(bench.circuit));
     bench_close(&bench);
 }
 
