@@ -103,6 +103,16 @@ static bool try_other_keys(struct rb_s3_call *call)
     return true;
 }
 
+/* The store waited for a body that the source did not send. */
+static void look_for_starving(struct rb_s3_call *call)
+{
+    const struct rb_s3_result *result = &call->result;
+
+    if (rb_store_call_is_starved(call->call) && (result->status == 408 || strcmp(result->code, "RequestTimeout") == 0))
+        fail_with(call, RB_E_SOURCE_SLOW, (int)result->status,
+                  "the source sent nothing until the store tired of waiting");
+}
+
 static void on_called(void *arg)
 {
     struct rb_s3_call *call = RB_CAST(rb_s3_call, arg, CALL_MAGIC);
@@ -120,6 +130,7 @@ static void on_called(void *arg)
     else
         rb_s3_answer_judge(&call->result, &subject, rb_clock_unix_ms());
     call->result.error.wait_ms = reply->wait_ms;
+    look_for_starving(call);
     if (!try_other_keys(call))
         call->spec.on_done(call->spec.arg);
 }

@@ -237,3 +237,10 @@ int64_t rb_store_call_taken(const struct rb_store_call *call)
 {
     return call->taken;
 }
+
+bool rb_store_call_is_starved(const struct rb_store_call *call)
+{
+    const uint8_t *bytes;
+
+    return !store_call_is_over(call) && store_call_ready(call, &bytes) == 0;
+}

@@ -95,3 +95,10 @@ struct rb_store_reply *rb_store_call_reply(struct rb_store_call *call);
  * Loop:   loop thread.
  */
 int64_t rb_store_call_taken(const struct rb_store_call *call);
+
+/*
+ * Was the answer given while the call waited for bytes of the stream? Then a store that tired of waiting is not to blame.
+ *
+ * Loop:   loop thread.
+ */
+bool rb_store_call_is_starved(const struct rb_store_call *call);

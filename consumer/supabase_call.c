@@ -87,6 +87,9 @@ static void on_called(void *arg)
     else
         rb_supabase_answer_judge(&call->result, &subject, reply->status, &reply->body);
     call->result.error.wait_ms = reply->wait_ms;
+    if (rb_store_call_is_starved(call->call) && call->result.meaning == 408)
+        rb_supabase_answer_fail(&call->result, &subject, RB_E_SOURCE_SLOW, 408,
+                                "the source sent nothing until the store tired of waiting");
     call->spec.on_done(call->spec.arg);
 }
 

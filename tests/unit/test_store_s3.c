@@ -9,11 +9,13 @@
 #define OBJECT_BYTES 1000
 #define WAIT_MS      30000
 
-/* A server that wants the body of one PUT, and counts how much of it comes. */
+/* A server that wants the body of one PUT, and counts how much of it comes. After so many bytes it may refuse the rest. */
 struct server {
     int fd;
     int port;
     pthread_t thread;
+    size_t refuses_after;
+    const char *refusal; /* NULL: it does not */
     size_t body_bytes;
 };
 
@@ -31,8 +33,11 @@ static void *serve(void *arg)
         bytes[used] = '\0';
     }
     (void)!send(fd, go_on, strlen(go_on), MSG_NOSIGNAL);
-    while ((count = recv(fd, bytes, sizeof(bytes), 0)) > 0)
+    while ((count = recv(fd, bytes, sizeof(bytes), 0)) > 0) {
         server->body_bytes += (size_t)count;
+        if (server->refusal != NULL && server->body_bytes >= server->refuses_after)
+            (void)!send(fd, server->refusal, strlen(server->refusal), MSG_NOSIGNAL);
+    }
     close(fd);
     return NULL;
 }
@@ -42,7 +47,7 @@ static void server_start(struct server *server)
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t bytes = sizeof(address);
 
-    *server = (struct server){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    server->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(server->fd, (struct sockaddr *)&address, bytes), 0);
     assert_int_equal(listen(server->fd, 4), 0);
     assert_int_equal(getsockname(server->fd, (struct sockaddr *)&address, &bytes), 0);
@@ -122,7 +127,7 @@ static struct rb_store *store_at(struct rb_loop *loop, const char *endpoint)
 static void the_last_byte_waits_for_the_commit(void **state)
 {
     static const char bytes[OBJECT_BYTES] = "";
-    struct server server;
+    struct server server = {0};
     struct rb_loop *loop = rb_loop_new();
     struct waiter waiter = {.loop = loop, .queue = rb_byteq_new(2 * OBJECT_BYTES, OBJECT_BYTES)};
     const struct rb_object object = {"bucket", "key", "video/mp4"};
@@ -150,4 +155,44 @@ static void the_last_byte_waits_for_the_commit(void **state)
     assert_true(server.body_bytes < OBJECT_BYTES);
 }
 
-UNIT_MAIN(T(the_last_byte_waits_for_the_commit))
+static void stop_loop(void *arg)
+{
+    rb_loop_stop(arg);
+}
+
+/* S3 gives up a request in which nothing comes for some 20 seconds: a source that is slow makes it say so. */
+static void a_store_that_tires_of_a_slow_source_is_not_to_blame(void **state)
+{
+    static const char bytes[OBJECT_BYTES] = "";
+    struct server server = {.refuses_after = OBJECT_BYTES / 2,
+                            .refusal = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 43\r\n\r\n"
+                                       "<Error><Code>RequestTimeout</Code></Error>\n"};
+    struct rb_loop *loop = rb_loop_new();
+    struct rb_byteq *queue = rb_byteq_new(2 * OBJECT_BYTES, OBJECT_BYTES);
+    struct rb_timer *timer = rb_timer_new(loop, stop_loop, loop);
+    const struct rb_object object = {"bucket", "key", "video/mp4"};
+    const struct rb_put_spec spec = {
+        .object = &object, .bytes = OBJECT_BYTES, .queue = queue, .on_change = stop_loop, .arg = loop};
+    struct rb_error err = {0};
+
+    (void)state;
+    server_start(&server);
+
+    RB_AUTO_TEXT *endpoint = rb_xprintf("http://127.0.0.1:%d", server.port);
+    struct rb_store *store = store_at(loop, endpoint);
+    struct rb_put *put = store->ops->begin(store, &spec);
+
+    rb_byteq_put(queue, bytes, OBJECT_BYTES / 2);
+    rb_timer_start(timer, WAIT_MS);
+    while (store->ops->poll(put, &err) == RB_POLL_WAIT && rb_timer_is_started(timer))
+        rb_loop_run(loop);
+    assert_string_equal(rb_code_name(err.code), "source_slow");
+    store->ops->end(put, ignore, NULL);
+    rb_timer_free(timer);
+    store->ops->free(store);
+    rb_loop_free(loop);
+    rb_byteq_free(queue);
+    server_stop(&server);
+}
+
+UNIT_MAIN(T(the_last_byte_waits_for_the_commit), T(a_store_that_tires_of_a_slow_source_is_not_to_blame))
