@@ -4,6 +4,7 @@ import hashlib
 import os
 import struct
 import sys
+import time
 
 import pytest
 import s3

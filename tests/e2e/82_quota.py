@@ -368,10 +368,10 @@ def keys_in(server, bucket):
     return {item["Key"] for item in server.client.list_objects_v2(Bucket=bucket)["Contents"] if not item["Key"].endswith("/")}
 
 
-def test_what_a_dead_worker_had_begun_to_remove_is_removed_by_the_next(bus, server):
+def test_what_a_dead_worker_had_begun_to_remove_is_removed_by_the_next(bus, s3_server):
     bucket = f"videos-{bus.number}-{id(bus):x}"
-    server.client.create_bucket(Bucket=bucket)
-    proxy = s3.Proxy(server.port)
+    s3_server.client.create_bucket(Bucket=bucket)
+    proxy = s3.Proxy(s3_server.port)
     options = s3.options(proxy.port, bucket, REELBUS_QUOTA_BYTES=5 * SIZE // 2, REELBUS_QUOTA_WARN_AT="10%", REELBUS_QUOTA_STOP_AT="100%",
                          REELBUS_QUOTA_LOW_AT="100%", REELBUS_QUOTA_THEN="cleanup")  # fmt: skip
     try:
@@ -386,12 +386,12 @@ def test_what_a_dead_worker_had_begun_to_remove_is_removed_by_the_next(bus, serv
         row = bus.video_row(first)
         assert row["state"] == "deleted" and row["deleting_since"] is not None and row["video_url"] == row["source_url"]
         keys = {video_id: f"{bus.user}/{video_id}.mp4" for video_id in (first, second, third)}
-        assert keys_in(server, bucket) == set(keys.values())
+        assert keys_in(s3_server, bucket) == set(keys.values())
         proxy.rules.clear()
         bus.query("UPDATE reelbus.video SET deleting_since = now() - interval '1 hour' WHERE deleting_since IS NOT NULL")
         bus.start_consumer(**options)
         wait_for(lambda: is_removed(bus, first), "it is taken over")
-        assert keys_in(server, bucket) == {keys[second], keys[third]}
+        assert keys_in(s3_server, bucket) == {keys[second], keys[third]}
         deleted = bus.events("video.deleted")
         assert len(deleted) >= 2 and {event["video_id"] for event in deleted} == {first} and len({event["event_id"] for event in deleted}) == 1
         assert assert_counted(bus, bucket)[1] == 2

@@ -7,6 +7,7 @@ import uuid
 import browser as web
 import pytest
 from harness import wait_for
+from selenium.webdriver.common.keys import Keys
 
 SLOW = {"bytes": 3 << 20, "bytes_per_s": 500_000}
 STATES = ("waiting", "processing", "stored", "failed", "deleted")
@@ -182,26 +183,26 @@ def test_an_unknown_video_is_said_to_be_unknown(running, browser):
 def test_keyboard_alone_is_enough(running, browser):
     videos = insert_many(running, 3)
     open_page(browser, running)
-    browser.press(web.Keys.TAB)
+    browser.press(Keys.TAB)
     wait_for(lambda: browser.focused() == "skip", "the way around the head")
-    browser.press(web.Keys.ENTER)
+    browser.press(Keys.ENTER)
     wait_for(lambda: browser.focused() == "list", "the list has the focus")
-    browser.press(web.Keys.TAB, web.Keys.ARROW_RIGHT)
+    browser.press(Keys.TAB, Keys.ARROW_RIGHT)
     wait_for(lambda: "state=waiting" in browser.driver.current_url, "arrows choose the state")
-    browser.press(web.Keys.ARROW_LEFT)
+    browser.press(Keys.ARROW_LEFT)
     wait_for(lambda: len(browser.texts("#videos tr")) == 3, "all again")
-    browser.press(web.Keys.TAB, web.Keys.TAB, web.Keys.TAB)
+    browser.press(Keys.TAB, Keys.TAB, Keys.TAB)
     wait_for(lambda: browser.focused() == videos[0][:8], "the first row has the focus")
     assert browser.js("return getComputedStyle(document.activeElement).outlineStyle") == "solid"
-    browser.press(web.Keys.ARROW_DOWN, web.Keys.ARROW_DOWN, web.Keys.ARROW_DOWN, web.Keys.ARROW_UP)
+    browser.press(Keys.ARROW_DOWN, Keys.ARROW_DOWN, Keys.ARROW_DOWN, Keys.ARROW_UP)
     wait_for(lambda: browser.focused() == videos[1][:8], "the second row has the focus")
-    browser.press(web.Keys.ENTER)
+    browser.press(Keys.ENTER)
     wait_for(lambda: browser.focused() == "title", "the details have the focus")
     assert browser.text("#full-id") == videos[1]
-    browser.press(web.Keys.ESCAPE)
+    browser.press(Keys.ESCAPE)
     wait_for(lambda: browser.focused() == videos[1][:8], "the row has the focus again")
     wait_for(lambda: not browser.is_shown("#details") and "#" not in browser.driver.current_url, "the details are gone")
-    browser.press(web.Keys.END)
+    browser.press(Keys.END)
     wait_for(lambda: browser.focused() == videos[2][:8], "the last row has the focus")
     assert browser.errors(network=False) == []
 
@@ -273,9 +274,9 @@ def test_a_key_is_asked_for_and_kept(running, sites, browser):
     browser.open(site.url("/"))
     wait_for(lambda: browser.is_shown("#key-form") and browser.focused() == "key", "the key is asked for")
     browser.assert_accessible("key")
-    browser.press("wrong", web.Keys.ENTER)
+    browser.press("wrong", Keys.ENTER)
     browser.wait_text("#key-note", "not accepted")
-    browser.press("canary-key", web.Keys.ENTER)
+    browser.press("canary-key", Keys.ENTER)
     browser.wait_text(row_of(video_id), "Waiting")
     running.ask_for_video(video_id)
     browser.wait_text(row_of(video_id), "Stored")

@@ -13,7 +13,6 @@ import zipfile
 from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
 from selenium.webdriver.common.by import By
-from selenium.webdriver.common.keys import Keys  # noqa: F401, for the tests
 
 from harness import ROOT, wait_for
 
