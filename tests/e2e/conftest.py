@@ -12,16 +12,29 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import harness
 
 
+# Files in which nothing leaves the loop's thread but what others send to Kafka and hand to the pool as well.
+ONE_THREAD = ("11_", "12_", "13_", "2", "50_", "72_supabase_sql", "95_", "96_", "97_")
+
+
 def pytest_addoption(parser):
     parser.addoption("--build", default="release", help="release, asan or tsan")
+    parser.addoption("--whole", action="store_true", help="leave nothing out, whatever the build")
+
+
+def shows_nothing_new(item, build):
+    if build == "release":
+        return False
+    if "browser" in item.fixturenames or item.get_closest_marker("release_only"):
+        return True
+    return build == "tsan" and item.path.name.startswith(ONE_THREAD)
 
 
 def pytest_collection_modifyitems(config, items):
     """What is not in C, as a browser or a stand-in, or takes the same way through the C code as its neighbour, is tested
-    once: sanitizers would only make it slow."""
-    if config.getoption("--build") == "release":
+    once: sanitizers would only make it slow. So is, by ThreadSanitizer, what has one thread."""
+    if config.getoption("--whole"):
         return
-    left_out = [item for item in items if "browser" in item.fixturenames or item.get_closest_marker("release_only")]
+    left_out = [item for item in items if shows_nothing_new(item, config.getoption("--build"))]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
 
