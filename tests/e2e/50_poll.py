@@ -492,8 +492,8 @@ def test_without_kafka_nobody_is_asked_and_nothing_is_lost(bus, stopped_kafka):
 
 
 def test_without_the_database_polling_waits_and_goes_on(bus, postgres):
-    configure(bus, here=api(bus, "replicate"))
-    bus.start_producer(**FAST)
+    configure(bus, here=api(bus, "replicate", timeout="5s"))
+    bus.start_producer(**FAST, REELBUS_PUBLISH_TIMEOUT_MS="5s")  # a lease that the outage leaves behind is as long as both
     bus.start_consumer()
     video_id, provider_video = wait_video(bus, "here", answers=[{"status": "starting"}] * 3 + [{}])
     wait_for(lambda: polls(bus, provider_video) >= 1, "it polls")
