@@ -10,6 +10,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import harness
+import sources
 
 
 # Files in which nothing leaves the loop's thread but what others send to Kafka and hand to the pool as well.
@@ -89,6 +90,13 @@ def stopped_kafka(stack):
 
     yield stop, start
     start()
+
+
+@pytest.fixture
+def source():
+    source = sources.ToldSource()
+    yield source
+    source.close()
 
 
 @pytest.fixture

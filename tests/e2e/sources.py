@@ -2,7 +2,11 @@
 
 import contextlib
 import http.server
+import json
 import threading
+import time
+
+from harness import TINY_MP4
 
 
 def element(identity, body):
@@ -62,3 +66,84 @@ class Source:
     def __exit__(self, *args):
         self.server.shutdown()
         self.server.server_close()
+
+
+class ToldSource:
+    """Answers as a test says, path by path, and remembers who asked when. What it was not told of is a video."""
+
+    def __init__(self):
+        self.answers, self.seen, self.lock = {}, [], threading.Lock()
+        self.gate = threading.Event()
+        self.gate.set()
+        self.tickets = threading.Semaphore(0)
+        self.all_of_it = False
+        source = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *args):
+                pass
+
+            def do_GET(self):
+                path = self.path.partition("?")[0].strip("/")
+                with source.lock:
+                    source.seen.append((path, time.time(), self.headers.get("Authorization")))
+                    answers = source.answers.get(path, [200])
+                    answer = answers.pop(0) if len(answers) > 1 else answers[0]
+                if not source.gate.is_set() and (source.all_of_it or not path.startswith("api")):
+                    source.tickets.acquire()
+                status, body, headers = answer if isinstance(answer, tuple) else (answer, b"", {})
+                if status == 200 and not body:
+                    body = TINY_MP4
+                self.send_response(status)
+                for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+        class Listener(http.server.ThreadingHTTPServer):
+            daemon_threads = True
+            request_queue_size = 1024
+
+            def handle_error(self, *args):
+                pass  # whoever went away knows
+
+        self.server = Listener(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def url(self, path, host="127.0.0.1"):
+        return f"http://{host}:{self.server.server_port}/{path}"
+
+    def paths(self):
+        with self.lock:
+            return [path for path, _, _ in self.seen]
+
+    def times(self, path):
+        with self.lock:
+            return [at for its_path, at, _ in self.seen if its_path == path]
+
+    def shut(self, all_of_it=False):
+        """From now on whoever asks for a video waits for a ticket; who asks the API, too, for all of it."""
+        self.all_of_it = all_of_it
+        self.gate.clear()
+
+    def open(self):
+        self.gate.set()
+        self.tickets.release(10000)
+
+    def close(self):
+        self.open()
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def with_provider(bus, source):
+    """A provider that the source plays, too, below /api."""
+    path = bus.folder / "providers.json"
+    api = {"kind": "generic", "url": source.url("api/{id}"), "key": "canary-provider-key", "status": "/state", "completed": ["done"],
+           "failed": ["broken"], "video_url": "/url", "timeout": "20s"}  # fmt: skip
+    webhook = {"scheme": "plain", "body": "generic", "secret": "canary-webhook-secret", "id": "/id", "status": "/state", "completed": ["done"],
+               "video_url": "/url", "expires_at": "/until"}  # fmt: skip
+    path.write_text(json.dumps({"providers": [{"name": "ours", "api": api, "webhook": webhook}]}))
+    bus.common["REELBUS_PROVIDERS"] = str(path)
