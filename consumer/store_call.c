@@ -39,11 +39,18 @@ static void finish(struct rb_store_call *call)
 
 /* The answer. */
 
-/* A server that refuses may leave the rest of the body unread: the next request on this connection would not be answered. */
-static void close_after_refusal(struct rb_store_call *call, const char *line, size_t bytes)
+/* A server that refuses may leave the rest of the body unread: the next request on this connection would not be answered. And
+ * libcurl, when it waits for more of the body, does not end before that has come. */
+static void look_for_refusal(struct rb_store_call *call, const char *line, size_t bytes)
 {
-    if (has_body(call) && bytes > 9 && memcmp(line, "HTTP/", 5) == 0 && line[9] >= '3')
+    if (has_body(call) && bytes > 9 && memcmp(line, "HTTP/", 5) == 0 && line[9] >= '3') {
         curl_easy_setopt(call->easy, CURLOPT_FORBID_REUSE, 1L);
+        call->refused = true;
+    }
+    if (call->refused && call->paused) {
+        call->paused = false;
+        curl_easy_pause(call->easy, CURLPAUSE_CONT);
+    }
 }
 
 static size_t on_header(char *line, size_t one, size_t count, void *arg)
@@ -51,7 +58,7 @@ static size_t on_header(char *line, size_t one, size_t count, void *arg)
     struct rb_store_call *call = RB_CAST(rb_store_call, arg, CALL_MAGIC);
 
     call->moved = true;
-    close_after_refusal(call, line, one * count);
+    look_for_refusal(call, line, one * count);
     if (call->spec.on_header != NULL)
         call->spec.on_header(line, one * count, call->spec.arg);
     return one * count;

@@ -65,6 +65,8 @@ size_t store_call_on_read(char *room, size_t one, size_t count, void *arg)
 {
     struct rb_store_call *call = RB_CAST(rb_store_call, arg, CALL_MAGIC);
 
+    if (call->refused)
+        return 0;
     if (call->body_sent < call->spec.body_bytes)
         return read_body(call, room, one * count);
     return store_call_is_over(call) ? 0 : read_stream(call, room, one * count);

@@ -19,6 +19,7 @@ struct rb_store_call {
     CURL *easy;
     bool paused;      /* for lack of bytes in the stream */
     bool released;    /* the last byte may go */
+    bool refused;     /* nothing more need go */
     size_t body_sent; /* bytes out of memory */
     int64_t taken;    /* bytes out of the stream */
     struct rb_store_reply reply;

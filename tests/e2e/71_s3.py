@@ -41,7 +41,7 @@ class Place:
     def keys(self):
         """All objects; s3proxy shows its folders and its parts too."""
         rows = self.client.list_objects_v2(Bucket=self.bucket).get("Contents", [])
-        return sorted(row["Key"] for row in rows if not row["Key"].endswith("/") and not row["Key"].startswith(".mpus-"))
+        return sorted(row["Key"] for row in rows if "." in row["Key"] and not row["Key"].startswith(".mpus-"))
 
     def uploads(self):
         return self.client.list_multipart_uploads(Bucket=self.bucket).get("Uploads", [])
