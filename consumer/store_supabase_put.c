@@ -158,8 +158,7 @@ static void after_good(struct rb_put *put, const struct rb_supabase_result *resu
         rb_backoff_reset(&put->backoff);
         after_sending(put);
         break;
-    case PUT_CREATING:
-        rb_backoff_reset(&put->backoff);
+    case PUT_CREATING: /* no reset: an upload that is gone as soon as it was begun is no progress */
         after_creating(put, result);
         break;
     case PUT_CHUNK:

@@ -47,12 +47,14 @@ static void after_loss(struct rb_put *put)
     bool whole = supabase_put_is_sent(put);
 
     supabase_put_drop_upload(put);
-    if (whole && put->backoff.tries > 0)
+    if (whole && put->backoff.tries > 0) {
         supabase_put_enter(put, PUT_LOOKING);
-    else if (supabase_kept_reaches(put, 0) && supabase_put_may_try(put))
-        supabase_put_enter(put, PUT_CREATING);
-    else
+    } else if (supabase_kept_reaches(put, 0) && supabase_put_may_try(put)) {
+        put->state = PUT_CREATING;
+        supabase_put_try_later(put, 0);
+    } else {
         supabase_put_break_with(put, RB_E_STORE_AWAY, "was being uploaded, and the store has forgotten the upload");
+    }
 }
 
 /* The object is there and whole; only its hash is not in its metadata. */

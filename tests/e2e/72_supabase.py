@@ -221,6 +221,24 @@ def test_an_upload_that_has_expired_is_begun_anew(place):
         assert left == []
 
 
+def test_a_store_that_forgets_every_upload_is_not_asked_without_end(place):
+    """As several servers behind one address do that do not share where they keep what was begun."""
+
+    def forget(method, path, headers):
+        if method == "PATCH":
+            place.server.uploads.clear()
+
+    place.server.rules.append(forget)
+    place.start()
+    video_id, provider_video = place.bus.store_video(bytes=9 * MB)
+    wait_for(lambda: "ev=job_waits" in place.bus.consumer.log, "it waits")
+    assert "the store has forgotten the upload" in place.bus.consumer.log
+    begun = place.count("POST", "/upload/resumable")
+    assert begun <= 5 * (1 + place.bus.consumer.log.count("ev=job_waits"))
+    place.server.rules.remove(forget)
+    place.assert_stored(video_id, provider_video, tries=None)
+
+
 @pytest.mark.parametrize("size, method, path", [
     (MB, "POST", "/object/videos/"),
     (9 * MB, "POST", "/upload/resumable$"),
