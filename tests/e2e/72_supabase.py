@@ -601,6 +601,23 @@ def test_public_links_into_a_private_bucket_are_not_handed_out(place):
     place.bus.wait_for_event("video.stored", video_id)
 
 
+def test_public_links_into_a_private_bucket_of_the_fallback_store_are_not_handed_out_either(place):
+    config = place.bus.folder / "fallback.conf"
+    config.write_text(f"store = supabase\nbucket = videos\nsupabase_url = {place.server.url}\nsupabase_key = {supabase.SECRET_KEY}\n"
+                      f"supabase_public_url = https://ref.supabase.co\n")  # fmt: skip
+    place.server.make_bucket("videos", public=False)
+    place.bus.start_producer()
+    consumer = place.bus.start_consumer(wait=False, REELBUS_STORE="s3", REELBUS_S3_ENDPOINT="http://127.0.0.1:1", AWS_ACCESS_KEY_ID="x",
+                                        AWS_SECRET_ACCESS_KEY="canary-x", REELBUS_FALLBACK_CONFIG=config,
+                                        REELBUS_FALLBACK_AFTER_MS="300ms", **FAST)  # fmt: skip
+    video_id, _ = place.bus.store_video()
+    wait_for(lambda: "ev=job_spilled" in consumer.log, "it is to go to the second store")
+    wait_for(lambda: re.search("ev=job_waits .*public links to it lead nowhere", consumer.log), "it waits")
+    assert place.keys() == []
+    place.server.make_bucket("videos")
+    place.bus.wait_for_event("video.stored", video_id)
+
+
 # -- WebM -----------------------------------------------------------------------------------------------------------------
 
 
