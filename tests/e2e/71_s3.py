@@ -263,7 +263,7 @@ def test_twice_busy_then_well_is_one_try(place, status, code):
     place.start()
     video_id, provider_video = place.bus.store_video()
     place.assert_stored(video_id, provider_video)
-    assert tried_at[1] - tried_at[0] >= 1 and tried_at[2] - tried_at[1] >= 1
+    assert tried_at[1] - tried_at[0] > 0.99 and tried_at[2] - tried_at[1] > 0.99  # clocks of milliseconds
     assert place.bus.video_row(video_id)["tries"] == 1
     assert place.proxy.count("PUT", status=status) == 2 and place.proxy.count("PUT", status=200) == 1
 

@@ -160,6 +160,12 @@ def test_the_key_goes_to_no_host_that_an_answer_names(place):
 # -- cuts -----------------------------------------------------------------------------------------------------------------
 
 
+def chunks_of(place):
+    """Offset and status of each. On a connection that was used before, libcurl may send one again by itself, and is told of the conflict."""
+    chunks = [(int(headers["Upload-Offset"]), status) for method, _, headers, status in place.server.seen if method == "PATCH"]
+    return [(offset, status) for offset, status in chunks if status != 409]
+
+
 @pytest.mark.parametrize("after", alike([0, 100_000, 5 * MB]))
 def test_a_cut_chunk_goes_on_where_the_store_has_it(place, after):
     place.server.rule(supabase.Cut(after), "PATCH")
@@ -168,16 +174,22 @@ def test_a_cut_chunk_goes_on_where_the_store_has_it(place, after):
     place.assert_stored(video_id, provider_video)
     assert place.count("HEAD", "/upload/resumable/") == 1 or after == 0  # then libcurl may try again by itself
     assert place.count("POST", "/upload/resumable") == 1
-    offsets = [int(seen[2]["Upload-Offset"]) for seen in place.server.seen if seen[0] == "PATCH"]
-    assert offsets[0] == 0 and offsets[1] == after and place.count("PATCH", status=0) == 1
+    assert [offset for offset, _ in chunks_of(place)][:2] == [0, after] and place.count("PATCH", status=0) == 1
 
 
 def test_cut_again_and_again_it_still_arrives_once(place):
-    place.server.rule(supabase.Cut(MB), "PATCH", times=3)
+    def cut(method, path, headers):
+        (upload,) = place.server.uploads.values() or [None]
+        if method == "PATCH" and len(cuts) < 3 and int(headers["Upload-Offset"]) == upload.content.size:
+            cuts.append(upload.content.size)
+            raise supabase.Cut(MB)
+
+    cuts = []
+    place.server.rules.append(cut)
     place.start()
     video_id, provider_video = place.bus.store_video(bytes=3 * CHUNK)
     place.assert_stored(video_id, provider_video)
-    assert place.count("PATCH", status=0) == 3 and place.count("POST", "/upload/resumable") == 1
+    assert cuts == [0, MB, 2 * MB] and place.count("PATCH", status=0) == 3 and place.count("POST", "/upload/resumable") == 1
 
 
 def test_a_chunk_that_stalls_is_freed_by_asking_for_it(place):
