@@ -5,6 +5,7 @@
  */
 #include "consumer/mp4.h"
 
+#include <ctype.h>
 #include <endian.h>
 
 #define SHORT_HEAD 8
@@ -53,13 +54,25 @@ static unsigned head_needed(const struct rb_mp4 *mp4)
     return mp4->head_bytes >= 4 && read32(mp4->head) == 1 ? LONG_HEAD : SHORT_HEAD;
 }
 
+/* Nothing but letters: no format of videos begins so, but messages do. "#" begins a playlist. */
+static bool is_text(const uint8_t head[SHORT_HEAD])
+{
+    static const uint8_t mark[] = {0xef, 0xbb, 0xbf}; /* of UTF-8 */
+    size_t begin = memcmp(head, mark, sizeof(mark)) == 0 ? sizeof(mark) : 0;
+
+    for (size_t i = begin; i < SHORT_HEAD; i++)
+        if (!isprint(head[i]) && !isspace(head[i]))
+            return false;
+    return head[begin] != '#';
+}
+
 static int check_first(const struct rb_mp4 *mp4, struct rb_error *err)
 {
     uint8_t first = mp4->head[0];
 
     if (is_type(mp4, "ftyp"))
         return 0;
-    if (first == '<' || first == '{' || first == '[')
+    if (first == '<' || first == '{' || first == '[' || is_text(mp4->head))
         return rb_fail(err, RB_E_SOURCE_PAGE, 0, "the source sent a page or a message instead of a video");
     return rb_fail(err, RB_E_NOT_A_VIDEO, 0, "the file does not begin as an MP4 does (no 'ftyp')");
 }
@@ -100,10 +113,15 @@ static int check_size(const struct rb_mp4 *mp4, uint64_t size, struct rb_error *
 
 static void note_box(struct rb_mp4 *mp4)
 {
-    if (mp4->depth == 0) {
-        mp4->has_moov = mp4->has_moov || is_type(mp4, "moov");
-        mp4->has_media = mp4->has_media || is_type(mp4, "mdat") || is_type(mp4, "moof");
-    }
+    bool on_top = mp4->depth == 0;
+
+    mp4->in_media = on_top && is_type(mp4, "mdat");
+    mp4->has_moov = mp4->has_moov || (on_top && is_type(mp4, "moov"));
+    mp4->has_index = mp4->has_index || (on_top && is_type(mp4, "mfra"));
+    if (on_top && is_type(mp4, "moof"))
+        mp4->has_fragments = mp4->wants_media = true;
+    else if (mp4->in_media)
+        mp4->wants_media = false;
     mp4->in_handler = mp4->depth > 0 && is_type(mp4, "hdlr");
     mp4->handler_bytes = 0;
 }
@@ -175,6 +193,7 @@ static int take_some(struct rb_mp4 *mp4, const uint8_t *bytes, size_t count, siz
     *ret_took = (size_t)RB_MIN((uint64_t)count, mp4->skip_bytes);
     if (mp4->in_handler)
         take_handler(mp4, bytes, *ret_took);
+    mp4->has_media = mp4->has_media || mp4->in_media;
     mp4->skip_bytes -= mp4->open_ended ? 0 : *ret_took;
     mp4->total_bytes += *ret_took;
     return 0;
@@ -198,9 +217,10 @@ int rb_mp4_finish(const struct rb_mp4 *mp4, bool framed, struct rb_error *err)
 {
     if (mp4->head_bytes > 0 || mp4->depth > 0 || (mp4->skip_bytes > 0 && !mp4->open_ended))
         return rb_fail(err, RB_E_SOURCE_CUT, 0, "the file ends inside of a box");
-    if (!mp4->has_moov || !mp4->has_media)
-        return rb_fail(err, RB_E_SOURCE_CUT, 0, "the file has no '%s'", mp4->has_moov ? "mdat' or 'moof" : "moov");
-    if (mp4->open_ended && !framed)
+    if (!mp4->has_moov || !mp4->has_media || mp4->wants_media)
+        return rb_fail(err, RB_E_SOURCE_CUT, 0, "the file has no '%s'%s", mp4->has_moov ? "mdat" : "moov",
+                       mp4->wants_media ? " behind its last 'moof'" : "");
+    if (!framed && (mp4->open_ended || (mp4->has_fragments && !mp4->has_index)))
         return rb_fail(err, RB_E_SOURCE_CUT, 0, "neither the file nor the source says where the file ends");
     if (!mp4->has_video)
         return rb_fail(err, RB_E_NOT_A_VIDEO, 0, "the file has no track of pictures");

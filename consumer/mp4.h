@@ -5,7 +5,8 @@
  *
  * Source: ISO/IEC 14496-12, 4.2: a box begins with a 32-bit size and a type; size 1 means that a 64-bit size follows,
  * size 0 that the box runs to the end of the file. The walk goes into the boxes that hold only boxes, where the sizes must
- * add up too, as far as to the handler that says what a track is.
+ * add up too, as far as to the handler that says what a track is. 8.8: a file may come in fragments; how many there are
+ * shows only from the index behind them.
  */
 #pragma once
 
@@ -27,8 +28,12 @@ struct rb_mp4 {
     uint32_t boxes;
     bool open_ended; /* the current box runs to the end of the file */
     bool has_moov;
-    bool has_media; /* mdat or moof */
-    bool has_video; /* a track of pictures */
+    bool in_media;      /* the current box is an mdat */
+    bool has_media;     /* bytes of one */
+    bool has_video;     /* a track of pictures */
+    bool has_fragments; /* moof, each with an mdat behind it ... */
+    bool has_index;     /* ... and mfra behind them all */
+    bool wants_media;   /* the last moof has no mdat yet */
 };
 
 /*
@@ -49,7 +54,8 @@ RB_MUST_CHECK int rb_mp4_feed(struct rb_mp4 *mp4, const uint8_t *bytes, size_t c
 /*
  * The file is at its end. Was it whole?
  *
- * Takes:  framed, whether a cut on the way would have been noticed; a box without a size is taken only then.
+ * Takes:  framed, whether a cut on the way would have been noticed; a box without a size is taken only then, and so are
+ *         fragments without an index.
  * Fails:  SOURCE_CUT when a box is not complete or something is missing that every MP4 has; NOT_A_VIDEO when it is whole,
  *         but shows nothing.
  * Loop:   pure, any thread.

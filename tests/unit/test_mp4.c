@@ -28,6 +28,12 @@
     "\0\0\0\x01"                                                                                                       \
     "mdat\0\0\0\0\0\0\0\x13"                                                                                           \
     "abc"
+#define MOOF                                                                                                           \
+    "\0\0\0\x08"                                                                                                       \
+    "moof"
+#define MFRA                                                                                                           \
+    "\0\0\0\x08"                                                                                                       \
+    "mfra"
 #define REST "\0\0\0\0mdat-to-the-end"
 
 /* Walk over bytes in pieces of some size, to the end. */
@@ -59,8 +65,8 @@ static void whole_files_are_taken_in_pieces_of_any_size(void **state)
                 {WHOLE(FTYP MOOV REST)},
                 {WHOLE(FTYP MOOV_OF("\x50", TRAK(SOUN) TRAK(HDLR)) MDAT)},
                 {WHOLE(FTYP MOOV_OF("\x30", TRAK(HDLR) "\0\0\0\0") MDAT)}, /* QuickTime's padding */
-                {WHOLE(FTYP MOOV "\0\0\0\x08moof" MDAT "\0\0\0\x08"
-                                 "free")}};
+                {WHOLE(FTYP MOOV MOOF MDAT "\0\0\0\x08"
+                                           "free")}};
 
     (void)state;
     for (size_t i = 0; i < RB_COUNT(rows); i++)
@@ -83,12 +89,23 @@ static void a_file_without_its_index_or_its_media_is_not_whole(void **state)
     (void)state;
     assert_fails(walk(WHOLE(FTYP MDAT), 5, &err), SOURCE_CUT);
     assert_fails(walk(WHOLE(FTYP MOOV), 5, &err), SOURCE_CUT);
+    assert_fails(walk(WHOLE(FTYP MOOV "\0\0\0\x08mdat"), 5, &err), SOURCE_CUT);
+}
+
+static void fragments_are_whole_when_something_says_that_there_are_no_more(void **state)
+{
+    (void)state;
+    assert_fails(walk(WHOLE(FTYP MOOV MOOF), 5, &err), SOURCE_CUT);
+    assert_fails(walk(WHOLE(FTYP MOOV MOOF MDAT MOOF), 5, &err), SOURCE_CUT);
+    assert_fails(walk_framed(WHOLE(FTYP MOOV MOOF MDAT), 5, false, &err), SOURCE_CUT);
+    assert_works(walk_framed(WHOLE(FTYP MOOV MOOF MDAT MOOF MDAT MFRA), 5, false, &err));
+    assert_works(walk(WHOLE(FTYP MOOV MOOF MDAT MOOF MDAT), 5, &err));
 }
 
 static void what_is_no_mp4_is_refused(void **state)
 {
     (void)state;
-    assert_fails(walk(WHOLE("GIF89a..........."), 4, &err), NOT_A_VIDEO);
+    assert_fails(walk(WHOLE("GIF89a\x40\x01.........."), 4, &err), NOT_A_VIDEO);
     assert_fails(walk(WHOLE("\x1a\x45\xdf\xa3\x01\0\0\0\0\0\0\x1f"), 4, &err), NOT_A_VIDEO);
     assert_fails(walk(WHOLE(MOOV MDAT), 4, &err), NOT_A_VIDEO);
     assert_fails(walk(WHOLE(FTYP "\0\0\0\x07moov"), 4, &err), NOT_A_VIDEO);
@@ -153,6 +170,11 @@ static void a_page_is_told_from_a_broken_video(void **state)
     (void)state;
     assert_fails(walk(WHOLE("<!doctype html><title>Expired</title>"), 7, &err), SOURCE_PAGE);
     assert_fails(walk(WHOLE("{\"error\": \"expired\"}"), 7, &err), SOURCE_PAGE);
+    assert_fails(walk(WHOLE("\r\n  <html><title>Expired</title>"), 7, &err), SOURCE_PAGE);
+    assert_fails(walk(WHOLE("\xef\xbb\xbf<html><title>Expired</title>"), 7, &err), SOURCE_PAGE);
+    assert_fails(walk(WHOLE("Access denied: link expired"), 7, &err), SOURCE_PAGE);
+    assert_fails(walk(WHOLE("#EXTM3U\n#EXT-X-VERSION:3"), 7, &err), NOT_A_VIDEO);
+    assert_fails(walk(WHOLE("RIFF\x24\x01\0\0AVI LIST"), 7, &err), NOT_A_VIDEO);
 }
 
 static void sizes_at_the_edge_of_64_bits_do_no_harm(void **state)
@@ -186,7 +208,7 @@ static void the_number_of_boxes_is_bounded(void **state)
 /* Bytes are changed by chance; what is then said of the file does not matter, but that it is the same in any pieces. */
 static void damaged_files_do_no_harm_and_pieces_do_not_matter(void **state)
 {
-    static const char file[] = FTYP MOOV_OF("\x50", TRAK(SOUN) TRAK(HDLR)) BIG "\0\0\0\x08moof" MDAT;
+    static const char file[] = FTYP MOOV_OF("\x50", TRAK(SOUN) TRAK(HDLR)) BIG MOOF MDAT;
     uint64_t chance = 1;
 
     (void)state;
@@ -209,6 +231,7 @@ UNIT_MAIN(T(damaged_files_do_no_harm_and_pieces_do_not_matter), T(a_file_with_no
           T(sizes_inside_must_add_up), T(boxes_in_boxes_have_a_bottom),
           T(a_box_without_a_size_needs_a_source_that_says_where_the_end_is),
           T(whole_files_are_taken_in_pieces_of_any_size), T(a_file_that_was_cut_is_found_wherever_the_cut_is),
-          T(a_file_without_its_index_or_its_media_is_not_whole), T(what_is_no_mp4_is_refused),
+          T(a_file_without_its_index_or_its_media_is_not_whole),
+          T(fragments_are_whole_when_something_says_that_there_are_no_more), T(what_is_no_mp4_is_refused),
           T(a_page_is_told_from_a_broken_video), T(sizes_at_the_edge_of_64_bits_do_no_harm),
           T(the_number_of_boxes_is_bounded))
