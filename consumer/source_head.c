@@ -178,13 +178,14 @@ static bool is_page(const char *type)
     return false;
 }
 
-/* libcurl 7.88 would decode a transfer encoding that nobody asked for: a thousand bytes for one. */
+/* libcurl 7.88 would decode a transfer encoding that nobody asked for: a thousand bytes for one. "aws-chunked" is what some
+ * clients of S3 leave on objects by mistake: the bytes are as they should be. */
 static int check_encodings(const struct rb_source_head *head, struct rb_error *err)
 {
     const char *content = head->content_encoding;
     const char *transfer = head->transfer_encoding;
 
-    if (content[0] != '\0' && strcmp(content, "identity") != 0)
+    if (content[0] != '\0' && strcmp(content, "identity") != 0 && strcmp(content, "aws-chunked") != 0)
         return rb_fail(err, RB_E_SOURCE_ENCODED, 0, "the source encoded the body as '%.40s' unasked", content);
     if (transfer[0] != '\0' && strcmp(transfer, "chunked") != 0)
         return rb_fail(err, RB_E_SOURCE_ENCODED, 0, "the source encoded the transfer as '%.40s' unasked", transfer);
@@ -193,9 +194,9 @@ static int check_encodings(const struct rb_source_head *head, struct rb_error *e
 
 int rb_source_head_check(const struct rb_source_head *head, int64_t max_bytes, struct rb_error *err)
 {
-    RB_TRY(check_encodings(head, err));
-    if (is_page(head->content_type))
+    if (is_page(head->content_type)) /* first: an encoded page is a page, too */
         return rb_fail(err, RB_E_SOURCE_PAGE, 0, "the source sent '%.40s' instead of a video", head->content_type);
+    RB_TRY(check_encodings(head, err));
     if (head->length > max_bytes)
         return rb_fail(err, RB_E_TOO_LARGE, 0, "the video has %" PRId64 " bytes, more than the limit of %" PRId64,
                        head->length, max_bytes);

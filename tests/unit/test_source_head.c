@@ -158,6 +158,7 @@ static void encodings_are_refused_however_they_are_spelled(void **state)
         assert_fails(check(text, &err), SOURCE_ENCODED);
     }
     assert_works(check("HTTP/1.1 200 OK\nTransfer-Encoding: Chunked\nContent-Encoding: identity\n\n", &err));
+    assert_works(check("HTTP/1.1 200 OK\nContent-Encoding: aws-chunked\n\n", &err));
 }
 
 static void pages_and_giants_are_told_by_the_head(void **state)
@@ -165,6 +166,7 @@ static void pages_and_giants_are_told_by_the_head(void **state)
     (void)state;
     assert_fails(check("HTTP/1.1 200 OK\nContent-Type: text/html; charset=utf-8\n\n", &err), SOURCE_PAGE);
     assert_fails(check("HTTP/1.1 200 OK\nContent-Type: application/problem+json\n\n", &err), SOURCE_PAGE);
+    assert_fails(check("HTTP/1.1 200 OK\nContent-Type: text/html\nContent-Encoding: gzip\n\n", &err), SOURCE_PAGE);
     assert_fails(check("HTTP/1.1 200 OK\nContent-Length: 1000001\n\n", &err), TOO_LARGE);
     assert_fails(check("HTTP/1.1 200 OK\nContent-Length: 9223372036854775807\n\n", &err), TOO_LARGE);
     assert_works(check("HTTP/1.1 200 OK\nContent-Length: 1000000\nContent-Type: text/plain\n\n", &err));
