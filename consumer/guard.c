@@ -24,6 +24,7 @@ struct range4 {
 static const struct range4 refused4[] = {
     {IP(0, 0, 0, 0), 8, false, "this network"},
     {IP(10, 0, 0, 0), 8, true, "private"},
+    {IP(100, 100, 100, 200), 32, false, "a cloud's host"},
     {IP(100, 64, 0, 0), 10, true, "shared address space"},
     {IP(127, 0, 0, 0), 8, true, "loopback"},
     {IP(168, 63, 129, 16), 32, false, "a cloud's host"},
@@ -51,6 +52,12 @@ static const struct range6 refused6[] = {
     {{{{0x20, 0x01, 0x0d, 0xb8}}, 32}, "documentation"},
     {{{{0x20, 0x02}}, 16}, "6to4"},
     {{{{0x3f, 0xff, 0x00}}, 20}, "documentation"},
+};
+
+/* Where clouds tell a machine its credentials: private, but not even open to whoever allows private addresses. */
+static const struct rb_network clouds6[] = {
+    {{{0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, 0x54}}, 128},
+    {{{0xfd, 0x20, 0x00, 0xce, [14] = 0x02, 0x54}}, 128},
 };
 
 static int refuse(struct rb_error *err, const char *what)
@@ -84,6 +91,9 @@ static int check4(const struct rb_guard *guard, uint32_t address, struct rb_erro
 
 static int check6(const struct rb_guard *guard, const struct rb_address *address, struct rb_error *err)
 {
+    for (size_t i = 0; i < RB_COUNT(clouds6); i++)
+        if (rb_address_begins(address, &clouds6[i].address, clouds6[i].bits))
+            return refuse(err, "a cloud's host");
     if (guard->allow_private && (memcmp(address->bytes, &in6addr_loopback, sizeof(in6addr_loopback)) == 0 ||
                                  (address->bytes[0] & 0xfe) == 0xfc))
         return 0;

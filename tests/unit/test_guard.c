@@ -108,14 +108,16 @@ static void private_networks_are_allowed_by_the_option_and_nothing_else_is(void 
     static const char *const right[] = {"10.0.0.1",   "127.0.0.1", "172.16.0.1", "192.168.1.1",
                                         "100.64.0.1", "::1",       "fd00::1",    "::ffff:127.0.0.1"};
     static const char *const wrong[] = {
-        "0.0.0.0", "169.254.169.254", "168.63.129.16", "224.0.0.1",       "255.255.255.255",
-        "::",      "fe80::1",         "ff02::1",       "64:ff9b::7f00:1", "2002:7f00:1::"};
+        "0.0.0.0", "169.254.169.254", "168.63.129.16", "224.0.0.1",       "255.255.255.255", "::",          "fe80::1",
+        "ff02::1", "64:ff9b::7f00:1", "2002:7f00:1::", "100.100.100.200", "fd00:ec2::254",   "fd20:ce::254"};
 
     (void)state;
     for (size_t i = 0; i < RB_COUNT(right); i++)
         assert_works(check(&lenient, right[i], &err));
     for (size_t i = 0; i < RB_COUNT(wrong); i++)
         assert_fails(check(&lenient, wrong[i], &err), URL_REFUSED);
+    assert_works(check(&lenient, "fd00:ec2::255", &err));
+    assert_works(check(&lenient, "100.100.100.201", &err));
 }
 
 static void ports_and_schemes_are_judged(void **state)
