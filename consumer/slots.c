@@ -8,11 +8,13 @@
 #include "common/hash.h"
 
 #define BUCKETS 256
+#define ROUND   8 /* turns of one user, before others who wait get theirs */
 
 /* How many transfers a user, or a host, has running. Kept as long as a lane needs it. */
 struct tally {
     char *name; /* owned */
     size_t running;
+    uint64_t turns; /* a user's; who comes anew has as many as who has had the fewest */
     size_t lanes;
     struct tally *next;
 };
@@ -88,6 +90,15 @@ static void tally_drop(struct tally **table, struct tally *tally)
     free(tally);
 }
 
+static uint64_t fewest_turns(const struct rb_slots *slots)
+{
+    uint64_t fewest = slots->lanes != NULL ? UINT64_MAX : 0;
+
+    for (const struct rb_slots_lane *lane = slots->lanes; lane != NULL; lane = lane->next)
+        fewest = RB_MIN(fewest, lane->user->turns);
+    return fewest;
+}
+
 static struct rb_slots_lane *lane_find(struct rb_slots *slots, const char *user, const char *host)
 {
     struct tally *of_user = tally_find(slots->users, user);
@@ -99,6 +110,8 @@ static struct rb_slots_lane *lane_find(struct rb_slots *slots, const char *user,
 
     struct rb_slots_lane *lane = rb_xalloc(sizeof(*lane));
 
+    if (of_user->lanes == 0)
+        of_user->turns = fewest_turns(slots);
     *lane = (struct rb_slots_lane){.user = of_user, .host = of_host, .next = slots->lanes, .link = &slots->lanes};
     of_user->lanes++;
     of_host->lanes++;
@@ -127,6 +140,8 @@ static bool lane_goes_before(const struct rb_slots_lane *a, const struct rb_slot
 
     if (a->user->running != b->user->running)
         return a->user->running < b->user->running;
+    if (a->user->turns / ROUND != b->user->turns / ROUND)
+        return a->user->turns < b->user->turns;
     return first->rank < other->rank;
 }
 
@@ -161,6 +176,7 @@ static struct rb_slot *let_in(struct rb_slots *slots)
     slots->waiting--;
     slots->used++;
     lane->user->running++;
+    lane->user->turns++;
     lane->host->running++;
     slot->state = RB_SLOT_IN;
     return slot;

@@ -1,6 +1,7 @@
 /*
  * slots.h — who may transfer next. So many at once, so many from one host; of those that wait, first those whose user has
- * the fewest running, and among these the one that has the least time left.
+ * the fewest running, then those who have had the fewest turns, counted by eights, and among these the one that has the least
+ * time left.
  *
  * Way:  job -> [slots] -> heap
  *

@@ -284,6 +284,28 @@ static void among_users_with_equally_many_the_earliest_expiry_goes_first(void **
     rb_slots_free(slots);
 }
 
+static void where_slots_are_scarce_users_take_turns(void **state)
+{
+    struct rb_slots *slots = rb_slots_new(1, 1);
+    size_t first_b = 0, of_b = 0;
+
+    (void)state;
+    turn_count = 0;
+    for (size_t i = 0; i < 100; i++)
+        (void)enter(slots, i, i < 90 ? "a" : "b", "h", (int64_t)i); /* all of a's expire earlier */
+    for (size_t at = 0; turn_count < 30; at = turns[turn_count - 1])
+        assert_true(next_in(slots, at) < 100);
+    for (size_t i = 0; i < 30; i++) {
+        first_b = of_b == 0 ? i : first_b;
+        of_b += turns[i] >= 90;
+    }
+    assert_true(first_b < 10);
+    assert_int_equal(of_b, 10);
+    for (size_t i = 0; i < 100; i++)
+        rb_slots_leave(slots, &places[i]);
+    rb_slots_free(slots);
+}
+
 static void a_host_gets_no_more_than_its_share(void **state)
 {
     struct rb_slots *slots = rb_slots_new(3, 2);
@@ -720,9 +742,9 @@ UNIT_MAIN(T(a_budget_ends_when_the_url_expires), T(the_last_try_is_kept_for_just
           T(no_outage_of_ours_ever_gives_a_video_up), T(a_heap_gives_the_lowest_rank_and_of_equals_the_first_one),
           T(of_one_user_the_video_goes_first_that_expires_first),
           T(a_thousand_videos_of_one_user_do_not_hold_up_the_one_of_another),
-          T(among_users_with_equally_many_the_earliest_expiry_goes_first), T(a_host_gets_no_more_than_its_share),
-          T(a_limit_holds_back_and_lets_go), T(a_full_store_opens_the_circuit_and_one_probe_closes_it),
-          T(a_probe_that_takes_long_is_joined_by_another),
+          T(where_slots_are_scarce_users_take_turns), T(among_users_with_equally_many_the_earliest_expiry_goes_first),
+          T(a_host_gets_no_more_than_its_share), T(a_limit_holds_back_and_lets_go),
+          T(a_full_store_opens_the_circuit_and_one_probe_closes_it), T(a_probe_that_takes_long_is_joined_by_another),
           T(a_store_that_is_out_for_long_gets_only_probes_and_the_fallback_the_rest),
           T(only_an_outage_spills_and_not_a_quota_of_ones_own),
           T(one_hiccup_of_the_store_does_not_open_the_circuit_but_a_row_of_them_does),
