@@ -1,20 +1,15 @@
 /*
- * usage.c — how much is stored, and whether there is room for one more video.
+ * usage.c — is there room for one more video?
  *
  * Way:  job -> [usage] -> Postgres
  */
-#include "consumer/usage.h"
-
 #include <inttypes.h>
 
-#include "common/clock.h"
 #include "common/log.h"
 #include "common/random.h"
-#include "consumer/metrics_table.h"
+#include "consumer/usage_internal.h"
 
-#define USAGE_MAGIC  0x55534147u
-#define OP_MAGIC     0x5553414fu
-#define SAY_EVERY_MS 86400000
+#define OP_MAGIC 0x5553414fu
 
 /* $1 video, $2 claim, $3 store, $4 bucket, $5 bytes, $6 mark of the user, $7 mark of all, $8 whether it is spilled. */
 static const char weigh_sql[] =
@@ -27,31 +22,7 @@ static const char spill_sql[] =
     " WHERE video_id = $1::uuid AND claim_epoch = $2::bigint AND state = 'processing' RETURNING video_id)"
     " SELECT CASE WHEN EXISTS (SELECT FROM written) THEN 'fits' ELSE 'lost' END AS verdict";
 
-/* $1 store, $2 bucket. What has grown since the day a week ago, and how long that was. */
-static const char sums_sql[] =
-    "WITH days AS (SELECT sum(bytes) AS bytes, min(day) AS since FROM reelbus.usage_day"
-    " WHERE store = $1 AND bucket = $2 AND day >= (now() AT TIME ZONE 'UTC')::date - 7)"
-    " SELECT coalesce(sum(a.bytes), 0)::bigint AS bytes, coalesce(sum(a.videos), 0)::bigint AS videos,"
-    " coalesce((SELECT days.bytes FROM days), 0)::bigint AS grown,"
-    " coalesce((SELECT extract(epoch FROM (now() AT TIME ZONE 'UTC') - days.since) * 1000 FROM days), 0)::bigint AS over_ms"
-    " FROM reelbus.usage_in_all a WHERE a.store = $1 AND a.bucket = $2";
-
-static const char *const then_names[] = {"wait", "spill", "keep", "cleanup"};
 static const char *const verdict_names[] = {"fits", "over_user", "over_all", "lost"};
-static const char *const level_names[] = {"well", "warn", "stop"};
-
-struct rb_usage {
-    uint32_t magic;
-    struct rb_usage_config config;
-    char *store; /* owned, as is the bucket; the config's point here */
-    char *bucket;
-    struct rb_timer *timer;
-    struct rb_pg_query *query; /* for the sums, on its way */
-    enum rb_marks_level level;
-    int64_t said_ms; /* when the sums were last logged; 0: never */
-    bool failing;    /* the last look at the sums has failed, and that was said */
-};
-
 struct rb_usage_op {
     uint32_t magic;
     struct rb_usage *usage;    /* borrowed */
@@ -66,124 +37,6 @@ struct rb_usage_op {
     rb_loop_fn on_done;
     void *arg; /* borrowed */
 };
-
-int rb_usage_then_read(const char *text, enum rb_usage_then *ret_then, struct rb_error *err)
-{
-    for (size_t i = 0; i < RB_COUNT(then_names); i++) {
-        if (strcmp(text, then_names[i]) == 0) {
-            *ret_then = (enum rb_usage_then)i;
-            return 0;
-        }
-    }
-    return rb_fail(err, RB_E_BAD_OPTION, 0,
-                   "option 'quota_then' is '%.20s', expected one of: wait, spill, keep, cleanup", text);
-}
-
-/* -- the sums ------------------------------------------------------------------------------------------------------ */
-
-/* Said when the level changes, and once a day. */
-static void say_sums(struct rb_usage *usage, enum rb_marks_level level, int64_t bytes, int64_t days_left)
-{
-    const struct rb_marks *marks = &usage->config.all;
-    int64_t now_ms = rb_clock_ms();
-
-    if (marks->quota_bytes == 0 ||
-        (level == usage->level && usage->said_ms != 0 && now_ms - usage->said_ms < SAY_EVERY_MS))
-        return;
-    rb_log(NULL, level == RB_MARKS_WELL ? RB_EV_QUOTA : RB_EV_QUOTA_NEAR,
-           "level=%s bytes=%" PRId64 " warn_at=%" PRId64 " stop_at=%" PRId64 " quota=%" PRId64 " days_left=%" PRId64,
-           level_names[level], bytes, marks->warn_bytes, marks->stop_bytes, marks->quota_bytes, days_left);
-    usage->level = level;
-    usage->said_ms = now_ms;
-}
-
-static void take_sums(struct rb_usage *usage, const PGresult *result)
-{
-    const struct rb_marks *marks = &usage->config.all;
-    struct rb_metrics *metrics = usage->config.metrics;
-    int64_t bytes = rb_pg_number(result, 0, "bytes", 0);
-    int64_t days_left =
-        rb_marks_days_left(marks, bytes, rb_pg_number(result, 0, "grown", 0), rb_pg_number(result, 0, "over_ms", 0));
-    enum rb_marks_level level = rb_marks_level(marks, bytes);
-
-    rb_metrics_set(metrics, METRIC_USAGE_BYTES, bytes);
-    rb_metrics_set(metrics, METRIC_USAGE_VIDEOS, rb_pg_number(result, 0, "videos", 0));
-    rb_metrics_set(metrics, METRIC_QUOTA_LEVEL, level);
-    rb_metrics_set(metrics, METRIC_QUOTA_DAYS, days_left);
-    say_sums(usage, level, bytes, days_left);
-}
-
-static void on_sums(const PGresult *result, const struct rb_error *err, void *arg)
-{
-    struct rb_usage *usage = RB_CAST(rb_usage, arg, USAGE_MAGIC);
-    bool refused = err != NULL && err->code != RB_E_DB_AWAY;
-
-    usage->query = NULL;
-    if (refused && !usage->failing)
-        rb_log_error(NULL, RB_EV_USAGE_UNREAD, err, "");
-    usage->failing = refused;
-    if (err == NULL && PQntuples(result) == 1)
-        take_sums(usage, result);
-    rb_timer_start(usage->timer, usage->config.every_ms);
-}
-
-static void on_timer(void *arg)
-{
-    struct rb_usage *usage = RB_CAST(rb_usage, arg, USAGE_MAGIC);
-    const char *values[] = {usage->store, usage->bucket};
-    struct rb_error ignored = {0};
-
-    if (rb_pg_send(usage->config.pg, sums_sql, RB_COUNT(values), values, on_sums, usage, &usage->query, &ignored) < 0)
-        rb_timer_start(usage->timer, RB_MIN(usage->config.every_ms, 1000)); /* away: it says so itself */
-}
-
-struct rb_usage *rb_usage_new(struct rb_loop *loop, const struct rb_usage_config *config)
-{
-    struct rb_usage *usage = rb_xalloc(sizeof(*usage));
-
-    *usage = (struct rb_usage){
-        .magic = USAGE_MAGIC,
-        .config = *config,
-        .store = rb_xstrdup(config->store),
-        .bucket = rb_xstrdup(config->bucket),
-    };
-    usage->timer = rb_timer_new(loop, on_timer, usage);
-    rb_metrics_set(config->metrics, METRIC_QUOTA_BYTES, config->all.quota_bytes);
-    rb_metrics_set(config->metrics, METRIC_QUOTA_DAYS, -1);
-    rb_timer_start(usage->timer, 0);
-    return usage;
-}
-
-void rb_usage_free(struct rb_usage *usage)
-{
-    if (usage == NULL)
-        return;
-    if (usage->query != NULL)
-        rb_pg_cancel(usage->query);
-    rb_timer_free(usage->timer);
-    free(usage->store);
-    free(usage->bucket);
-    usage->magic = 0;
-    free(usage);
-}
-
-bool rb_usage_is_limited(const struct rb_usage *usage)
-{
-    return usage->config.all.quota_bytes > 0 || usage->config.user.quota_bytes > 0;
-}
-
-enum rb_usage_then rb_usage_then(const struct rb_usage *usage)
-{
-    return usage->config.then;
-}
-
-void rb_usage_marks(const struct rb_usage *usage, struct rb_marks *ret_all, struct rb_marks *ret_user)
-{
-    *ret_all = usage->config.all;
-    *ret_user = usage->config.user;
-}
-
-/* -- one video ----------------------------------------------------------------------------------------------------- */
 
 static int read_verdict(struct rb_usage_op *op, const PGresult *result)
 {
