@@ -1,20 +1,13 @@
 /*
- * remove.c — removes stored videos: the row first, then the event, then the object.
+ * remove.c — which stored videos are removed: those that somebody has let go, and what others have left undone.
  *
  * Way:  make_room -> [remove] -> store
  */
-#include "consumer/remove.h"
-
-#include <inttypes.h>
-
-#include "common/log.h"
 #include "common/notify.h"
 #include "common/tables.h"
-#include "consumer/metrics_table.h"
+#include "consumer/remove_internal.h"
 
-#define REMOVE_MAGIC  0x524d5645u
-#define REMOVAL_MAGIC 0x524d564cu
-#define LOOK_SOON_MS  1000
+#define LOOK_SOON_MS 1000
 
 /* What is left to do for a row `w`. */
 #define LEFT_TO_DO                                                                                                     \
@@ -44,146 +37,11 @@ static const char take_over_sql[] =
     " AND ((v.store = $1 AND v.bucket = $2) OR (v.store = $3 AND v.bucket = $4))"
     " ORDER BY v.deleting_since LIMIT 16 FOR UPDATE SKIP LOCKED) RETURNING *) SELECT" LEFT_TO_DO " FROM w";
 
-/* $1 video, $2 since when it was ours, $3 whether it is done; if not, it is taken up again in a minute. */
-static const char end_sql[] = "UPDATE reelbus.video SET deleting_since = CASE WHEN NOT $3::bool"
-                              " THEN now() - interval '4 minutes' END"
-                              " WHERE video_id = $1::uuid AND deleting_since = $2::timestamptz";
-
-/* A video whose row is gone already. */
-struct removal {
-    uint32_t magic;
-    struct rb_remove *remove; /* borrowed; NULL when that is gone, while the event is still on its way */
-    struct removal *next;
-    struct rb_video_deleted event;
-    char *since;  /* the row is ours as long as it says this */
-    char *beside; /* keys of what lies beside the video, a line each */
-    char *next_beside;
-    struct rb_ask *ask;
-    const struct rb_target *target; /* that ask is for */
-    bool sending;
-};
-
-struct rb_remove {
-    uint32_t magic;
-    struct rb_remove_config config;
-    struct removal *removals;
-    struct rb_timer *timer;
-    struct rb_pg_query *query; /* for what others have left, on its way */
-};
-
 char *rb_remove_sql(const struct rb_common_options *options, const char *choice)
 {
     RB_AUTO_TEXT *template = rb_xprintf("%s%s%s", LET_GO_BEFORE, choice, LET_GO_BEHIND);
 
     return rb_tables_sql(options, template);
-}
-
-/* -- one video ----------------------------------------------------------------------------------------------------- */
-
-static void removal_free(struct removal *removal)
-{
-    if (removal->ask != NULL)
-        removal->target->store->ops->forget(removal->ask);
-    rb_event_clear(RB_EVENT_VIDEO_DELETED, &removal->event);
-    free(removal->since);
-    free(removal->beside);
-    removal->magic = 0;
-    free(removal);
-}
-
-/* The row says from now on that nothing is left to do, or that somebody is to take it up again soon. */
-static void removal_end(struct removal *removal, const struct rb_error *err)
-{
-    struct rb_remove *remove = removal->remove;
-    const struct rb_video_deleted *event = &removal->event;
-    const char *values[] = {event->video_id, removal->since, err == NULL ? "true" : "false"};
-    struct removal **place = &remove->removals;
-    struct rb_error ignored = {0};
-
-    if (err != NULL) {
-        rb_metrics_add(remove->config.metrics, METRIC_REMOVE_FAILS, 1);
-        rb_log_error(NULL, RB_EV_REMOVE_FAILED, err, "video=%s key=%s/%s", event->video_id, event->bucket,
-                     event->object_key);
-    } else {
-        rb_metrics_add(remove->config.metrics, METRIC_REMOVED, 1);
-        rb_log(NULL, RB_EV_VIDEO_REMOVED, "video=%s key=%s/%s bytes=%" PRId64 " because=%s", event->video_id,
-               event->bucket, event->object_key, event->bytes, event->reason);
-    }
-    if (rb_pg_send(remove->config.pg, end_sql, RB_COUNT(values), values, NULL, NULL, NULL, &ignored) < 0)
-        ignored.code = RB_E_NONE; /* away: it is taken up again later, which does no harm */
-    while (*place != removal)
-        place = &(*place)->next;
-    *place = removal->next;
-    removal_free(removal);
-}
-
-static void on_removed(void *arg);
-
-static void remove_object(struct removal *removal, const char *key)
-{
-    const struct rb_object object = {removal->event.bucket, key, ""};
-
-    removal->ask = removal->target->store->ops->remove(removal->target->store, &object, on_removed, removal);
-}
-
-static void on_removed(void *arg)
-{
-    struct removal *removal = RB_CAST(removal, arg, REMOVAL_MAGIC);
-    struct rb_store_answer answer;
-    struct rb_error err = {0};
-    const char *key;
-
-    switch (removal->target->store->ops->answer(removal->ask, &answer, &err)) {
-    case RB_POLL_WAIT:
-        return;
-    case RB_POLL_DONE:
-        removal->target->store->ops->forget(removal->ask);
-        removal->ask = NULL;
-        key = strsep(&removal->next_beside, "\n");
-        if (key != NULL && key[0] != '\0')
-            remove_object(removal, key);
-        else
-            removal_end(removal, NULL);
-        return;
-    case RB_POLL_FAILED:
-        removal_end(removal, &err);
-        return;
-    }
-}
-
-static void on_announced(const struct rb_delivery *delivery, const struct rb_error *err, void *arg)
-{
-    struct removal *removal = RB_CAST(removal, arg, REMOVAL_MAGIC);
-
-    (void)delivery;
-    removal->sending = false;
-    if (removal->remove == NULL)
-        removal_free(removal);
-    else if (err != NULL)
-        removal_end(removal, err);
-    else
-        remove_object(removal, removal->event.object_key);
-}
-
-static bool is_in(const struct rb_target *target, const struct rb_video_deleted *event)
-{
-    return target->store != NULL && strcmp(target->store->ops->kind, event->store) == 0 &&
-           strcmp(target->bucket, event->bucket) == 0;
-}
-
-static void removal_begin(struct removal *removal)
-{
-    const struct rb_stores *stores = removal->remove->config.stores;
-    const struct rb_video_deleted *event = &removal->event;
-    struct rb_error err = {0};
-
-    removal->target = is_in(&stores->first, event) ? &stores->first : &stores->fallback;
-    if (!is_in(removal->target, event))
-        rb_fail(&err, RB_E_STORE_REFUSED, 0, "'%.20s/%.60s' is none of our stores", event->store, event->bucket);
-    else if (rb_emit_deleted(removal->remove->config.emit, event, on_announced, removal, &err) == 0)
-        removal->sending = true;
-    if (!removal->sending)
-        removal_end(removal, &err);
 }
 
 static char *copy_text(const PGresult *result, int row, const char *column)
@@ -240,8 +98,6 @@ size_t rb_remove_take(struct rb_remove *remove, const PGresult *result)
     }
     return count;
 }
-
-/* -- what others have left ----------------------------------------------------------------------------------------- */
 
 static void on_left(const PGresult *result, const struct rb_error *err, void *arg)
 {

@@ -1,0 +1,47 @@
+/*
+ * remove_internal.h — what the files of remove share: a removal, and all of them.
+ *
+ * Way:  make_room -> [remove] -> store
+ */
+#pragma once
+
+#include "consumer/remove.h"
+
+#define REMOVE_MAGIC  0x524d5645u
+#define REMOVAL_MAGIC 0x524d564cu
+
+/* A video whose row is gone already. */
+struct removal {
+    uint32_t magic;
+    struct rb_remove *remove; /* borrowed; NULL when that is gone, while the event is still on its way */
+    struct removal *next;
+    struct rb_video_deleted event;
+    char *since;  /* the row is ours as long as it says this */
+    char *beside; /* keys of what lies beside the video, a line each */
+    char *next_beside;
+    struct rb_ask *ask;
+    const struct rb_target *target; /* that ask is for */
+    bool sending;
+};
+
+struct rb_remove {
+    uint32_t magic;
+    struct rb_remove_config config;
+    struct removal *removals;
+    struct rb_timer *timer;
+    struct rb_pg_query *query; /* for what others have left, on its way */
+};
+
+/*
+ * Announce a removal, and remove its object then; the row is told in the end.
+ *
+ * Loop:   loop thread; may end and free it before it returns.
+ */
+void removal_begin(struct removal *removal);
+
+/*
+ * Free it. Not while its event is on its way.
+ *
+ * Loop:   loop thread, outside of libcurl callbacks.
+ */
+void removal_free(struct removal *removal);

@@ -1,0 +1,121 @@
+/*
+ * remove_one.c — removes one stored video: its row says so already, then the event, then the object.
+ *
+ * Way:  make_room -> [remove] -> store
+ */
+#include <inttypes.h>
+
+#include "common/log.h"
+#include "consumer/metrics_table.h"
+#include "consumer/remove_internal.h"
+
+/* $1 video, $2 since when it was ours, $3 whether it is done; if not, it is taken up again in a minute. */
+static const char end_sql[] = "UPDATE reelbus.video SET deleting_since = CASE WHEN NOT $3::bool"
+                              " THEN now() - interval '4 minutes' END"
+                              " WHERE video_id = $1::uuid AND deleting_since = $2::timestamptz";
+
+void removal_free(struct removal *removal)
+{
+    if (removal->ask != NULL)
+        removal->target->store->ops->forget(removal->ask);
+    rb_event_clear(RB_EVENT_VIDEO_DELETED, &removal->event);
+    free(removal->since);
+    free(removal->beside);
+    removal->magic = 0;
+    free(removal);
+}
+
+/* The row says from now on that nothing is left to do, or that somebody is to take it up again soon. */
+static void removal_end(struct removal *removal, const struct rb_error *err)
+{
+    struct rb_remove *remove = removal->remove;
+    const struct rb_video_deleted *event = &removal->event;
+    const char *values[] = {event->video_id, removal->since, err == NULL ? "true" : "false"};
+    struct removal **place = &remove->removals;
+    struct rb_error ignored = {0};
+
+    if (err != NULL) {
+        rb_metrics_add(remove->config.metrics, METRIC_REMOVE_FAILS, 1);
+        rb_log_error(NULL, RB_EV_REMOVE_FAILED, err, "video=%s key=%s/%s", event->video_id, event->bucket,
+                     event->object_key);
+    } else {
+        rb_metrics_add(remove->config.metrics, METRIC_REMOVED, 1);
+        rb_log(NULL, RB_EV_VIDEO_REMOVED, "video=%s key=%s/%s bytes=%" PRId64 " because=%s", event->video_id,
+               event->bucket, event->object_key, event->bytes, event->reason);
+    }
+    if (rb_pg_send(remove->config.pg, end_sql, RB_COUNT(values), values, NULL, NULL, NULL, &ignored) < 0)
+        ignored.code = RB_E_NONE; /* away: it is taken up again later, which does no harm */
+    while (*place != removal)
+        place = &(*place)->next;
+    *place = removal->next;
+    removal_free(removal);
+}
+
+static void on_removed(void *arg);
+
+static void remove_object(struct removal *removal, const char *key)
+{
+    const struct rb_object object = {removal->event.bucket, key, ""};
+
+    removal->ask = removal->target->store->ops->remove(removal->target->store, &object, on_removed, removal);
+}
+
+static void on_removed(void *arg)
+{
+    struct removal *removal = RB_CAST(removal, arg, REMOVAL_MAGIC);
+    struct rb_store_answer answer;
+    struct rb_error err = {0};
+    const char *key;
+
+    switch (removal->target->store->ops->answer(removal->ask, &answer, &err)) {
+    case RB_POLL_WAIT:
+        return;
+    case RB_POLL_DONE:
+        removal->target->store->ops->forget(removal->ask);
+        removal->ask = NULL;
+        key = strsep(&removal->next_beside, "\n");
+        if (key != NULL && key[0] != '\0')
+            remove_object(removal, key);
+        else
+            removal_end(removal, NULL);
+        return;
+    case RB_POLL_FAILED:
+        removal_end(removal, &err);
+        return;
+    }
+}
+
+static void on_announced(const struct rb_delivery *delivery, const struct rb_error *err, void *arg)
+{
+    struct removal *removal = RB_CAST(removal, arg, REMOVAL_MAGIC);
+
+    (void)delivery;
+    removal->sending = false;
+    if (removal->remove == NULL)
+        removal_free(removal);
+    else if (err != NULL)
+        removal_end(removal, err);
+    else
+        remove_object(removal, removal->event.object_key);
+}
+
+static bool is_in(const struct rb_target *target, const struct rb_video_deleted *event)
+{
+    return target->store != NULL && strcmp(target->store->ops->kind, event->store) == 0 &&
+           strcmp(target->bucket, event->bucket) == 0;
+}
+
+void removal_begin(struct removal *removal)
+{
+    const struct rb_stores *stores = removal->remove->config.stores;
+    const struct rb_video_deleted *event = &removal->event;
+    struct rb_error err = {0};
+
+    removal->target = is_in(&stores->first, event) ? &stores->first : &stores->fallback;
+    if (!is_in(removal->target, event))
+        rb_fail(&err, RB_E_STORE_REFUSED, 0, "'%.20s/%.60s' is none of our stores", event->store, event->bucket);
+    else if (rb_emit_deleted(removal->remove->config.emit, event, on_announced, removal, &err) == 0)
+        removal->sending = true;
+    if (!removal->sending)
+        removal_end(removal, &err);
+}
