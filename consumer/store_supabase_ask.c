@@ -1,5 +1,5 @@
 /*
- * store_supabase_ask.c — questions to Supabase Storage: is it there, where do people get it, may we write.
+ * store_supabase_ask.c — questions to Supabase Storage about one object: is it there, where do people get it; remove it.
  *
  * Way:  download -> [store_supabase] -> record
  *
@@ -7,30 +7,7 @@
  */
 #include <inttypes.h>
 
-#include "consumer/store_supabase_bucket.h"
-#include "consumer/store_supabase_internal.h"
-
-#define ASK_MAGIC 0x53554153u
-#define TRIAL_KEY ".reelbus-check.mp4"
-
-typedef void (*ask_next_fn)(struct rb_ask *ask, const struct rb_supabase_result *result);
-
-struct rb_ask {
-    uint32_t magic;
-    struct store_supabase *store; /* borrowed */
-    char *bucket;
-    char *key;
-    char *body; /* of the call that is out */
-    enum rb_check how;
-    struct rb_supabase_call *call;
-    ask_next_fn next;
-    enum rb_poll state;
-    struct rb_store_answer answer;
-    char *url; /* that the answer shows */
-    struct rb_error error;
-    rb_loop_fn on_change;
-    void *arg; /* borrowed */
-};
+#include "consumer/store_supabase_ask.h"
 
 static void on_called(void *arg)
 {
@@ -44,7 +21,8 @@ static void on_called(void *arg)
         ask->on_change(ask->arg);
 }
 
-static void ask_call(struct rb_ask *ask, struct rb_supabase_call_spec spec, ask_next_fn next)
+void supabase_ask_call(struct rb_ask *ask, struct rb_supabase_call_spec spec,
+                       void (*next)(struct rb_ask *ask, const struct rb_supabase_result *result))
 {
     spec.bucket = ask->bucket;
     spec.on_done = on_called;
@@ -53,14 +31,14 @@ static void ask_call(struct rb_ask *ask, struct rb_supabase_call_spec spec, ask_
     ask->call = rb_supabase_call_new(&ask->store->env, &spec);
 }
 
-static void ask_fail(struct rb_ask *ask, const struct rb_error *err)
+void supabase_ask_fail(struct rb_ask *ask, const struct rb_error *err)
 {
     ask->state = RB_POLL_FAILED;
     ask->error = *err;
 }
 
-static struct rb_ask *ask_new(struct rb_store *base, const char *bucket, const char *key, rb_loop_fn on_change,
-                              void *arg)
+struct rb_ask *supabase_ask_new(struct rb_store *base, const char *bucket, const char *key, rb_loop_fn on_change,
+                                void *arg)
 {
     struct rb_ask *ask = rb_xalloc(sizeof(*ask));
 
@@ -83,7 +61,7 @@ static void after_find(struct rb_ask *ask, const struct rb_supabase_result *resu
     struct rb_supabase_info info;
 
     if (result->error.code != RB_E_NONE && result->meaning != 404) {
-        ask_fail(ask, &result->error);
+        supabase_ask_fail(ask, &result->error);
         return;
     }
     ask->state = RB_POLL_DONE;
@@ -97,11 +75,11 @@ static void after_find(struct rb_ask *ask, const struct rb_supabase_result *resu
 
 struct rb_ask *supabase_ask_find(struct rb_store *base, const struct rb_object *object, rb_loop_fn on_change, void *arg)
 {
-    struct rb_ask *ask = ask_new(base, object->bucket, object->key, on_change, arg);
+    struct rb_ask *ask = supabase_ask_new(base, object->bucket, object->key, on_change, arg);
     RB_AUTO_TEXT *path = rb_supabase_path("/object/info", object->bucket, object->key);
     const struct rb_supabase_call_spec spec = {.doing = "look for", .method = "GET", .path = path, .key = ask->key};
 
-    ask_call(ask, spec, after_find);
+    supabase_ask_call(ask, spec, after_find);
     return ask;
 }
 
@@ -113,11 +91,11 @@ static void after_second_look(struct rb_ask *ask, const struct rb_supabase_resul
     if (result->error.code == RB_E_NONE) {
         rb_fail(&ask->error, RB_E_STORE_DENIED, 0, "the store does not let us remove '%.60s/%.80s'", ask->bucket,
                 ask->key);
-        ask_fail(ask, &ask->error);
+        supabase_ask_fail(ask, &ask->error);
     } else if (result->meaning == 404) {
         ask->state = RB_POLL_DONE;
     } else {
-        ask_fail(ask, &result->error);
+        supabase_ask_fail(ask, &result->error);
     }
 }
 
@@ -128,22 +106,23 @@ static void after_remove(struct rb_ask *ask, const struct rb_supabase_result *re
     if (result->error.code == RB_E_NONE)
         ask->state = RB_POLL_DONE;
     else if (result->meaning == 404)
-        ask_call(ask,
-                 (struct rb_supabase_call_spec){.doing = "look for", .method = "GET", .path = path, .key = ask->key},
-                 after_second_look);
+        supabase_ask_call(
+            ask, (struct rb_supabase_call_spec){.doing = "look for", .method = "GET", .path = path, .key = ask->key},
+            after_second_look);
     else
-        ask_fail(ask, &result->error);
+        supabase_ask_fail(ask, &result->error);
 }
 
 /* One by one: the request for many answers 200 with an empty list, whether they are not there or may not be removed. */
 struct rb_ask *supabase_ask_remove(struct rb_store *base, const struct rb_object *object, rb_loop_fn on_change,
                                    void *arg)
 {
-    struct rb_ask *ask = ask_new(base, object->bucket, object->key, on_change, arg);
+    struct rb_ask *ask = supabase_ask_new(base, object->bucket, object->key, on_change, arg);
     RB_AUTO_TEXT *path = rb_supabase_path("/object", object->bucket, object->key);
 
-    ask_call(ask, (struct rb_supabase_call_spec){.doing = "remove", .method = "DELETE", .path = path, .key = ask->key},
-             after_remove);
+    supabase_ask_call(
+        ask, (struct rb_supabase_call_spec){.doing = "remove", .method = "DELETE", .path = path, .key = ask->key},
+        after_remove);
     return ask;
 }
 
@@ -155,11 +134,11 @@ static void after_link(struct rb_ask *ask, const struct rb_supabase_result *resu
     struct rb_error err = {0};
 
     if (result->error.code != RB_E_NONE) {
-        ask_fail(ask, &result->error);
+        supabase_ask_fail(ask, &result->error);
     } else if (path == NULL || strncmp(path, "/object/sign/", strlen("/object/sign/")) != 0) {
         rb_fail(&err, RB_E_STORE_AWAY, 0, "the store signs a link to '%.60s/%.80s' and does not show it", ask->bucket,
                 ask->key);
-        ask_fail(ask, &err);
+        supabase_ask_fail(ask, &err);
     } else {
         ask->url = rb_xprintf("%s%s", ask->store->public_base, path);
         ask->answer.url = ask->url;
@@ -169,131 +148,20 @@ static void after_link(struct rb_ask *ask, const struct rb_supabase_result *resu
 
 struct rb_ask *supabase_ask_link(struct rb_store *base, const struct rb_object *object, rb_loop_fn on_change, void *arg)
 {
-    struct rb_ask *ask = ask_new(base, object->bucket, object->key, on_change, arg);
+    struct rb_ask *ask = supabase_ask_new(base, object->bucket, object->key, on_change, arg);
     RB_AUTO_TEXT *path = rb_supabase_path("/object/sign", object->bucket, object->key);
 
     ask->body = rb_xprintf("{\"expiresIn\":%" PRId64 "}", ask->store->config.link_ms / 1000);
-    ask_call(ask,
-             (struct rb_supabase_call_spec){.doing = "sign a link to",
-                                            .method = "POST",
-                                            .path = path,
-                                            .key = ask->key,
-                                            .headers = rb_supabase_header(NULL, "Content-Type", "application/json"),
-                                            .body = ask->body,
-                                            .body_bytes = strlen(ask->body)},
-             after_link);
-    return ask;
-}
-
-/* check: is the bucket there, and does it fit? And may we write: an upload is begun and taken back, nothing is ever seen. */
-
-static void after_trial_end(struct rb_ask *ask, const struct rb_supabase_result *result)
-{
-    (void)result; /* that it could be begun is what counts */
-    ask->state = RB_POLL_DONE;
-    ask->answer.found = true;
-}
-
-static void after_trial(struct rb_ask *ask, const struct rb_supabase_result *result)
-{
-    RB_AUTO_TEXT *path = NULL;
-
-    if (result->error.code != RB_E_NONE) {
-        ask_fail(ask, &result->error);
-    } else if (result->upload_id == NULL) {
-        after_trial_end(ask, result);
-    } else {
-        path = rb_xprintf("/upload/resumable/%s", result->upload_id);
-        ask_call(
-            ask,
-            (struct rb_supabase_call_spec){
-                .doing = "take back a test upload to",
-                .method = "DELETE",
-                .path = path,
-                .key = ask->key,
-                .headers = rb_supabase_header(rb_supabase_header(NULL, "Tus-Resumable", "1.0.0"), "x-upsert", "true")},
-            after_trial_end);
-    }
-}
-
-static void try_to_write(struct rb_ask *ask)
-{
-    RB_AUTO_TEXT *bucket = rb_supabase_base64(ask->bucket);
-    RB_AUTO_TEXT *key = rb_supabase_base64(ask->key);
-    RB_AUTO_TEXT *type = rb_supabase_base64(rb_format_info(RB_FORMAT_MP4)->content_type);
-    RB_AUTO_TEXT *metadata = rb_xprintf("bucketName %s,objectName %s,contentType %s", bucket, key, type);
-    struct curl_slist *headers = rb_supabase_header(NULL, "Tus-Resumable", "1.0.0");
-
-    headers = rb_supabase_header(headers, "x-upsert", "true");
-    headers = rb_supabase_header(headers, "Upload-Length", "1");
-    headers = rb_supabase_header(headers, "Upload-Metadata", metadata);
-    ask_call(ask,
-             (struct rb_supabase_call_spec){.doing = "begin a test upload to",
-                                            .method = "POST",
-                                            .path = "/upload/resumable",
-                                            .key = ask->key,
-                                            .headers = headers},
-             after_trial);
-}
-
-static void after_make(struct rb_ask *ask, const struct rb_supabase_result *result)
-{
-    bool there = result->meaning == 409;
-
-    if (result->error.code != RB_E_NONE && !there) {
-        ask_fail(ask, &result->error);
-        return;
-    }
-    ask->answer.made = !there;
-    try_to_write(ask);
-}
-
-static void make_bucket(struct rb_ask *ask)
-{
-    ask->body = supabase_bucket_request(ask->bucket, ask->store->config.link, ask->store->config.formats);
-    ask_call(ask,
-             (struct rb_supabase_call_spec){.doing = "make the bucket",
-                                            .method = "POST",
-                                            .path = "/bucket",
-                                            .headers = rb_supabase_header(NULL, "Content-Type", "application/json"),
-                                            .body = ask->body,
-                                            .body_bytes = strlen(ask->body)},
-             after_make);
-}
-
-static void after_look(struct rb_ask *ask, const struct rb_supabase_result *result)
-{
-    struct rb_error *misfit = &ask->store->misfit;
-
-    if (result->error.code == RB_E_NONE)
-        *misfit = (struct rb_error){0};
-    if (result->meaning == 404 && ask->how == RB_CHECK_MAKE) {
-        make_bucket(ask);
-    } else if (result->meaning == 404) {
-        rb_fail(&ask->error, RB_E_STORE_REFUSED, 404,
-                "there is no bucket '%s'; make it, or run setup with supabase_make_bucket", ask->bucket);
-        ask_fail(ask, &ask->error);
-    } else if (result->error.code != RB_E_NONE) {
-        ask_fail(ask, &result->error);
-    } else if (supabase_bucket_fits(result->body, ask->bucket, ask->store->config.link, ask->store->config.formats,
-                                    &ask->answer.largest_bytes, misfit) < 0) {
-        ask_fail(ask, misfit);
-    } else if (ask->how == RB_CHECK_LOOK) {
-        after_trial_end(ask, result);
-    } else {
-        try_to_write(ask);
-    }
-}
-
-struct rb_ask *supabase_ask_check(struct rb_store *base, const char *bucket, enum rb_check how, rb_loop_fn on_change,
-                                  void *arg)
-{
-    struct rb_ask *ask = ask_new(base, bucket, TRIAL_KEY, on_change, arg);
-    RB_AUTO_TEXT *path = rb_supabase_path("/bucket", bucket, NULL);
-
-    ask->how = how;
-    ask_call(ask, (struct rb_supabase_call_spec){.doing = "look at the bucket", .method = "GET", .path = path},
-             after_look);
+    supabase_ask_call(
+        ask,
+        (struct rb_supabase_call_spec){.doing = "sign a link to",
+                                       .method = "POST",
+                                       .path = path,
+                                       .key = ask->key,
+                                       .headers = rb_supabase_header(NULL, "Content-Type", "application/json"),
+                                       .body = ask->body,
+                                       .body_bytes = strlen(ask->body)},
+        after_link);
     return ask;
 }
 
