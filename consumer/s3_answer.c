@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "common/errmap.h"
+#include "common/plain.h"
 #include "consumer/s3_xml.h"
 
 /* A header that a field of the result is made of. */
@@ -33,20 +34,6 @@ static const struct header_row header_rows[] = {
     HEADER_ROW("x-amz-server-side-encryption", encryption),
 };
 
-/* Text without spaces at its ends and control characters in it. */
-static void take_text(char *ret_text, size_t room, const char *bytes, size_t count)
-{
-    size_t used = 0;
-
-    while (count > 0 && isspace((unsigned char)bytes[0]))
-        bytes++, count--;
-    while (count > 0 && isspace((unsigned char)bytes[count - 1]))
-        count--;
-    for (size_t i = 0; i < count && used + 1 < room; i++)
-        ret_text[used++] = iscntrl((unsigned char)bytes[i]) ? ' ' : bytes[i];
-    ret_text[used] = '\0';
-}
-
 void rb_s3_answer_clear(struct rb_s3_result *result)
 {
     rb_buffer_done(&result->body);
@@ -60,11 +47,12 @@ void rb_s3_answer_take_header(struct rb_s3_result *result, const char *line, siz
 
     for (size_t i = 0; colon != NULL && i < RB_COUNT(header_rows); i++)
         if (strlen(header_rows[i].name) == name_bytes && strncasecmp(line, header_rows[i].name, name_bytes) == 0)
-            take_text((char *)result + header_rows[i].offset, header_rows[i].room, colon + 1, bytes - name_bytes - 1);
+            rb_plain_text((char *)result + header_rows[i].offset, header_rows[i].room, colon + 1,
+                          bytes - name_bytes - 1);
     if (name_bytes == 4 && strncasecmp(line, "date", 4) == 0) {
         char text[40];
 
-        take_text(text, sizeof(text), colon + 1, bytes - name_bytes - 1);
+        rb_plain_text(text, sizeof(text), colon + 1, bytes - name_bytes - 1);
         result->date_unix_ms = (int64_t)curl_getdate(text, NULL) * 1000;
     }
 }
@@ -83,11 +71,11 @@ static void on_error_element(const char *path, const char *text, void *arg)
     struct rb_s3_result *result = arg;
 
     if (strcmp(path, "Error/Code") == 0)
-        take_text(result->code, sizeof(result->code), text, strlen(text));
+        rb_plain_text(result->code, sizeof(result->code), text, strlen(text));
     else if (strcmp(path, "Error/Message") == 0)
-        take_text(result->text, sizeof(result->text), text, strlen(text));
+        rb_plain_text(result->text, sizeof(result->text), text, strlen(text));
     else if (strcmp(path, "Error/Region") == 0)
-        take_text(result->region, sizeof(result->region), text, strlen(text));
+        rb_plain_text(result->region, sizeof(result->region), text, strlen(text));
     else if (strcmp(path, "Error") == 0 && result->code[0] == '\0')
         snprintf(result->code, sizeof(result->code), "Error");
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "common/errmap.h"
+#include "common/plain.h"
 
 #define UPLOAD_ID_MAX_BYTES 2000
 
@@ -37,27 +38,13 @@ static const struct {
     {"Bucket not found", "NoSuchBucket"},
 };
 
-/* Text without control characters, cut. */
-static void take_text(char *ret_text, size_t room, const char *bytes, size_t count)
-{
-    size_t used = 0;
-
-    while (count > 0 && isspace((unsigned char)bytes[0]))
-        bytes++, count--;
-    while (count > 0 && isspace((unsigned char)bytes[count - 1]))
-        count--;
-    for (size_t i = 0; i < count && used + 1 < room; i++)
-        ret_text[used++] = iscntrl((unsigned char)bytes[i]) ? ' ' : bytes[i];
-    ret_text[used] = '\0';
-}
-
 static int64_t read_number(const char *bytes, size_t count)
 {
     char text[24];
     char *end = text;
     long long number;
 
-    take_text(text, sizeof(text), bytes, count);
+    rb_plain_text(text, sizeof(text), bytes, count);
     number = isdigit((unsigned char)text[0]) ? strtoll(text, &end, 10) : -1;
     return end > text && *end == '\0' ? number : -1;
 }
@@ -69,7 +56,7 @@ static void take_location(struct rb_supabase_result *result, const char *bytes, 
     char text[UPLOAD_ID_MAX_BYTES + 512];
     const char *name;
 
-    take_text(text, sizeof(text), bytes, count);
+    rb_plain_text(text, sizeof(text), bytes, count);
     name = strrchr(text, '/');
     name = name != NULL ? name + 1 : text;
     if (name[0] == '\0' || strlen(name) > UPLOAD_ID_MAX_BYTES || strspn(name, allowed) != strlen(name))
@@ -106,7 +93,7 @@ void rb_supabase_answer_take_header(struct rb_supabase_result *result, const cha
     else if (name_bytes == 13 && strncasecmp(line, "upload-length", 13) == 0)
         result->length = read_number(value, count);
     else if (name_bytes == 13 && strncasecmp(line, "sb-request-id", 13) == 0)
-        take_text(result->request_id, sizeof(result->request_id), value, count);
+        rb_plain_text(result->request_id, sizeof(result->request_id), value, count);
 }
 
 void rb_supabase_answer_fail(struct rb_supabase_result *result, const struct rb_supabase_subject *subject,
@@ -133,7 +120,7 @@ static int read_meaning(const struct rb_supabase_result *result)
 
 static void take_plain_text(struct rb_supabase_result *result, const struct rb_buffer *body)
 {
-    take_text(result->text, sizeof(result->text), body->bytes, body->used);
+    rb_plain_text(result->text, sizeof(result->text), body->bytes, body->used);
     for (size_t i = 0; i < RB_COUNT(text_rows); i++)
         if (strncmp(result->text, text_rows[i].text, strlen(text_rows[i].text)) == 0)
             snprintf(result->code, sizeof(result->code), "%s", text_rows[i].code);
@@ -148,9 +135,9 @@ static void read_refusal(struct rb_supabase_result *result, const struct rb_buff
     result->meaning = read_meaning(result);
     if (code == NULL)
         code = name != NULL ? name : "";
-    take_text(result->code, sizeof(result->code), code, strlen(code));
+    rb_plain_text(result->code, sizeof(result->code), code, strlen(code));
     if (text != NULL)
-        take_text(result->text, sizeof(result->text), text, strlen(text));
+        rb_plain_text(result->text, sizeof(result->text), text, strlen(text));
     else if (result->body == NULL && body->used > 0 &&
              body->bytes[0] != '<') /* a page of a gateway says nothing to us */
         take_plain_text(result, body);
@@ -199,7 +186,7 @@ static void take_member(char *ret_text, size_t room, const json_t *object, const
 {
     const char *text = rb_json_text(object, key);
 
-    take_text(ret_text, room, text != NULL ? text : "", text != NULL ? strlen(text) : 0);
+    rb_plain_text(ret_text, room, text != NULL ? text : "", text != NULL ? strlen(text) : 0);
 }
 
 void rb_supabase_answer_info(const struct rb_supabase_result *result, struct rb_supabase_info *ret_info)
