@@ -5,7 +5,7 @@
  */
 #include "consumer/renew.h"
 
-#include "common/request.h"
+#include "common/adapter_send.h"
 
 #define RENEW_MAGIC 0x524e4557u
 
@@ -22,13 +22,19 @@ struct rb_renew {
     void *arg; /* borrowed */
 };
 
-/* The provider has spoken. Does it help? */
-static int take_answer(struct rb_renew *renew, long status, const struct rb_buffer *body)
+static struct rb_adapter_question question_of(const struct rb_renew *renew)
 {
+    return (struct rb_adapter_question){renew->provider, renew->provider_video_id, 0};
+}
+
+/* Does it help? */
+static int take_answer(struct rb_renew *renew, long status, const struct rb_buffer *body,
+                       const struct rb_error *trouble)
+{
+    const struct rb_adapter_question question = question_of(renew);
     struct rb_error *err = &renew->error;
 
-    if (rb_adapter_parse(renew->provider, renew->provider_video_id, status, body->bytes != NULL ? body->bytes : "",
-                         body->used, &renew->answer, err) < 0) {
+    if (rb_adapter_take(&question, status, body, trouble, &renew->answer, err) < 0) {
         if (err->code == RB_E_PROVIDER_LACKS)
             return rb_fail(err, RB_E_SOURCE_GONE, (int)status, "the provider does not have the video any more");
         return -1;
@@ -45,13 +51,8 @@ static int take_answer(struct rb_renew *renew, long status, const struct rb_buff
 static void on_answer(long status, const struct rb_buffer *body, const struct rb_error *trouble, void *arg)
 {
     struct rb_renew *renew = RB_CAST(rb_renew, arg, RENEW_MAGIC);
-    int result;
+    int result = take_answer(renew, status, body, trouble);
 
-    if (trouble != NULL)
-        result = rb_fail(&renew->error, RB_E_PROVIDER_AWAY, trouble->detail,
-                         "the provider's API does not answer: %.160s", trouble->message);
-    else
-        result = take_answer(renew, status, body);
     renew->error.wait_ms = rb_request_retry_after_ms(renew->request);
     renew->state = result == 0 ? RB_POLL_DONE : RB_POLL_FAILED;
     renew->on_change(renew->arg);
@@ -61,7 +62,6 @@ struct rb_renew *rb_renew_new(struct rb_http *http, struct rb_providers *provide
                               const char *provider_video_id, rb_loop_fn on_change, void *arg)
 {
     struct rb_renew *renew = rb_xalloc(sizeof(*renew));
-    RB_AUTO_ADAPTER_REQUEST request = {0};
 
     *renew = (struct rb_renew){
         .magic = RENEW_MAGIC,
@@ -72,21 +72,13 @@ struct rb_renew *rb_renew_new(struct rb_http *http, struct rb_providers *provide
         .on_change = on_change,
         .arg = arg,
     };
-    if (rb_adapter_request(provider, provider_video_id, &request, &renew->error) < 0) {
+
+    const struct rb_adapter_question question = question_of(renew);
+
+    if (rb_adapter_send(http, &question, on_answer, renew, &renew->request, &renew->error) < 0) {
         rb_fail(&renew->error, RB_E_SOURCE_GONE, 0, "the provider cannot be asked for such a video");
         renew->state = RB_POLL_FAILED; /* whoever asks sees it at once */
-        return renew;
     }
-
-    const struct rb_request_spec spec = {
-        .method = request.method,
-        .url = request.url,
-        .headers = request.headers,
-        .timeout_ms = provider->api.timeout_ms,
-        .max_answer_bytes = RB_ADAPTER_ANSWER_MAX_BYTES,
-    };
-
-    renew->request = rb_request_send(http, &spec, on_answer, renew);
     return renew;
 }
 

@@ -7,9 +7,9 @@
 
 #include <inttypes.h>
 
+#include "common/adapter_send.h"
 #include "common/clock.h"
 #include "common/log.h"
-#include "common/request.h"
 #include "producer/metrics_table.h"
 
 #define ASK_MAGIC 0x41534b51u
@@ -262,23 +262,18 @@ static void ask_decide(struct rb_poll_ask *ask, const struct rb_error *err)
     ask_publish(ask);
 }
 
-/* libcurl tells of an answer that is too large as of one that could not be written down. */
-static int read_answer(struct rb_poll_ask *ask, long status, const struct rb_buffer *body,
-                       const struct rb_error *trouble, struct rb_error *err)
+static struct rb_adapter_question question_of(const struct rb_poll_ask *ask)
 {
-    if (trouble != NULL)
-        return rb_fail(err, trouble->detail == CURLE_WRITE_ERROR ? RB_E_PROVIDER_ANSWER : RB_E_PROVIDER_AWAY,
-                       trouble->detail, "%s", trouble->message);
-    return rb_adapter_parse(ask->provider, ask->row.provider_video_id, status, body->bytes, body->used, &ask->answer,
-                            err);
+    return (struct rb_adapter_question){ask->provider, ask->row.provider_video_id, 0};
 }
 
 static void on_answered(long status, const struct rb_buffer *body, const struct rb_error *trouble, void *arg)
 {
     struct rb_poll_ask *ask = RB_CAST(rb_poll_ask, arg, ASK_MAGIC);
+    const struct rb_adapter_question question = question_of(ask);
     int64_t retry_after_ms = rb_request_retry_after_ms(ask->request);
     struct rb_error err = {0};
-    bool failed = read_answer(ask, status, body, trouble, &err) < 0;
+    bool failed = rb_adapter_take(&question, status, body, trouble, &ask->answer, &err) < 0;
 
     rb_request_free(RB_STEAL(ask->request));
     ask->answered_unix_ms = rb_clock_unix_ms();
@@ -317,25 +312,14 @@ void rb_poll_ask(struct rb_poll_env *env, const struct rb_provider *provider, st
                  int64_t lease_until_ms, const struct rb_poll_listener *listener)
 {
     struct rb_poll_ask *ask = ask_new(env, provider, row, lease_until_ms, listener);
-    RB_AUTO_ADAPTER_REQUEST request = {0};
+    const struct rb_adapter_question question = question_of(ask);
     struct rb_error err = {0};
 
-    if (rb_adapter_request(provider, ask->row.provider_video_id, &request, &err) < 0) {
+    if (rb_adapter_send(env->http, &question, on_answered, ask, &ask->request, &err) < 0) {
         ask->answered_unix_ms = rb_clock_unix_ms();
         ask->listener.on_answer(&err, ask->begun_ms, 0, ask->listener.arg);
         ask_decide(ask, &err);
-        return;
     }
-
-    const struct rb_request_spec spec = {
-        .method = request.method,
-        .url = request.url,
-        .headers = request.headers,
-        .timeout_ms = provider->api.timeout_ms,
-        .max_answer_bytes = RB_ADAPTER_ANSWER_MAX_BYTES,
-    };
-
-    ask->request = rb_request_send(env->http, &spec, on_answered, ask);
 }
 
 void rb_poll_ask_stop_all(struct rb_poll_env *env)

@@ -5,7 +5,7 @@
  */
 #include "producer/resolve.h"
 
-#include "common/request.h"
+#include "common/adapter_send.h"
 
 #define QUESTION_MAGIC   0x51554553u
 #define HOST_CONNECTIONS 32
@@ -85,18 +85,20 @@ bool rb_resolve_needed(const struct rb_provider *provider, const struct rb_notic
     return notice->error_code == NULL && notice->error_message == NULL;
 }
 
+static struct rb_adapter_question asked(const struct question *question)
+{
+    return (struct rb_adapter_question){question->provider, question->provider_video_id, question->resolve->timeout_ms};
+}
+
 static void on_answer(long status, const struct rb_buffer *body, const struct rb_error *err, void *arg)
 {
     struct question *question = RB_CAST(question, arg, QUESTION_MAGIC);
+    const struct rb_adapter_question what = asked(question);
     RB_AUTO_ADAPTER_ANSWER answer = {0};
     struct rb_error trouble = {0};
+    bool good = rb_adapter_take(&what, status, body, err, &answer, &trouble) == 0;
 
-    if (err != NULL)
-        rb_fail(&trouble, RB_E_PROVIDER_AWAY, err->detail, "the provider's API does not answer: %.160s", err->message);
-    else if (rb_adapter_parse(question->provider, question->provider_video_id, status,
-                              body->bytes != NULL ? body->bytes : "", body->used, &answer, &trouble) == 0)
-        trouble.code = RB_E_NONE;
-    question_end(question, trouble.code == RB_E_NONE ? &answer : NULL, trouble.code == RB_E_NONE ? NULL : &trouble);
+    question_end(question, good ? &answer : NULL, good ? NULL : &trouble);
 }
 
 static void on_refused(void *arg)
@@ -132,22 +134,10 @@ void rb_resolve_ask(struct rb_resolve *resolve, const struct rb_provider *provid
                     rb_resolve_fn fn, void *arg)
 {
     struct question *question = question_new(resolve, provider, provider_video_id, fn, arg);
-    RB_AUTO_ADAPTER_REQUEST request = {0};
+    const struct rb_adapter_question what = asked(question);
 
-    if (rb_adapter_request(provider, provider_video_id, &request, &question->error) < 0) {
+    if (rb_adapter_send(resolve->http, &what, on_answer, question, &question->request, &question->error) < 0)
         rb_task_queue(&question->refused);
-        return;
-    }
-
-    const struct rb_request_spec spec = {
-        .method = request.method,
-        .url = request.url,
-        .headers = request.headers,
-        .timeout_ms = RB_MIN(resolve->timeout_ms, provider->api.timeout_ms),
-        .max_answer_bytes = RB_ADAPTER_ANSWER_MAX_BYTES,
-    };
-
-    question->request = rb_request_send(resolve->http, &spec, on_answer, question);
 }
 
 static void take_answer(struct rb_adapter_answer *answer, struct rb_notice *notice)
