@@ -57,6 +57,13 @@ void rb_loop_run(struct rb_loop *loop);
 void rb_loop_stop(struct rb_loop *loop);
 
 /*
+ * Run the loop until rb_loop_stop, but no longer than this.
+ *
+ * Loop:   outside of a running loop.
+ */
+void rb_loop_run_for(struct rb_loop *loop, int64_t ms);
+
+/*
  * Call fn on SIGTERM and SIGINT. May be called once.
  *
  * Loop:   loop thread.

@@ -70,6 +70,20 @@ void rb_timer_free(struct rb_timer *timer)
     uv_close((uv_handle_t *)&timer->uv, on_timer_closed);
 }
 
+static void stop_loop(void *arg)
+{
+    rb_loop_stop(arg);
+}
+
+void rb_loop_run_for(struct rb_loop *loop, int64_t ms)
+{
+    struct rb_timer *timer = rb_timer_new(loop, stop_loop, loop);
+
+    rb_timer_start(timer, ms);
+    rb_loop_run(loop);
+    rb_timer_free(timer);
+}
+
 static void on_poll(uv_poll_t *uv, int status, int events)
 {
     struct rb_watch *watch = RB_CAST(rb_watch, uv->data, WATCH_MAGIC);

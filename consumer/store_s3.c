@@ -67,25 +67,15 @@ static void store_done(struct store_s3 *store)
     free(store);
 }
 
-static void stop_loop(void *arg)
-{
-    rb_loop_stop(arg);
-}
-
 /* Puts that have ended may be taking their uploads back: for a moment that is waited for. What is left then is for sweep. */
 static void s3_free(struct rb_store *base)
 {
     struct store_s3 *store = (struct store_s3 *)base;
-    struct rb_timer *timer;
 
-    if (store->puts != NULL) {
-        store->closing = true;
-        timer = rb_timer_new(store->loop, stop_loop, store->loop);
-        rb_timer_start(timer, CLOSE_TIMEOUT_MS);
-        rb_loop_run(store->loop);
-        rb_timer_free(timer);
-        store->closing = false;
-    }
+    store->closing = true;
+    if (store->puts != NULL)
+        rb_loop_run_for(store->loop, CLOSE_TIMEOUT_MS);
+    store->closing = false;
     while (store->puts != NULL)
         s3_put_free(store->puts);
     store_done(store);
