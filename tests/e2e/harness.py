@@ -28,11 +28,13 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "deploy/local"))
 import stack as local
 
+socketserver.BaseServer.serve_forever.__defaults__ = (0.02,)  # shutdown() waits for its next look: half a second else
 socketserver.TCPServer.request_queue_size = 1024  # of all that tests serve: 5 are soon full, and a connection then takes a second
 
 SECRET = "canary-webhook-secret"
 SCHEMAS = {path.stem: fastavro.parse_schema(json.loads(path.read_text())) for path in (ROOT / "schemas").glob("*.avsc")}
 WAIT_S = 120  # costs nothing where it is not needed; machines are shared
+PROMPT = {"fetch.wait.max.ms": 1, "reconnect.backoff.ms": 1}  # for who looks at Kafka: the end of a topic is told half a second late else
 
 # Which schema belongs to which topic.
 TOPICS = {
@@ -67,14 +69,15 @@ def binaries(build):
 
 def wait_for(condition, what, wait_s=WAIT_S):
     """Wait until a condition is truthy and give its value. The only way in which tests wait."""
-    deadline = time.monotonic() + wait_s
+    begun = time.monotonic()
     while True:
         value = condition()
         if value:
             return value
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - begun
+        if waited > wait_s:
             raise AssertionError(f"not within {wait_s} s: {what}")
-        time.sleep(0.02)
+        time.sleep(min(0.02 + waited / 50, 0.1))  # who waits long needs not look often: the cores are for those who work
 
 
 def fingerprint(schema):
@@ -345,7 +348,7 @@ class Bus:
         """All records of a topic that are there now."""
         consumer = confluent_kafka.Consumer({
             "bootstrap.servers": self.common["REELBUS_KAFKA_BROKERS"], "group.id": str(uuid.uuid4()),
-            "enable.auto.commit": False, "isolation.level": isolation, "enable.partition.eof": True,
+            "enable.auto.commit": False, "isolation.level": isolation, "enable.partition.eof": True, **PROMPT,
         })  # fmt: skip
         try:
             partitions = wait_for(lambda: self.partitions(consumer, self.prefix + topic), f"Kafka tells of {topic}")
@@ -438,7 +441,7 @@ class Bus:
     def committed(self):
         """Offset that the group has committed and end of the log, summed over the input topics."""
         consumer = confluent_kafka.Consumer({"bootstrap.servers": self.common["REELBUS_KAFKA_BROKERS"],
-                                             "group.id": f"{self.number}-group"})  # fmt: skip
+                                             "group.id": f"{self.number}-group", **PROMPT})  # fmt: skip
         try:
             total = end = 0
             for topic in ("video.webhook.received", "video.poll.result", "video.store.retry"):
