@@ -5,7 +5,6 @@ nothing but Python.
 """
 
 import collections
-import ctypes
 import dataclasses
 import fcntl
 import hashlib
@@ -159,11 +158,6 @@ class Process:
             return "(no log)"
 
 
-def die_with_parent():
-    PR_SET_PDEATHSIG = 1
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
 class Stack:
     """Everything below `folder`. `attached`: the processes end with this one, whatever ends it. `durable`: the database
     survives a loss of power, not only of its process."""
@@ -179,18 +173,18 @@ class Stack:
     # -- processes --------------------------------------------------------------------------------------------------
 
     def spawn(self, name, command, env=None, wrapper=()):
+        dying = ["setpriv", "--pdeathsig", "TERM"] if self.attached else []  # and no code of ours between fork and exec: that is slow
         log = self.folder / "logs" / f"{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with open(log, "ab") as output:
             child = subprocess.Popen(
-                [str(word) for word in (*wrapper, *command)],
+                [str(word) for word in (*dying, *wrapper, *command)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 cwd=ROOT,
                 env={**os.environ, **(env or {})},
                 start_new_session=True,  # Ctrl-C is for us: the order of stopping matters
-                preexec_fn=die_with_parent if self.attached else None,
             )
         child.returncode = 0  # waited for by Process.alive
         process = Process(name, child.pid, process_start(child.pid) or 0, str(log))
@@ -253,6 +247,8 @@ transaction.state.log.num.partitions=10
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
 log.retention.hours=168
 log.cleaner.dedupe.buffer.size=16777216
 """)
