@@ -33,7 +33,7 @@ def short(bus):
     ],
 )
 def test_what_does_not_come_whole_is_not_stored(short, behaviour, code, failure_class):
-    video_id, _ = short.store_video(expires_s=6 if code == "expired" else 600, **behaviour)
+    video_id, _ = short.store_video(expires_s=4 if code == "expired" else 600, **behaviour)
     event, row = short.assert_not_stored(video_id, code, failure_class)
     assert event["tries"] == row["tries"] >= 1 and event["first_try_at"] <= event["last_try_at"] <= event["failed_at"]
     assert (event["tries"] > 1) == (code == "expired"), event["message"]
