@@ -22,6 +22,8 @@ import time
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+MEMORY = pathlib.Path("/dev/shm")
+MEMORY_NEEDED = 4 << 30  # a Kafka of the tests takes a hundredth of it
 KAFKA_JARS = ROOT / ".run/kafka-jars"
 POSTGRES_BIN = pathlib.Path("/usr/lib/postgresql/15/bin")
 
@@ -159,14 +161,15 @@ class Process:
 
 
 class Stack:
-    """Everything below `folder`. `attached`: the processes end with this one, whatever ends it. `durable`: the database
-    survives a loss of power, not only of its process."""
+    """Everything below `folder`. `attached`: the processes end with this one, whatever ends it. `durable`: the data
+    survive a loss of power, not only of their process."""
 
     def __init__(self, folder, ports, attached=False, say=None, durable=True):
         self.folder = pathlib.Path(folder)
         self.ports = ports
         self.attached = attached
         self.durable = durable
+        self.kafka_data = self.place_kafka()
         self.say = say or (lambda text: None)
         self.processes = {}
 
@@ -217,6 +220,13 @@ class Stack:
 
     # -- Kafka ------------------------------------------------------------------------------------------------------
 
+    def place_kafka(self):
+        """Where Kafka keeps its data. Making and removing thousands of small files is much of what it does in tests: in
+        memory, where there is some, that is quick."""
+        if self.durable or not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < MEMORY_NEEDED:
+            return self.folder / "kafka/data"
+        return MEMORY / f"reelbus-kafka-{os.getuid()}-{self.folder_name()}"
+
     def kafka_command(self, main, *arguments):
         return [
             "java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx512m", "-Xms128m", "-Djava.awt.headless=true",
@@ -235,7 +245,7 @@ listeners=PLAINTEXT://127.0.0.1:{self.ports['kafka']},CONTROLLER://127.0.0.1:{se
 advertised.listeners=PLAINTEXT://127.0.0.1:{self.ports['kafka']}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
-log.dirs={folder / 'data'}
+log.dirs={self.kafka_data}
 auto.create.topics.enable=false
 num.partitions=6
 default.replication.factor=1
@@ -256,7 +266,8 @@ log.cleaner.dedupe.buffer.size=16777216
 
     def begin_kafka(self):
         config = self.write_kafka_config()
-        if not (self.folder / "kafka/data/meta.properties").exists():
+        if not (self.kafka_data / "meta.properties").exists():
+            self.kafka_data.mkdir(mode=0o700, parents=True, exist_ok=self.durable)  # in memory nobody else has made it
             subprocess.run(
                 self.kafka_command("kafka.tools.StorageTool", "format", "-t", "cmVlbGJ1cy1sb2NhbC0wMQ", "-c", str(config)),
                 check=True, capture_output=True,
@@ -288,11 +299,15 @@ log.cleaner.dedupe.buffer.size=16777216
         return folder, [*as_postgres, *(["--pdeathsig", "INT"] if self.attached else [])]
 
     def other_postgres_folder(self):
-        return pathlib.Path("/var/tmp/reelbus-postgres-" + hashlib.sha256(str(self.folder).encode()).hexdigest()[:12])
+        return pathlib.Path(f"/var/tmp/reelbus-postgres-{self.folder_name()}")
+
+    def folder_name(self):
+        """A short name for our folder, for what lies elsewhere."""
+        return hashlib.sha256(str(self.folder).encode()).hexdigest()[:12]
 
     def wipe(self):
         """Remove all data. Nothing may be running."""
-        for folder in (self.folder, self.other_postgres_folder()):
+        for folder in (self.folder, self.other_postgres_folder(), self.kafka_data):
             shutil.rmtree(folder, ignore_errors=True)
 
     def begin_postgres(self):

@@ -100,7 +100,8 @@ def test_stack():
         yield stack
     finally:
         stack.stop_all()
-        shutil.rmtree(stack.other_postgres_folder(), ignore_errors=True)
+        for folder in (stack.other_postgres_folder(), stack.kafka_data):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class Program:
