@@ -24,7 +24,15 @@ static const struct prefix_row sqlstate_rows[] = {
     {"25006", RB_E_DB_AWAY}, /* read-only transaction: a standby before its promotion */
     {"22", RB_E_DB_DATA},    /* data exception */
     {"23", RB_E_DB_DATA},    /* integrity constraint violation */
+    {"44", RB_E_DB_DATA},    /* check option of a view */
+    {"P0", RB_E_DB_DATA},    /* raised by a trigger */
 };
+
+/* By the standard classes of I to Z are free for all, and only XX is Postgres' own: such a state was raised by a trigger. */
+static bool is_of_application(const char *state)
+{
+    return state[0] >= 'I' && state[0] <= 'Z';
+}
 
 enum rb_code rb_errmap_sqlstate(const char *state)
 {
@@ -33,7 +41,7 @@ enum rb_code rb_errmap_sqlstate(const char *state)
     for (size_t i = 0; i < RB_COUNT(sqlstate_rows); i++)
         if (strncmp(state, sqlstate_rows[i].prefix, strlen(sqlstate_rows[i].prefix)) == 0)
             return sqlstate_rows[i].code;
-    return RB_E_DB_REFUSED;
+    return is_of_application(state) ? RB_E_DB_DATA : RB_E_DB_REFUSED;
 }
 
 enum rb_code rb_errmap_source_status(long status)

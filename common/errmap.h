@@ -13,7 +13,8 @@
 /*
  * A SQLSTATE (PostgreSQL 15, appendix A). NULL stands for an answer without one.
  *
- * Gives:  DB_AWAY for what passes by itself, DB_DATA for values that can never be taken, else DB_REFUSED.
+ * Gives:  DB_AWAY for what passes by itself; DB_DATA for what is about these values and this row: data, constraints, and
+ *         what a trigger raises; else DB_REFUSED: what is wrong for all, as a right or a table that is missing.
  * Loop:   pure, any thread.
  */
 enum rb_code rb_errmap_sqlstate(const char *state);

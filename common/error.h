@@ -76,7 +76,7 @@ enum rb_class { RB_OK, RB_IN_PLACE, RB_LATER, RB_RENEW, RB_RENEW_OR_END, RB_OUTA
     X(IN_FLIGHT_FULL, OUTAGE, "as many bytes are on their way as may be at once")                                      \
     X(DB_AWAY, OUTAGE, "the database cannot be reached")                                                               \
     X(DB_REFUSED, OUTAGE, "the database does not do what we ask; is it set up?")                                       \
-    X(DB_DATA, PERMANENT, "the database refuses this value")                                                           \
+    X(DB_DATA, LATER, "the database refuses what is to be written about this video")                                   \
     X(SUPERSEDED, OUTAGE, "another worker has claimed this video since")                                               \
     X(KAFKA_AWAY, OUTAGE, "Kafka cannot be reached")                                                                   \
     X(KAFKA_FULL, OUTAGE, "the queue of records for Kafka is full")                                                    \

@@ -85,6 +85,8 @@
     X(JOB_WAITS, WARNING, "video, state, code, error, retry_ms", "our own side is away; the job waits for it")         \
     X(JOB_LATER, WARNING, "video, code, error, tries, retry_ms",                                                       \
       "a step failed; the video is on the topic of retries and will be tried again from there")                        \
+    X(ROW_REFUSES, WARNING, "video, state, code, error",                                                               \
+      "the application's row refuses to be changed, by a trigger or a constraint; it is left as it is")                \
     X(JOB_RENEWED, NOTICE, "video, provider, source", "the provider gave a fresh URL; source without its query")       \
     X(JOB_UNRENEWED, WARNING, "video, provider, code, error", "the provider was asked for a fresh URL and gave none")  \
     X(JOB_STORED, INFO, "video, key, bytes, sha256, took_ms, tries",                                                   \

@@ -5,6 +5,7 @@
  */
 #include "common/errmap.h"
 #include "common/pg_inside.h"
+#include "common/url.h"
 
 static int64_t now_ms(struct rb_pg *pg)
 {
@@ -65,6 +66,7 @@ static void pg_answer(struct rb_pg_query *query, const PGresult *result)
 
     rb_fail(&err, rb_errmap_sqlstate(state), 0, "the database answers %s: %s",
             state != NULL ? state : "without a state", text != NULL ? text : PQresultErrorMessage(result));
+    rb_url_hide(err.message);
     query->fn(NULL, &err, query->arg);
 }
 

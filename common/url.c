@@ -9,6 +9,8 @@
 #include <ctype.h>
 #include <stdio.h>
 
+#define ENDS_OF_URL " \t\r\n\"<>" /* inside of other text */
+
 static int refuse(struct rb_error *err, const char *what)
 {
     return rb_fail(err, RB_E_URL_INVALID, 0, "the URL %s", what);
@@ -178,6 +180,30 @@ void rb_url_done(struct rb_url *url)
     free(url->scheme);
     free(url->host);
     *url = (struct rb_url){0};
+}
+
+char *rb_url_hide(char *text)
+{
+    char *from = text, *to = text, *authority;
+
+    while ((authority = strstr(from, "://")) != NULL) {
+        size_t bytes = (size_t)(authority + 3 - from);
+
+        memmove(to, from, bytes);
+        to += bytes;
+        from += bytes;
+
+        char *at = memrchr(from, '@', strcspn(from, "/?#" ENDS_OF_URL));
+
+        from = at != NULL ? at + 1 : from;
+        bytes = strcspn(from, "?#" ENDS_OF_URL);
+        memmove(to, from, bytes);
+        to += bytes;
+        from += bytes;
+        from += strcspn(from, ENDS_OF_URL);
+    }
+    memmove(to, from, strlen(from) + 1);
+    return text;
 }
 
 char *rb_url_safe(const char *text, char *ret_text)

@@ -50,6 +50,15 @@ RB_MUST_CHECK int rb_url_join(const struct rb_url *base, const char *text, struc
 void rb_url_done(struct rb_url *url);
 
 /*
+ * Make text that others wrote fit for logs and messages: URLs in it lose user and query.
+ *
+ * Takes:  text, changed in place; it never grows.
+ * Gives:  text.
+ * Loop:   pure, any thread.
+ */
+char *rb_url_hide(char *text);
+
+/*
  * A URL as logs and messages may show it: without user, query and fragment, cut to a fixed length.
  *
  * Takes:  ret_text, at least RB_URL_SAFE_BYTES bytes.

@@ -123,7 +123,8 @@ static enum job_state job_set_aside(struct rb_job *job)
 /* What was refused for good, or has used up its budget: the outcome is a failure, to be written down. */
 enum job_state job_give_up(struct rb_job *job)
 {
-    bool may_mend = job->error.class == RB_IN_PLACE || job->error.class == RB_LATER || job->error.class == RB_RENEW;
+    bool of_source = job->error.class == RB_IN_PLACE || job->error.class == RB_LATER || job->error.class == RB_RENEW;
+    bool may_mend = of_source && job->error.code != RB_E_DB_DATA;
 
     if (!job->claimed || job->state == JOB_EMITTING || (job->state == JOB_RECORDING && job->outcome == OUTCOME_FAILED))
         return job_set_aside(job);

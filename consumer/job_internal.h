@@ -106,6 +106,7 @@ struct rb_job {
     struct rb_record_op *op;
     struct rb_row row; /* as claimed, later as settled */
     bool claimed;
+    bool row_alone; /* the application's row refuses to be changed: what is written next does without */
     struct job_source source;
     int64_t trouble_at;    /* since when it fails by its source; RB_NO_LONG: it has not yet */
     struct rb_slot asking; /* the right to ask a provider */
@@ -159,6 +160,15 @@ void job_drop_work(struct rb_job *job);
  * Loop:   loop thread.
  */
 enum job_state job_after_error(struct rb_job *job);
+
+/*
+ * A statement of rb_record failed with job->error. When it is the application's row that refuses to be changed, claim and
+ * failure do without it, so that the video is worked on, and its failure announced, all the same.
+ *
+ * Gives:  the state to go to; the same when the statement is to be sent again.
+ * Loop:   loop thread.
+ */
+enum job_state job_after_refusal(struct rb_job *job);
 
 /*
  * There is nothing to do for this record.

@@ -70,6 +70,7 @@ struct rb_record_ask job_ask(struct rb_job *job)
         .tries = &job->tries,
         .progress = job->claimed && job->state != JOB_PLANNING ? INT64_MAX : job->tries.tries + job->renewals,
         .keep_url = job->input.event == RB_EVENT_VIDEO_STORE_RETRY || job->source.fresh,
+        .alone = job->row_alone,
         .on_done = job_wake,
         .arg = job,
     };
@@ -167,10 +168,11 @@ enum job_state job_step_PLANNING(struct rb_job *job)
     case RB_POLL_WAIT:
         return JOB_PLANNING;
     case RB_POLL_FAILED:
-        return job_after_error(job);
+        return job_after_refusal(job);
     case RB_POLL_DONE:
         break;
     }
+    job->row_alone = false;
     rb_row_done(&job->row);
     job->row = answer.row;
     job->claimed = answer.verdict == RB_VERDICT_MINE;

@@ -13,6 +13,13 @@
 
 /* -- after an error ------------------------------------------------------------------------------------------------ */
 
+/* What fails is this video, not our own side: by its source, its provider, or a row that refuses what is written into it. */
+static bool may_be_put_off(const struct rb_job *job)
+{
+    return job->state == JOB_TRANSFERRING || job->state == JOB_RENEWING ||
+           (job->state == JOB_RECORDING && job->outcome == OUTCOME_STORED && job->error.code == RB_E_DB_DATA);
+}
+
 /* Those who look at the video are told when the next try begins; not more often than somebody can read. */
 static void job_note_rest(struct rb_job *job, int64_t pause_ms)
 {
@@ -23,7 +30,7 @@ static void job_note_rest(struct rb_job *job, int64_t pause_ms)
     };
     int64_t now_ms = rb_clock_ms();
 
-    if (job->state != JOB_TRANSFERRING && job->state != JOB_RENEWING)
+    if (!may_be_put_off(job))
         return;
     if (job->rest_noted_ms != 0 && now_ms - job->rest_noted_ms < NOTE_EVERY_MS)
         return;
@@ -56,12 +63,12 @@ static enum job_state job_rest(struct rb_job *job, bool outage, int64_t pause_ms
 
 static enum job_state job_put_off(struct rb_job *job, int64_t pause_ms, bool ask_first)
 {
-    RB_ASSERT(job->claimed && (job->state == JOB_TRANSFERRING || job->state == JOB_RENEWING));
+    RB_ASSERT(job->claimed && may_be_put_off(job));
+    job->rest_noted_ms = 0;
+    job_note_rest(job, pause_ms);
     job->outcome = OUTCOME_LATER;
     job->reason = job->error;
     job->later = (struct job_later){rb_clock_unix_ms() + pause_ms, pause_ms, ask_first};
-    job->rest_noted_ms = 0;
-    job_note_rest(job, pause_ms);
     rb_backoff_reset(&job->backoff);
     return JOB_EMITTING;
 }
@@ -90,7 +97,7 @@ static void note_trouble(struct rb_job *job)
 {
     bool ours = job->error.class == RB_OUTAGE || job->error.class == RB_FATAL;
 
-    if (!ours && (job->state == JOB_TRANSFERRING || job->state == JOB_RENEWING))
+    if (!ours && may_be_put_off(job))
         job_note_trouble(job);
 }
 
@@ -100,10 +107,10 @@ enum job_state job_after_error(struct rb_job *job)
 
     const struct rb_budget asking = job_asking_budget(job);
     struct rb_backoff space, *backoff = backoff_of(job, &space);
-    bool of_provider = is_of_provider(&job->error);
+    bool of_provider = is_of_provider(&job->error), of_row = job->error.code == RB_E_DB_DATA;
     const struct rb_situation situation = {
         .budget = of_provider ? &asking : &job->source.budget,
-        .asking = of_provider || !job->claimed || !job_may_ask(job) ? NULL : &asking,
+        .asking = of_provider || of_row || !job->claimed || !job_may_ask(job) ? NULL : &asking,
         .asked = job->asked,
         .now = rb_clock_unix_ms(),
         .tried_at = of_provider ? job->input.received_at : job->tries.last_try_at,
@@ -112,6 +119,10 @@ enum job_state job_after_error(struct rb_job *job)
         .in_place_ms = job->env->retry.in_place_ms,
     };
     int64_t pause_ms = 0;
+
+    if (of_row && !may_be_put_off(job))
+        return job_give_up(job);
+
     enum rb_next next = rb_outcome_next(&job->error, &situation, &pause_ms);
 
     switch (next) {
@@ -130,6 +141,20 @@ enum job_state job_after_error(struct rb_job *job)
         return JOB_HALTED;
     }
     RB_BUG("unknown next step");
+}
+
+enum job_state job_after_refusal(struct rb_job *job)
+{
+    bool is_needed = job->state == JOB_RECORDING && job->outcome == OUTCOME_STORED;
+
+    if (job->error.code != RB_E_DB_DATA || is_needed || job->row_alone)
+        return job_after_error(job);
+    rb_log_error(&job->about, RB_EV_ROW_REFUSES, &job->error, "state=%s", job_state_text(job->state));
+    job->row_alone = true;
+    rb_record_op_free(job->op);
+    job->op = NULL;
+    rb_job_poke(job);
+    return job->state;
 }
 
 /* -- the topic of retries ------------------------------------------------------------------------------------------ */

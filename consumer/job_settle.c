@@ -55,7 +55,7 @@ enum job_state job_step_RECORDING(struct rb_job *job)
     case RB_POLL_WAIT:
         return JOB_RECORDING;
     case RB_POLL_FAILED:
-        return job_after_error(job);
+        return job_after_refusal(job);
     case RB_POLL_DONE:
         break;
     }

@@ -7,6 +7,8 @@
 
 #include <inttypes.h>
 
+#include "common/log.h"
+
 #define OP_MAGIC 0x4d4b524fu
 #define AT_ONCE                                                                                                        \
     "100" /* videos whose objects are still there; when they are so many, the store removes none: no more go */
@@ -21,6 +23,7 @@ struct rb_make_room {
     char *store; /* owned, as is the bucket */
     char *bucket;
     char *sql;
+    char *sql_alone; /* for a row of the application that refuses to be changed */
 };
 
 struct rb_make_room_op {
@@ -32,6 +35,7 @@ struct rb_make_room_op {
     char video_id[RB_UUID_TEXT_BYTES];
     int64_t bytes;
     bool of_user;
+    bool alone;
     struct rb_error error;
     rb_loop_fn on_done;
     void *arg; /* borrowed */
@@ -45,7 +49,8 @@ struct rb_make_room *rb_make_room_new(const struct rb_make_room_config *config)
         .config = *config,
         .store = rb_xstrdup(config->store),
         .bucket = rb_xstrdup(config->bucket),
-        .sql = rb_remove_sql(config->options, choice),
+        .sql = rb_remove_sql(config->options, choice, false),
+        .sql_alone = rb_remove_sql(config->options, choice, true),
     };
     return make_room;
 }
@@ -57,6 +62,7 @@ void rb_make_room_free(struct rb_make_room *make_room)
     free(make_room->store);
     free(make_room->bucket);
     free(make_room->sql);
+    free(make_room->sql_alone);
     free(make_room);
 }
 
@@ -77,7 +83,8 @@ static int op_send(struct rb_make_room_op *op, struct rb_error *err)
     snprintf(stop, sizeof(stop), "%" PRId64, marks->stop_bytes);
     snprintf(low, sizeof(low), "%" PRId64, marks->low_bytes);
     snprintf(age, sizeof(age), "%" PRId64, make_room->config.age_ms);
-    return rb_pg_send(make_room->config.pg, make_room->sql, RB_COUNT(values), values, on_answer, op, &op->query, err);
+    return rb_pg_send(make_room->config.pg, op->alone ? make_room->sql_alone : make_room->sql, RB_COUNT(values), values,
+                      on_answer, op, &op->query, err);
 }
 
 /* 'next' without a row: it has changed between look and write. Then it is asked for again, too. */
@@ -96,14 +103,28 @@ static enum rb_poll take_answer(struct rb_make_room_op *op, const PGresult *resu
     return RB_POLL_DONE;
 }
 
+/* That the application cannot be given its original URL back keeps no old video from going: the same once more, without. */
+static enum rb_poll take_refusal(struct rb_make_room_op *op, const struct rb_error *err)
+{
+    op->error = *err;
+    if (err->code != RB_E_DB_DATA || op->alone)
+        return RB_POLL_FAILED;
+    rb_log_error(NULL, RB_EV_ROW_REFUSES, err, "state=making_room");
+    op->alone = true;
+    return op_send(op, &op->error) < 0 ? RB_POLL_FAILED : RB_POLL_WAIT;
+}
+
 static void on_answer(const PGresult *result, const struct rb_error *err, void *arg)
 {
     struct rb_make_room_op *op = RB_CAST(rb_make_room_op, arg, OP_MAGIC);
 
     op->query = NULL;
-    if (err != NULL)
-        op->error = *err;
-    op->state = err == NULL ? take_answer(op, result) : RB_POLL_FAILED;
+    if (err == NULL) {
+        op->alone = false;
+        op->state = take_answer(op, result);
+    } else {
+        op->state = take_refusal(op, err);
+    }
     if (op->state != RB_POLL_WAIT)
         op->on_done(op->arg);
 }

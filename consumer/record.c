@@ -15,8 +15,10 @@
 struct rb_record {
     struct rb_pg *pg; /* borrowed */
     char *claim;      /* SQL */
+    char *claim_alone;
     char *stored;
     char *failed;
+    char *failed_alone;
     char *status_completed;
     char *status_failed;
 };
@@ -39,8 +41,10 @@ struct rb_record *rb_record_new(struct rb_pg *pg, const struct rb_record_names *
 
     record->pg = pg;
     record->claim = rb_tables_sql(names->options, claim_template);
+    record->claim_alone = rb_tables_sql(names->options, claim_alone_template);
     record->stored = rb_tables_sql(names->options, stored_template);
     record->failed = rb_tables_sql(names->options, failed_template);
+    record->failed_alone = rb_tables_sql(names->options, failed_alone_template);
     record->status_completed = rb_xstrdup(names->status_completed);
     record->status_failed = rb_xstrdup(names->status_failed);
     return record;
@@ -51,8 +55,10 @@ void rb_record_free(struct rb_record *record)
     if (record == NULL)
         return;
     free(record->claim);
+    free(record->claim_alone);
     free(record->stored);
     free(record->failed);
+    free(record->failed_alone);
     free(record->status_completed);
     free(record->status_failed);
     free(record);
@@ -175,7 +181,7 @@ int rb_record_claim(struct rb_record *record, const struct rb_record_ask *ask, c
     add_arrival(&values, ask, input);
     add_text(&values, ask->keep_url ? "true" : "false");
     add_number(&values, ask->progress);
-    return op_send(record, record->claim, &values, ask, ret_op, err);
+    return op_send(record, ask->alone ? record->claim_alone : record->claim, &values, ask, ret_op, err);
 }
 
 int rb_record_stored(struct rb_record *record, const struct rb_record_ask *ask, const struct rb_row *claim,
@@ -207,8 +213,9 @@ int rb_record_failed(struct rb_record *record, const struct rb_record_ask *ask, 
     add_text(&values, failure->class);
     add_text(&values, failure->code);
     add_text(&values, failure->message);
-    add_text(&values, failure->kept ? record->status_completed : record->status_failed);
-    return op_send(record, record->failed, &values, ask, ret_op, err);
+    if (!ask->alone)
+        add_text(&values, failure->kept ? record->status_completed : record->status_failed);
+    return op_send(record, ask->alone ? record->failed_alone : record->failed, &values, ask, ret_op, err);
 }
 
 void rb_record_resting(struct rb_record *record, const struct rb_row *claim, const struct rb_record_tries *tries,

@@ -35,6 +35,7 @@ struct rb_record_ask {
     const struct rb_record_tries *tries;
     int64_t progress;   /* claim: tries and renewals so far */
     bool keep_url;      /* claim: the row's URL stays what it is; the input's is one that came later */
+    bool alone;         /* claim, failure: the application's row stays as it is, because it refuses to be changed */
     rb_loop_fn on_done; /* rb_record_poll has the answer; never called before the asking returns */
     void *arg;
 };
@@ -139,7 +140,7 @@ void rb_record_put_off(struct rb_record *record, const struct rb_row *claim, int
  * How is it going?
  *
  * Gives:  DONE with ret_answer, whose row is taken over by the caller: rb_row_done it. Once.
- * Fails:  DB_AWAY: carried out or not, ask again; DB_REFUSED, DB_DATA.
+ * Fails:  DB_AWAY: carried out or not, ask again; DB_REFUSED; DB_DATA: a row refuses this.
  * Loop:   loop thread.
  */
 enum rb_poll rb_record_poll(struct rb_record_op *op, struct rb_record_answer *ret_answer, struct rb_error *err);

@@ -52,35 +52,40 @@
 #define IN_TURN                                                                                                        \
     "(v.put_off <= $16::int OR v.next_try_at IS NULL OR v.next_try_at < now() - interval '1 hour')"
 
+#define CLAIM_TEMPLATE(shown)                                                                                          \
+    "WITH " APP ", " BEFORE ", written AS ("                                                                           \
+    "INSERT INTO reelbus.video AS v (video_id, user_id, state, source_url, provider, provider_video_id, expires_at,"   \
+    " received_at, claim_epoch)"                                                                                       \
+    " SELECT app.id, app.user_id, 'processing', $2, $3, $4, " TIME(5) ", " TIME(6) ", 1 FROM app"                      \
+    " ON CONFLICT (video_id) DO UPDATE SET state = 'processing', user_id = excluded.user_id,"                          \
+    " source_url = CASE WHEN $15::bool THEN coalesce(v.source_url, excluded.source_url)"                               \
+    " ELSE coalesce(excluded.source_url, v.source_url) END, provider = coalesce(excluded.provider, v.provider),"       \
+    " provider_video_id = coalesce(excluded.provider_video_id, v.provider_video_id),"                                  \
+    " expires_at = CASE WHEN $15::bool OR excluded.source_url IS NULL THEN v.expires_at ELSE excluded.expires_at END," \
+    " received_at = excluded.received_at, tries = $7::int, first_try_at = " TIME(8) ","                                \
+    " last_try_at = CASE WHEN $7::int > 0 THEN coalesce(" TIME(9) ", v.last_try_at) END,"                              \
+    " put_off = CASE WHEN v.state = 'processing' AND NOT " NEW_URL " THEN v.put_off ELSE 0 END,"                       \
+    " spilled = v.spilled AND v.state = 'processing', held_bytes = NULL,"                                              \
+    " next_try_at = NULL, error_class = NULL, error_code = NULL, error_message = NULL, failed_at = NULL,"              \
+    " owner_topic = NULL, owner_partition = NULL, owner_offset = NULL,"                                                \
+    " claim_epoch = v.claim_epoch + 1, " TOUCH                                                                         \
+    " WHERE v.state = 'waiting' OR (v.state = 'processing' AND (" IN_TURN " OR " NEW_URL "))"                          \
+    " OR (v.state = 'failed' AND " NEW_URL ")"                                                                         \
+    " RETURNING v.*),"                                                                                                 \
+    shown                                                                                                              \
+    " noted AS (" HISTORY                                                                                              \
+    " SELECT app.id, least(" TIME(6) ", now()), $10, $11, $12, $13::int, $14::bigint FROM app"                         \
+    " WHERE $10::text IS NOT NULL"                                                                                     \
+    " UNION ALL SELECT video_id, clock_timestamp(), 'claimed', 'claim ' || claim_epoch, $12, $13::int, $14::bigint"    \
+    " FROM written WHERE $7::int = 0 ON CONFLICT DO NOTHING),"                                                         \
+    " pruned AS (DELETE FROM reelbus.history WHERE video_id = $1::uuid AND id <= (SELECT k.id FROM reelbus.history k"  \
+    " WHERE k.video_id = $1::uuid ORDER BY k.id DESC OFFSET " RB_HISTORY_MAX " LIMIT 1))" SHOW_ROW
+
+/* The second is for a row of the application that refuses to be changed. */
 static const char claim_template[] =
-    "WITH " APP ", " BEFORE ", written AS ("
-    "INSERT INTO reelbus.video AS v (video_id, user_id, state, source_url, provider, provider_video_id, expires_at,"
-    " received_at, claim_epoch)"
-    " SELECT app.id, app.user_id, 'processing', $2, $3, $4, " TIME(5) ", " TIME(6) ", 1 FROM app"
-    " ON CONFLICT (video_id) DO UPDATE SET state = 'processing', user_id = excluded.user_id,"
-    " source_url = CASE WHEN $15::bool THEN coalesce(v.source_url, excluded.source_url)"
-    " ELSE coalesce(excluded.source_url, v.source_url) END, provider = coalesce(excluded.provider, v.provider),"
-    " provider_video_id = coalesce(excluded.provider_video_id, v.provider_video_id),"
-    " expires_at = CASE WHEN $15::bool OR excluded.source_url IS NULL THEN v.expires_at ELSE excluded.expires_at END,"
-    " received_at = excluded.received_at, tries = $7::int, first_try_at = " TIME(8) ","
-    " last_try_at = CASE WHEN $7::int > 0 THEN coalesce(" TIME(9) ", v.last_try_at) END,"
-    " put_off = CASE WHEN v.state = 'processing' AND NOT " NEW_URL " THEN v.put_off ELSE 0 END,"
-    " spilled = v.spilled AND v.state = 'processing', held_bytes = NULL,"
-    " next_try_at = NULL, error_class = NULL, error_code = NULL, error_message = NULL, failed_at = NULL,"
-    " owner_topic = NULL, owner_partition = NULL, owner_offset = NULL,"
-    " claim_epoch = v.claim_epoch + 1, " TOUCH
-    " WHERE v.state = 'waiting' OR (v.state = 'processing' AND (" IN_TURN " OR " NEW_URL "))"
-    " OR (v.state = 'failed' AND " NEW_URL ")"
-    " RETURNING v.*),"
-    " shown AS (UPDATE {table} h SET {video_url} = written.source_url FROM written"
-    " WHERE h.{id} = written.video_id AND h.{video_url} IS NULL AND written.source_url IS NOT NULL),"
-    " noted AS (" HISTORY
-    " SELECT app.id, least(" TIME(6) ", now()), $10, $11, $12, $13::int, $14::bigint FROM app"
-    " WHERE $10::text IS NOT NULL"
-    " UNION ALL SELECT video_id, clock_timestamp(), 'claimed', 'claim ' || claim_epoch, $12, $13::int, $14::bigint"
-    " FROM written WHERE $7::int = 0 ON CONFLICT DO NOTHING),"
-    " pruned AS (DELETE FROM reelbus.history WHERE video_id = $1::uuid AND id <= (SELECT k.id FROM reelbus.history k"
-    " WHERE k.video_id = $1::uuid ORDER BY k.id DESC OFFSET " RB_HISTORY_MAX " LIMIT 1))" SHOW_ROW;
+    CLAIM_TEMPLATE(" shown AS (UPDATE {table} h SET {video_url} = written.source_url FROM written"
+                   " WHERE h.{id} = written.video_id AND h.{video_url} IS NULL AND written.source_url IS NOT NULL),");
+static const char claim_alone_template[] = CLAIM_TEMPLATE("");
 
 /*
  * $1 video, $2 claim, $3 topic, $4 partition, $5 offset, $6 tries, $7 first, $8 last try; then $9 kind of store,
@@ -104,12 +109,16 @@ static const char stored_template[] =
     NOTE_END("stored", "bucket || '/' || object_key || ', ' || bytes || ' bytes'") SHOW_ROW;
 
 /* As above up to $8; then $9 class, $10 code, $11 message, $12 the application's status. */
+#define FAILED_TEMPLATE(shown)                                                                                         \
+    "WITH " APP ", " BEFORE ", written AS ("                                                                           \
+    "UPDATE reelbus.video v SET state = 'failed', error_class = $9, error_code = $10, error_message = $11,"            \
+    " failed_at = now(), " SETTLE UNDER_CLAIM ","                                                                      \
+    shown                                                                                                              \
+    NOTE_END("failed", "error_code || ': ' || error_message") SHOW_ROW
+
 static const char failed_template[] =
-    "WITH " APP ", " BEFORE ", written AS ("
-    "UPDATE reelbus.video v SET state = 'failed', error_class = $9, error_code = $10, error_message = $11,"
-    " failed_at = now(), " SETTLE UNDER_CLAIM ","
-    " shown AS (UPDATE {table} h SET {status} = $12 FROM written WHERE h.{id} = written.video_id),"
-    NOTE_END("failed", "error_code || ': ' || error_message") SHOW_ROW;
+    FAILED_TEMPLATE(" shown AS (UPDATE {table} h SET {status} = $12 FROM written WHERE h.{id} = written.video_id),");
+static const char failed_alone_template[] = FAILED_TEMPLATE("");
 
 /* $1 video, $2 claim, $3 tries, $4 first, $5 last, $6 next try, $7 class, $8 code, $9 message. */
 static const char resting_sql[] =

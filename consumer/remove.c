@@ -18,12 +18,14 @@
 
 /* The original URL comes back only where the application has not put another one there since. */
 #define LET_GO_BEFORE "WITH chosen AS ("
-#define LET_GO_BEHIND                                                                                                  \
+#define LET_GO_WRITTEN                                                                                                 \
     "), written AS (UPDATE reelbus.video v SET state = 'deleted', delete_reason = $1, deleted_at = now(),"             \
     " deleting_since = now(), updated_at = greatest(clock_timestamp(), v.updated_at + interval '1 microsecond')"       \
-    " FROM chosen WHERE v.video_id = chosen.video_id AND v.state = 'stored' RETURNING v.*),"                           \
+    " FROM chosen WHERE v.video_id = chosen.video_id AND v.state = 'stored' RETURNING v.*),"
+#define LET_GO_SHOWN                                                                                                   \
     " shown AS (UPDATE {table} h SET {video_url} = written.source_url FROM written"                                    \
-    " WHERE h.{id} = written.video_id AND h.{video_url} = written.stored_url),"                                        \
+    " WHERE h.{id} = written.video_id AND h.{video_url} = written.stored_url),"
+#define LET_GO_BEHIND                                                                                                  \
     " noted AS (INSERT INTO reelbus.history (video_id, at, what, detail) SELECT video_id, clock_timestamp(),"          \
     " 'deleted', $1 || ': ' || bucket || '/' || object_key FROM written),"                                             \
     " told AS (SELECT pg_notify('" RB_NOTIFY_CHANNEL "', video_id::text) FROM written)"                                \
@@ -37,9 +39,10 @@ static const char take_over_sql[] =
     " AND ((v.store = $1 AND v.bucket = $2) OR (v.store = $3 AND v.bucket = $4))"
     " ORDER BY v.deleting_since LIMIT 16 FOR UPDATE SKIP LOCKED) RETURNING *) SELECT" LEFT_TO_DO " FROM w";
 
-char *rb_remove_sql(const struct rb_common_options *options, const char *choice)
+char *rb_remove_sql(const struct rb_common_options *options, const char *choice, bool alone)
 {
-    RB_AUTO_TEXT *template = rb_xprintf("%s%s%s", LET_GO_BEFORE, choice, LET_GO_BEHIND);
+    RB_AUTO_TEXT *template =
+        rb_xprintf("%s%s%s%s%s", LET_GO_BEFORE, choice, LET_GO_WRITTEN, alone ? "" : LET_GO_SHOWN, LET_GO_BEHIND);
 
     return rb_tables_sql(options, template);
 }

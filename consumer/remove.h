@@ -28,11 +28,12 @@ struct rb_remove_config {
  * Make the statement that lets rows go.
  *
  * Takes:  options, with the application's names; choice, a query that gives video_id (null for none) and verdict, in words for
- *         whoever chose. Its parameters begin at $2: $1 is the reason, as in the event.
+ *         whoever chose. Its parameters begin at $2: $1 is the reason, as in the event; alone, when the application's row stays
+ *         as it is.
  * Gives:  owned by the caller; free() it. Its result is for rb_remove_take; it has the verdict, too.
  * Loop:   pure, any thread.
  */
-char *rb_remove_sql(const struct rb_common_options *options, const char *choice);
+char *rb_remove_sql(const struct rb_common_options *options, const char *choice, bool alone);
 
 /*
  * Begin to finish what workers have left half done, now and then.

@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import uuid
 
 from harness import wait_for
 from sse import Events
@@ -155,3 +156,61 @@ def test_an_id_that_cannot_be_part_of_a_key_is_a_clear_failure(bus):
     event = bus.wait_for_event("video.store_failed", video_id)
     assert (event["class"], event["code"]) == ("policy", "bad_event") and "user id" in event["message"]
     assert bus.objects() == []
+
+
+REFUSING = """
+CREATE TABLE closed (user_id uuid, code text);
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE state text;
+BEGIN
+    SELECT code INTO state FROM closed WHERE closed.user_id = NEW.user_id;
+    IF FOUND THEN
+        RAISE EXCEPTION 'this account is closed, see https://app.example/why?token=canary' USING ERRCODE = state;
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER refuse BEFORE UPDATE ON video_history FOR EACH ROW EXECUTE FUNCTION refuse();
+"""
+
+
+def test_a_row_that_refuses_holds_up_nobody_and_its_failure_is_announced(bus, source):
+    """By a trigger of the application, for some of its users; with what a trigger may raise."""
+
+    def send_as_user(code):
+        bus.user = str(uuid.uuid4())
+        if code:
+            bus.query("INSERT INTO closed VALUES (%s, %s)", bus.user, code)
+        return bus.send(source.url("v"))
+
+    with bus.connect() as connection:
+        connection.execute(REFUSING)
+    bus.start_producer()
+    bus.start_consumer()
+    refused, mended = send_as_user("P0001"), send_as_user("23514")
+    for video_id in (refused, mended):
+        wait_for(lambda video_id=video_id: bus.events("video.store.retry", video_id), "it was put off")
+    for video_id in [send_as_user(None) for _ in range(3)]:
+        assert bus.wait_for_event("video.stored", video_id)["video_id"] == video_id
+    row = wait_for(lambda: (lambda row: row if row["error_code"] else None)(bus.video_row(refused)), "people can see why")
+    assert (row["state"], row["error_code"], row["video_url"]) == ("processing", "db_data", None)
+    assert row["next_try_at"] and "P0001" in row["error_message"]
+    assert "ev=row_refuses" in bus.consumer.log
+    bus.query("DELETE FROM closed WHERE code = '23514'")
+    stored = bus.wait_for_event("video.stored", mended)
+    assert bus.video_row(mended)["video_url"] == stored["video_url"]
+
+    other = send_as_user("PT403")
+    wait_for(lambda: bus.events("video.store.retry", other), "a state of the application's own is no outage either")
+    bus.consumer.stop()
+    bus.start_consumer(REELBUS_RETRY_FOR_MS="1ms")
+    for video_id, code in ((refused, "P0001"), (other, "PT403")):
+        event = bus.wait_for_event("video.store_failed", video_id)
+        assert (event["class"], event["code"], event["attempt"]) == ("policy", "db_data", 1)
+        assert event["message"] == f"the database answers {code}: this account is closed, see https://app.example/why"
+        assert event["source_url"] == source.url("v")
+        row = bus.video_row(video_id)
+        assert (row["state"], row["error_code"], row["status"]) == ("failed", "db_data", "pending")
+    failed, _ = bus.store_video(outcome="failed")
+    assert bus.wait_for_event("video.store_failed", failed)["code"] == "generation_failed"
+    bus.wait_until_finished()
+    assert bus.records("video.store.dlq") == []

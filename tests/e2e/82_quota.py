@@ -264,6 +264,26 @@ def test_the_oldest_videos_of_a_user_make_room(bus):
     assert_counted(bus)
 
 
+def test_a_row_that_refuses_its_original_url_keeps_no_video_from_going(bus):
+    with bus.connect() as connection:
+        connection.execute("""
+            CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                RAISE EXCEPTION 'what is completed stays as it is';
+            END $$;
+            CREATE TRIGGER refuse BEFORE UPDATE ON video_history FOR EACH ROW WHEN (OLD.status = 'completed')
+                EXECUTE FUNCTION refuse()""")
+    bus.start_producer()
+    bus.start_consumer(REELBUS_QUOTA_USER_BYTES=5 * SIZE // 2, REELBUS_QUOTA_USER_LOW_AT=5 * SIZE // 2, REELBUS_QUOTA_THEN="cleanup")
+    (first, _), (second, _) = store(bus), store(bus)
+    make_old(bus, first, 3)
+    store(bus)
+    wait_for(lambda: is_removed(bus, first), "the oldest is gone")
+    row = bus.video_row(first)
+    assert row["video_url"] == row["stored_url"] and bus.wait_for_event("video.deleted", first)
+    assert bus.video_row(second)["state"] == "stored" and "ev=row_refuses" in bus.consumer.log
+
+
 # -- many workers, and their deaths ---------------------------------------------------------------------------------------
 
 

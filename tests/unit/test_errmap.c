@@ -13,7 +13,9 @@ static void sqlstates_become_ours(void **state)
         {NULL, RB_E_DB_AWAY},       {"08006", RB_E_DB_AWAY},    {"40001", RB_E_DB_AWAY},    {"40P01", RB_E_DB_AWAY},
         {"53300", RB_E_DB_AWAY},    {"55P03", RB_E_DB_AWAY},    {"57P01", RB_E_DB_AWAY},    {"25006", RB_E_DB_AWAY},
         {"22001", RB_E_DB_DATA},    {"22P02", RB_E_DB_DATA},    {"23505", RB_E_DB_DATA},    {"42P01", RB_E_DB_REFUSED},
-        {"42501", RB_E_DB_REFUSED}, {"28P01", RB_E_DB_REFUSED}, {"55006", RB_E_DB_REFUSED},
+        {"42501", RB_E_DB_REFUSED}, {"28P01", RB_E_DB_REFUSED}, {"55006", RB_E_DB_REFUSED}, {"P0001", RB_E_DB_DATA},
+        {"PT403", RB_E_DB_DATA},    {"UE001", RB_E_DB_DATA},    {"44000", RB_E_DB_DATA},    {"XX000", RB_E_DB_AWAY},
+        {"HV000", RB_E_DB_REFUSED},
     };
 
     (void)state;

@@ -100,7 +100,7 @@ static void what_goes_is_chosen_by_a_query(void **state)
 {
     static char table[] = "app.clips", id[] = "id", url[] = "link";
     const struct rb_common_options options = {.table = table, .column_id = id, .column_video_url = url};
-    RB_AUTO_TEXT *sql = rb_remove_sql(&options, "SELECT 'next' AS verdict, $2::uuid AS video_id");
+    RB_AUTO_TEXT *sql = rb_remove_sql(&options, "SELECT 'next' AS verdict, $2::uuid AS video_id", false);
 
     (void)state;
     assert_ptr_equal(strstr(sql, "WITH chosen AS (SELECT 'next' AS verdict, $2::uuid AS video_id), written AS ("), sql);

@@ -95,6 +95,26 @@ static void what_is_logged_of_a_url_holds_no_secret(void **state)
     assert_string_equal(rb_url_safe("", safe), "");
 }
 
+static void what_others_say_is_shown_without_the_secrets_of_its_urls(void **state)
+{
+    static const struct {
+        const char *text, *shown;
+    } rows[] = {
+        {"no URL in it? none", "no URL in it? none"},
+        {"a \"https://u:hush@e.com/v.mp4?sig=hush\" is one", "a \"https://e.com/v.mp4\" is one"},
+        {"http://a/?hush http://b#hush\thttp://c", "http://a/ http://b\thttp://c"},
+        {"postgres://me:hush@h", "postgres://h"},
+        {"://", "://"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < RB_COUNT(rows); i++) {
+        RB_AUTO_TEXT *text = rb_xstrdup(rows[i].text);
+
+        assert_string_equal(rb_url_hide(text), rows[i].shown);
+    }
+}
+
 static void a_host_has_one_spelling(void **state)
 {
     static const struct {
@@ -159,4 +179,4 @@ static void what_an_answer_refers_to_is_joined_with_its_url(void **state)
 UNIT_MAIN(T(a_host_has_one_spelling), T(a_host_that_could_be_no_name_is_refused),
           T(what_an_answer_refers_to_is_joined_with_its_url), T(the_parts_of_a_url_are_told),
           T(ports_follow_the_scheme), T(what_is_no_plain_http_url_is_refused), T(the_length_is_bounded),
-          T(what_is_logged_of_a_url_holds_no_secret))
+          T(what_is_logged_of_a_url_holds_no_secret), T(what_others_say_is_shown_without_the_secrets_of_its_urls))
