@@ -103,7 +103,7 @@ $(out)/obj/flags: FORCE
 # Files that become part of an object, which the compiler does not tell.
 $(out)/obj/common/events.o: $(wildcard schemas/*.avsc)
 $(out)/obj/producer/page.o: $(wildcard producer/page/*) deploy/examples/reelbus-watch.js
-$(out)/obj/consumer/setup.o: $(wildcard deploy/sql/*.sql)
+$(out)/obj/consumer/setup_sql.o: $(wildcard deploy/sql/*.sql deploy/sql/supabase/*.sql)
 
 -include $(patsubst %.c,$(out)/obj/%.d,$(all_c))
 

@@ -8,32 +8,51 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "consumer/say.h"
 #include "consumer/store_kinds.h"
 #include "consumer/store_probe.h"
 
 #define CLEANUP_TIMEOUT_MS 3600000
 
-int rb_cleanup(const struct consumer_options *options, struct rb_error *err)
+static int sweep(struct rb_loop *loop, const struct consumer_options *options, struct rb_error *err)
 {
     const struct rb_sweep what = {
         .bucket = options->bucket,
         .prefix = options->cleanup_prefix,
         .older_than_ms = options->cleanup_uploads_ms,
     };
-    struct rb_loop *loop = rb_loop_new();
     struct rb_store_answer answer = {0};
+    RB_AUTO_TEXT *removed = NULL;
     struct rb_store *store = NULL;
-    int result = rb_store_open(loop, options, &store, err);
-    bool sweeps = result == 0 && store->ops->sweep != NULL;
+    bool sweeps;
+    int result;
 
-    if (result == 0) {
-        result = rb_store_probe_sweep(loop, store, &what, CLEANUP_TIMEOUT_MS, &answer, err);
-        store->ops->free(store);
-    }
+    RB_TRY(rb_store_open(loop, options, &store, err));
+    sweeps = store->ops->sweep != NULL;
+    result = rb_store_probe_sweep(loop, store, &what, CLEANUP_TIMEOUT_MS, &answer, err);
+    store->ops->free(store);
+    if (result < 0)
+        return -1;
+    removed = rb_xprintf("%" PRId64 " unfinished removed", answer.swept);
+    rb_say("uploads", options->bucket, sweeps ? removed : "the store removes unfinished ones by itself");
+    return 0;
+}
+
+static bool sweep_fails(const struct consumer_options *options)
+{
+    struct rb_loop *loop = rb_loop_new();
+    struct rb_error err = {0};
+    int result = sweep(loop, options, &err);
+
     rb_loop_free(loop);
-    if (sweeps && result == 0)
-        printf("uploads   %-28s %" PRId64 " unfinished removed\n", options->bucket, answer.swept);
-    else if (result == 0)
-        printf("uploads   %-28s the store removes unfinished ones by itself\n", options->bucket);
-    return result;
+    if (result < 0)
+        fprintf(stderr, "reelbus-consumer cleanup: store '%s': %s\n", options->bucket, err.message);
+    return result < 0;
+}
+
+int rb_cleanup(const struct consumer_options *options, const struct consumer_options *fallback)
+{
+    int failures = sweep_fails(options);
+
+    return fallback != NULL ? failures + sweep_fails(fallback) : failures;
 }

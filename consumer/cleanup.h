@@ -8,10 +8,11 @@
 #include "consumer/options.h"
 
 /*
- * Remove uploads that killed processes have left unfinished, and say on standard output how many they were.
+ * Remove uploads that killed processes have left unfinished, and say on standard output how many they were, on standard error
+ * what failed.
  *
- * Takes:  options, borrowed for the call.
- * Fails:  BAD_OPTION, STORE_*.
+ * Takes:  options, and those of the fallback store, NULL when there is none; borrowed for the call.
+ * Gives:  in how many stores it failed.
  * Loop:   before any loop runs; blocks.
  */
-RB_MUST_CHECK int rb_cleanup(const struct consumer_options *options, struct rb_error *err);
+RB_MUST_CHECK int rb_cleanup(const struct consumer_options *options, const struct consumer_options *fallback);

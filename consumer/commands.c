@@ -11,27 +11,19 @@
 #include "consumer/setup.h"
 #include "consumer/stores.h"
 
-static int run(const struct rb_options *all_options, bool setup, struct rb_error *err)
-{
-    const struct consumer_options *options = all_options->values;
-    struct rb_options fallback = {0};
-    int result;
-
-    RB_TRY(setup ? rb_setup(options, err) : rb_cleanup(options, err));
-    RB_TRY(rb_stores_read_fallback(all_options, &fallback, err));
-    if (fallback.values == NULL)
-        return 0;
-    result = setup ? rb_setup_store(fallback.values, err) : rb_cleanup(fallback.values, err);
-    rb_options_done(&fallback);
-    return result;
-}
-
 int rb_commands_run(const struct rb_options *options)
 {
+    struct rb_options fallback = {0};
     struct rb_error err = {0};
+    int failures = 0;
 
-    if (run(options, strcmp(options->command, "setup") == 0, &err) == 0)
-        return 0;
-    fprintf(stderr, "reelbus-consumer %s: %s\n", options->command, err.message);
-    return 1;
+    if (rb_stores_read_fallback(options, &fallback, &err) < 0) {
+        fprintf(stderr, "reelbus-consumer %s: %s\n", options->command, err.message);
+        failures++;
+    }
+    failures += strcmp(options->command, "setup") == 0 ? rb_setup(options->values, fallback.values)
+                                                       : rb_cleanup(options->values, fallback.values);
+    if (fallback.values != NULL)
+        rb_options_done(&fallback);
+    return failures == 0 ? 0 : 1;
 }

@@ -8,7 +8,7 @@
 #include "common/options.h"
 
 /*
- * Do what options->command says: setup or cleanup. Both look after both stores.
+ * Do what options->command says: setup or cleanup. Both look after both stores, and do all that they can.
  *
  * Takes:  options, borrowed for the call.
  * Gives:  the program's status; what failed was said on standard error.

@@ -158,10 +158,14 @@
     X(supabase_timeout_ms, MS, "60s", 10000, 3600000, "",                                                              \
       "a request in which nothing moves for this long is given up")                                                    \
     X(supabase_make_bucket, BOOL, "true", 0, 1, "", "setup: make the bucket when it is missing")                       \
+    X(supabase_policies, BOOL, "true", 0, 1, "",                                                                       \
+      "setup: make the policies of deploy/sql/supabase when they are missing, and the project's database is ours")     \
     X(status_completed, TEXT, "completed", 1, 255, "", "what the application's status column says of a stored video")  \
     X(status_failed, TEXT, "failed", 1, 255, "", "and of a video that could not be made or stored")                    \
     X(metrics_listen, TEXT, "", 0, 255, "",                                                                            \
       "address and port of an HTTP server with /metrics, /healthz and /readyz; empty: none")                           \
+    X(setup_lock_ms, MS, "2s", 1, 600000, "",                                                                          \
+      "setup: how long a table that somebody has locked is waited for at once: others wait behind us meanwhile")       \
     X(topic_partitions, NUMBER, "6", 1, 10000, "", "setup: partitions of a topic that is made")                        \
     X(topic_replication, NUMBER, "-1", -1, 100, "",                                                                    \
       "setup: replicas of a topic that is made; -1: as the brokers have it")

@@ -5,15 +5,13 @@
  */
 #include "consumer/setup.h"
 
-#include <libpq-fe.h>
 #include <librdkafka/rdkafka.h>
 
-#include "common/clock.h"
 #include "common/codec.h"
-#include "common/embed.h"
-#include "common/errmap.h"
 #include "common/kafka.h"
 #include "common/units.h"
+#include "consumer/say.h"
+#include "consumer/setup_sql.h"
 #include "consumer/store_kinds.h"
 #include "consumer/store_probe.h"
 
@@ -21,66 +19,10 @@
 #define REGISTRY_TIMEOUT_MS 30000
 #define STORE_TIMEOUT_MS    60000
 
-RB_EMBED(sql_001, "deploy/sql/001_reelbus.sql");
-RB_EMBED(sql_002, "deploy/sql/002_providers.sql");
-RB_EMBED(sql_003, "deploy/sql/003_poll.sql");
-RB_EMBED(sql_004, "deploy/sql/004_history.sql");
-RB_EMBED(sql_005, "deploy/sql/005_retry.sql");
-RB_EMBED(sql_006, "deploy/sql/006_usage.sql");
-RB_EMBED(sql_007, "deploy/sql/007_variants.sql");
-RB_EMBED(sql_008, "deploy/sql/008_cleanup.sql");
-
-static const struct {
-    const char *name;
-    const char *sql;
-} sql_files[] = {
-    {"001_reelbus.sql", sql_001},  {"002_providers.sql", sql_002}, {"003_poll.sql", sql_003},
-    {"004_history.sql", sql_004},  {"005_retry.sql", sql_005},     {"006_usage.sql", sql_006},
-    {"007_variants.sql", sql_007}, {"008_cleanup.sql", sql_008},
-};
-
-static void say(const char *step, const char *name, const char *result)
+static int set_up_database(struct rb_loop *loop, const struct consumer_options *options, struct rb_error *err)
 {
-    printf("%-9s %-28s %s\n", step, name, result);
-    fflush(stdout);
-}
-
-static int run_file(PGconn *conn, const char *name, const char *sql, struct rb_error *err)
-{
-    PGresult *result = PQexec(conn, sql);
-    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    int status = 0;
-
-    if (PQresultStatus(result) != PGRES_COMMAND_OK)
-        status = rb_fail(err, rb_errmap_sqlstate(state), 0, "%s: the database answers %s: %s", name,
-                         state != NULL ? state : "without a state",
-                         state != NULL ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : PQerrorMessage(conn));
-    PQclear(result);
-    return status;
-}
-
-static int run_sql(PGconn *conn, struct rb_error *err)
-{
-    if (PQstatus(conn) != CONNECTION_OK)
-        return rb_fail(err, RB_E_DB_AWAY, 0, "cannot connect to Postgres: %.*s",
-                       (int)strcspn(PQerrorMessage(conn), "\n"), PQerrorMessage(conn));
-    PQclear(PQexec(conn, "SET client_min_messages = warning")); /* no notices about what is there already */
-    for (size_t i = 0; i < RB_COUNT(sql_files); i++)
-        RB_TRY(run_file(conn, sql_files[i].name, sql_files[i].sql, err));
-    return 0;
-}
-
-static int set_up_database(const struct consumer_options *options, struct rb_error *err)
-{
-    const char *const keywords[] = {"dbname", "fallback_application_name", "connect_timeout", NULL};
-    const char *const values[] = {options->common.database_url, "reelbus-consumer setup", "10", NULL};
-    PGconn *conn = PQconnectdbParams(keywords, values, 1);
-    int result = run_sql(conn, err);
-
-    PQfinish(conn);
-    if (result == 0)
-        say("database", "schema reelbus", "is there");
-    return result;
+    (void)loop;
+    return rb_setup_sql_tables(options, err);
 }
 
 static int check_topics(rd_kafka_event_t *event, struct rb_error *err)
@@ -98,9 +40,9 @@ static int check_topics(rd_kafka_event_t *event, struct rb_error *err)
         rd_kafka_resp_err_t code = rd_kafka_topic_result_error(results[i]);
 
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-            say("topic", rd_kafka_topic_result_name(results[i]), "made");
+            rb_say("topic", rd_kafka_topic_result_name(results[i]), "made");
         else if (code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
-            say("topic", rd_kafka_topic_result_name(results[i]), "is there");
+            rb_say("topic", rd_kafka_topic_result_name(results[i]), "is there");
         else
             return rb_fail(err, RB_E_KAFKA_AWAY, code, "cannot make the topic '%s': %s",
                            rd_kafka_topic_result_name(results[i]), rd_kafka_topic_result_error_string(results[i]));
@@ -166,14 +108,16 @@ static void stop_loop(void *arg)
 static int set_up_schemas(struct rb_loop *loop, const struct consumer_options *options, struct rb_error *err)
 {
     enum rb_event all[RB_EVENT_COUNT];
+
+    for (size_t i = 0; i < RB_EVENT_COUNT; i++)
+        all[i] = i;
+
     const struct rb_codec_config config = rb_codec_config_of(&options->common, all, RB_EVENT_COUNT);
 
     if (config.registry_url[0] == '\0') {
-        say("schemas", "no registry is configured", "single-object encoding");
+        rb_say("schemas", "no registry is configured", "single-object encoding");
         return 0;
     }
-    for (size_t i = 0; i < RB_EVENT_COUNT; i++)
-        all[i] = i;
 
     struct rb_codec *codec = rb_codec_new(loop, &config, stop_loop, loop);
     struct rb_timer *timer = rb_timer_new(loop, stop_loop, loop);
@@ -188,7 +132,7 @@ static int set_up_schemas(struct rb_loop *loop, const struct consumer_options *o
     if (!ready)
         return rb_fail(err, RB_E_REGISTRY_AWAY, 0, "the schema registry did not take all schemas within %d s",
                        REGISTRY_TIMEOUT_MS / 1000);
-    say("schemas", "all", "are in the registry");
+    rb_say("schemas", "all", "are in the registry");
     return 0;
 }
 
@@ -213,7 +157,7 @@ static void say_limit(const struct consumer_options *options, int64_t largest_by
         return;
     limit = rb_xprintf("takes videos of up to %s; raise its file size limit for larger ones",
                        rb_units_bytes_text(largest_bytes, text));
-    say("store", options->bucket, limit);
+    rb_say("store", options->bucket, limit);
 }
 
 static int set_up_store(struct rb_loop *loop, const struct consumer_options *options, struct rb_error *err)
@@ -224,7 +168,7 @@ static int set_up_store(struct rb_loop *loop, const struct consumer_options *opt
     int result;
 
     if (!store_is_named(options)) {
-        say("store", options->store, "has no options, is not checked");
+        rb_say("store", options->store, "has no options, is not checked");
         return 0;
     }
     RB_TRY(rb_store_open(loop, options, &store, err));
@@ -232,31 +176,51 @@ static int set_up_store(struct rb_loop *loop, const struct consumer_options *opt
     store->ops->free(store);
     if (result < 0)
         return -1;
-    say("store", options->bucket, answer.made ? "made, can be written" : "can be written");
+    rb_say("store", options->bucket, answer.made ? "made, can be written" : "can be written");
     say_limit(options, answer.largest_bytes);
     return 0;
 }
 
-int rb_setup_store(const struct consumer_options *options, struct rb_error *err)
+/* After the store: there may be no bucket before. */
+static int set_up_policies(struct rb_loop *loop, const struct consumer_options *options, struct rb_error *err)
 {
-    struct rb_loop *loop = rb_loop_new();
-    int result = set_up_store(loop, options, err);
-
-    rb_loop_free(loop);
-    return result;
+    (void)loop;
+    return rb_setup_sql_policies(options, err);
 }
 
-int rb_setup(const struct consumer_options *options, struct rb_error *err)
+/* -- all of it ------------------------------------------------------------------------------------------------------ */
+
+static const struct {
+    const char *name;
+    int (*run)(struct rb_loop *loop, const struct consumer_options *options, struct rb_error *err);
+    bool of_store; /* for each store */
+} steps[] = {
+    {"database", set_up_database, false}, {"topics", set_up_topics, false},    {"schemas", set_up_schemas, false},
+    {"store", set_up_store, true},        {"policies", set_up_policies, true},
+};
+
+static bool step_fails(size_t i, const struct consumer_options *options)
 {
     struct rb_loop *loop = rb_loop_new();
-    int result = set_up_database(options, err);
+    struct rb_error err = {0};
+    int result = steps[i].run(loop, options, &err);
 
-    if (result == 0)
-        result = set_up_topics(loop, options, err);
-    if (result == 0)
-        result = set_up_schemas(loop, options, err);
-    if (result == 0)
-        result = set_up_store(loop, options, err);
     rb_loop_free(loop);
-    return result;
+    if (result < 0 && steps[i].of_store)
+        fprintf(stderr, "reelbus-consumer setup: %s '%s': %s\n", steps[i].name, options->bucket, err.message);
+    else if (result < 0)
+        fprintf(stderr, "reelbus-consumer setup: %s: %s\n", steps[i].name, err.message);
+    return result < 0;
+}
+
+int rb_setup(const struct consumer_options *options, const struct consumer_options *fallback)
+{
+    int failures = 0;
+
+    for (size_t i = 0; i < RB_COUNT(steps); i++) {
+        failures += step_fails(i, options);
+        if (steps[i].of_store && fallback != NULL)
+            failures += step_fails(i, fallback);
+    }
+    return failures;
 }

@@ -7,6 +7,29 @@
 
 #include "consumer/store_kinds.h"
 
+/* What is not about one store is for both as it is for the first, unless the file says otherwise. */
+static const char *const shared_names[] = {
+    "formats",       "variants",           "video_max_bytes", "connect_timeout_ms",
+    "setup_lock_ms", "cleanup_uploads_ms", "cleanup_prefix",
+};
+
+static void share(const struct rb_options *first, struct rb_options *second, const char *name)
+{
+    const struct rb_option *row = rb_options_find(first->spec, name, strlen(name));
+    const void *from = (const char *)first->values + row->offset;
+    void *to = (char *)second->values + row->offset;
+
+    if (second->sources[row - first->spec->rows] != RB_FROM_DEFAULT)
+        return;
+    if (row->type == RB_OPTION_TEXT) {
+        free(*(char **)to);
+        *(char **)to = rb_xstrdup(*(char *const *)from);
+    } else {
+        RB_ASSERT(row->type == RB_OPTION_MS || row->type == RB_OPTION_BYTES);
+        *(int64_t *)to = *(const int64_t *)from;
+    }
+}
+
 /* The file has the same names of options in it. The environment is that of the first store. */
 int rb_stores_read_fallback(const struct rb_options *all_options, struct rb_options *ret_options, struct rb_error *err)
 {
@@ -19,6 +42,8 @@ int rb_stores_read_fallback(const struct rb_options *all_options, struct rb_opti
         return 0;
     if (rb_options_read(all_options->spec, RB_COUNT(argv) - 1, argv, environment, ret_options) >= 0)
         return rb_fail(err, RB_E_BAD_OPTION, 0, "option 'fallback_config': there is a mistake in the file");
+    for (size_t i = 0; i < RB_COUNT(shared_names); i++)
+        share(all_options, ret_options, shared_names[i]);
     return 0;
 }
 

@@ -37,7 +37,8 @@ void rb_stores_close(struct rb_stores *stores);
  * Read the config file of the fallback store, for commands.
  *
  * Takes:  options, of the consumer, borrowed for the call.
- * Gives:  ret_options, of the same shape; rb_options_done them. Left as they are when no such file is named.
+ * Gives:  ret_options, of the same shape; rb_options_done them. What is not about one store is as in options, unless the file
+ *         says otherwise. Left as they are when no such file is named.
  * Fails:  BAD_OPTION; what is wrong in the file was said on standard error.
  * Loop:   before the loop runs.
  */

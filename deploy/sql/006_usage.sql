@@ -49,7 +49,9 @@ COMMENT ON COLUMN reelbus.video.spilled IS 'It goes to the fallback store, and s
 CREATE INDEX IF NOT EXISTS video_held ON reelbus.video (held_store, held_bucket)
     WHERE state = 'processing' AND held_bytes IS NOT NULL;
 
--- Always in this order: user, all, day. Nobody waits in a circle then.
+-- Always in this order: user, all, day. Transactions that change one video each, as all of reelbus' own do, never wait in a circle
+-- then. Who changes many in one transaction may meet another who does: Postgres ends one of the two (40P01), to be done again.
+-- Those who change rows by hand in great numbers do well to go in the order of user_id, or to lock the table first.
 CREATE OR REPLACE FUNCTION reelbus.add_usage(at_store text, at_bucket text, of_user text, more_bytes bigint, more_videos bigint)
     RETURNS void
     LANGUAGE plpgsql

@@ -496,19 +496,26 @@ s3_endpoint = http://127.0.0.1:{place.server.port}
 s3_access_key = {s3.ACCESS_KEY}
 s3_secret_key = {s3.SECRET_KEY}
 s3_make_bucket = true
-cleanup_uploads_ms = 0
-""")
+""")  # what is to be removed is said once, for both
     env = place.options(REELBUS_FALLBACK_CONFIG=str(config), REELBUS_CLEANUP_UPLOADS_MS="0")
     done = place.bus.run("reelbus-consumer", "setup", "--topic-partitions", "3", env=env)
     said = [" ".join(line.split()) for line in done.stdout.splitlines()]
     assert f"store {place.bucket} can be written" in said and f"store {second} made, can be written" in said, done
     for bucket in (place.bucket, second):
         place.client.create_multipart_upload(Bucket=bucket, Key="left/over.mp4")
+    done = place.bus.run("reelbus-consumer", "cleanup", env={**env, "REELBUS_CLEANUP_PREFIX": "right/"})
+    assert done.stdout.count(" 0 unfinished removed") == 2, done
     done = place.bus.run("reelbus-consumer", "cleanup", env=env)
     said = [" ".join(line.split()) for line in done.stdout.splitlines()]
     for bucket in (place.bucket, second):
         assert f"uploads {bucket} 1 unfinished removed" in said, done
         assert "Uploads" not in place.client.list_multipart_uploads(Bucket=bucket)
+    place.client.create_multipart_upload(Bucket=second, Key="left/over.mp4")
+    for command, words in (("setup", "can be written"), ("cleanup", "1 unfinished removed")):  # the first fails
+        done = place.bus.run("reelbus-consumer", command, env={**env, "AWS_SECRET_ACCESS_KEY": "canary-wrong"})
+        said = [" ".join(line.split()) for line in done.stdout.splitlines()]
+        assert done.returncode == 1 and any(line.endswith(f"{second} {words}") for line in said), done
+        assert f"reelbus-consumer {command}: store '{place.bucket}': " in done.stderr and second not in done.stderr, done
 
 
 @pytest.mark.parametrize("option, value, words", alike([

@@ -664,6 +664,7 @@ def test_setup_makes_the_bucket_once_and_tries_it(place):
     assert done.returncode == 1 and "there is no bucket 'videos'" in done.stderr
     done = place.setup()
     assert done.returncode == 0 and "made, can be written" in done.stdout
+    assert "not in this database: run deploy/sql/supabase" in done.stdout
     made = place.server.buckets["videos"]
     assert made["public"] is True and made["allowed_mime_types"] == ["video/mp4"] and made["file_size_limit"] is None
     done = place.setup()

@@ -2,10 +2,14 @@
 them, as far as policies look at them."""
 
 import json
+import sys
 
 import psycopg
 import pytest
 from harness import ROOT
+
+sys.path.insert(0, str(ROOT / "tests/fakes"))
+import supabase
 
 FILES = sorted((ROOT / "deploy/sql/supabase").glob("*.sql"))
 ALICE, BOB = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
@@ -101,3 +105,69 @@ def test_the_writer_sees_and_writes_videos_and_nothing_else(project):
 
 def test_the_storage_api_may_take_the_writers_role(project):
     assert project.execute("SELECT pg_has_role('authenticator', 'reelbus_writer', 'MEMBER')").fetchone() == (True,)
+
+
+# -- setup ----------------------------------------------------------------------------------------------------------------
+
+POLICIES = "SELECT polname::text FROM pg_policy ORDER BY 1"
+
+
+@pytest.fixture
+def setup(bus):
+    """Runs setup, with a store at Supabase and a database that is that project's."""
+    server = supabase.Supabase()
+    with bus.connect() as connection:
+        connection.execute(PROJECT)
+
+    def run(bucket, **more):
+        server.make_bucket(bucket)
+        return bus.run_setup(**{"REELBUS_STORE": "supabase", "SUPABASE_URL": server.url, "REELBUS_BUCKET": bucket,
+                                "SUPABASE_SERVICE_ROLE_KEY": supabase.SECRET_KEY, **more})  # fmt: skip
+
+    yield run
+    server.close()
+
+
+def names(connection):
+    return [row["polname"] for row in connection.execute(POLICIES).fetchall()]
+
+
+@pytest.mark.parametrize("bucket", ["it's $$ a\\'; DROP TABLE x;--", "b" * 63])
+def test_setup_makes_the_policies_of_its_bucket_and_keeps_what_was_changed(bus, setup, bucket):
+    with bus.connect() as connection:
+        for _ in range(2):
+            done = setup(bucket)
+            assert done.returncode == 0 and "are there" in done.stdout.split("policies")[1], done
+            assert len(names(connection)) == 5
+        connection.execute("INSERT INTO storage.buckets (id, name) VALUES (%s, %s), ('other', 'other')", (bucket, bucket))
+        for place in (bucket, "other"):
+            for user in (ALICE, BOB):
+                connection.execute("INSERT INTO storage.objects (bucket_id, name) VALUES (%s, %s)", (place, f"{user}/v.mp4"))
+        own = names(connection)[-1]
+        assert own.startswith("users watch their own ")
+        connection.row_factory = psycopg.rows.tuple_row
+        assert as_role(connection, "authenticated", NAMES, sub=ALICE) == [f"{bucket}/{ALICE}/v.mp4"]
+        assert as_role(connection, "reelbus_writer", NAMES) == [f"{bucket}/{user}/v.mp4" for user in (ALICE, BOB)]
+        quoted = '"' + own.replace('"', '""') + '"'
+        connection.execute(f"ALTER POLICY {quoted} ON storage.objects USING (false)")
+        assert setup(bucket).returncode == 0
+        assert as_role(connection, "authenticated", NAMES, sub=ALICE) == []
+        connection.execute(f"DROP POLICY {quoted} ON storage.objects")
+        assert "policies" not in setup(bucket, REELBUS_SUPABASE_POLICIES="false").stdout
+        assert as_role(connection, "authenticated", NAMES, sub=ALICE) == []
+
+
+def test_setup_without_the_right_to_make_policies_says_what_to_do_and_does_the_rest(bus, setup):
+    name = f"plain_{bus.number}"
+    with bus.connect() as connection:
+        connection.execute("DROP SCHEMA reelbus CASCADE")
+        connection.execute(f"CREATE ROLE {name} LOGIN")
+        try:
+            connection.execute(f"GRANT ALL ON DATABASE {bus.number} TO {name}")
+            done = setup("videos", DATABASE_URL=bus.database_url.replace("//app@", f"//{name}@"))
+            assert done.returncode == 1 and "can be written" in done.stdout and "schema reelbus" in done.stdout, done
+            assert "setup: policies 'videos': supabase/002" in done.stderr and "42501" in done.stderr
+            assert "SQL editor" in done.stderr and done.stderr.count("\n") == 1 and names(connection) == []
+        finally:
+            connection.execute(f"DROP OWNED BY {name} CASCADE")
+            connection.execute(f"DROP ROLE {name}")

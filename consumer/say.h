@@ -1,0 +1,14 @@
+/*
+ * say.h — what commands tell the operator: one line for each thing, in columns.
+ *
+ * Way:  consumer setup, consumer cleanup
+ */
+#pragma once
+
+/*
+ * Say on standard output what became of something.
+ *
+ * Takes:  step, a word; name, what it is about; result, what became of it.
+ * Loop:   before any loop runs, or loop thread.
+ */
+void rb_say(const char *step, const char *name, const char *result);

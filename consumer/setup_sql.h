@@ -1,0 +1,31 @@
+/*
+ * setup_sql.h — what setup does in the database: the tables, and the policies of a project of Supabase.
+ *
+ * Way:  consumer setup
+ *
+ * Each file of deploy/sql is one transaction. A table that somebody has locked is waited for a moment only, because all others
+ * wait behind us; then they go first, and it is tried again a few times.
+ */
+#pragma once
+
+#include "consumer/options.h"
+
+/*
+ * Make the tables and functions of schema reelbus, or what is missing of them.
+ *
+ * Takes:  options, borrowed for the call.
+ * Fails:  DB_AWAY: no connection, or a table stays locked; the message says which and by whom. DB_REFUSED, DB_DATA. The files
+ *         before the one that failed are applied.
+ * Loop:   before any loop runs; blocks.
+ */
+RB_MUST_CHECK int rb_setup_sql_tables(const struct consumer_options *options, struct rb_error *err);
+
+/*
+ * Make the policies for the bucket, where they are missing: with a store of kind supabase, in the database of that project. When
+ * the database is another one, say where to make them.
+ *
+ * Takes:  options, of the store, borrowed for the call.
+ * Fails:  as rb_setup_sql_tables; a right that is missing says what to do instead.
+ * Loop:   before any loop runs; blocks.
+ */
+RB_MUST_CHECK int rb_setup_sql_policies(const struct consumer_options *options, struct rb_error *err);
