@@ -3,8 +3,8 @@
  *
  * Way:  download -> [store_file] -> record
  *
- * A put is a row of steps, one at a time on the pool: open, write (again and again), commit. While a step is out, the put
- * may be asked to end; it then cleans up after itself when the step comes back.
+ * A put is a row of steps, one at a time on the pool: open, write (again and again), commit, or drop. While a step is out,
+ * the put may be asked to end; it then cleans up after itself when the step comes back.
  */
 #include "consumer/store_file.h"
 
@@ -63,12 +63,7 @@ static void put_free(struct rb_put *put)
 {
     struct store_file *store = put->store;
 
-    if (put->fd >= 0)
-        close(put->fd);
-    if (put->state != PUT_DONE)
-        unlinkat(store->partial_fd, put->partial, 0);
-    if (put->on_released != NULL)
-        put->on_released(put->released_arg);
+    RB_ASSERT(put->fd < 0);
     free(put->path);
     free(put->partial);
     put->magic = 0;
@@ -77,12 +72,24 @@ static void put_free(struct rb_put *put)
         store_close(store);
 }
 
+/* The put has ended and no step is out: what it has open goes, on the pool as well. A large file is not gone in a moment. */
+static void put_leave(struct rb_put *put)
+{
+    if (put->on_released != NULL)
+        put->on_released(put->released_arg);
+    put->on_released = NULL;
+    if (put->fd >= 0)
+        put_send(put, STEP_DROP);
+    else
+        put_free(put);
+}
+
 static void put_break(struct rb_put *put)
 {
     enum rb_code code = rb_errmap_store_errno(put->failed_errno);
 
-    if (code == RB_E_OBJECT_REFUSED && put->bucket_fails)
-        code = RB_E_STORE_REFUSED;
+    if (code == RB_E_OBJECT_REFUSED || code == RB_E_STORE_REFUSED)
+        code = put->of_object ? RB_E_OBJECT_REFUSED : RB_E_STORE_REFUSED;
     put->state = PUT_BROKEN;
     rb_fail(&put->error, code, put->failed_errno, "the file store cannot %s for '%.100s': %s", put->failed_doing,
             put->path, strerror(put->failed_errno));
@@ -97,7 +104,7 @@ static void on_worked(uv_work_t *work, int status)
     if (put->failed_errno == 0 && put->step == STEP_COMMIT)
         put->state = PUT_DONE;
     if (put->ended) {
-        put_free(put);
+        put_leave(put);
         return;
     }
     if (put->failed_errno != 0)
@@ -160,7 +167,7 @@ static void file_end(struct rb_put *put, rb_loop_fn on_released, void *arg)
     put->on_released = on_released;
     put->released_arg = arg;
     if (!put->out)
-        put_free(put);
+        put_leave(put);
 }
 
 static char *file_url(const struct rb_store *base, const struct rb_object *object)

@@ -20,7 +20,7 @@ struct store_file {
     bool closing;
 };
 
-enum put_step { STEP_OPEN, STEP_WRITE, STEP_COMMIT };
+enum put_step { STEP_OPEN, STEP_WRITE, STEP_COMMIT, STEP_DROP };
 enum put_state { PUT_OPENING, PUT_WRITING, PUT_COMMITTING, PUT_DONE, PUT_BROKEN };
 
 struct rb_put {
@@ -42,8 +42,8 @@ struct rb_put {
     int fd;
     const uint8_t *chunk; /* of the queue; stays there while the step is out */
     size_t chunk_bytes;
-    int failed_errno;  /* of the step, 0 when it went well */
-    bool bucket_fails; /* not only the way to this object */
+    int failed_errno; /* of the step, 0 when it went well */
+    bool of_object;   /* it failed on the way to this object; the bucket takes others */
     const char *failed_doing;
 
     bool ended;
@@ -54,7 +54,7 @@ struct rb_put {
 /*
  * Do the step that put->step names.
  *
- * Takes:  work, whose data is a put. What came of it stands in failed_errno, failed_doing and bucket_fails.
+ * Takes:  work, whose data is a put. What came of it stands in failed_errno, failed_doing and of_object.
  * Loop:   on the pool; blocks.
  */
 void file_step(uv_work_t *work);

@@ -70,13 +70,25 @@ static int open_parent(int root_fd, const char *path)
     return rb_beneath_open(root_fd, parent, O_RDONLY | O_DIRECTORY);
 }
 
-static bool bucket_opens(int root_fd, const char *path)
+/* Could objects be moved into it? */
+static bool bucket_works(const struct store_file *store, const char *path)
 {
     RB_AUTO_TEXT *bucket = rb_xstrndup(path, strcspn(path, "/"));
-    int fd = rb_beneath_open(root_fd, bucket, O_RDONLY | O_DIRECTORY);
+    int saved = errno;
+    int fd = rb_beneath_open(store->root_fd, bucket, O_RDONLY | O_DIRECTORY);
+    struct stat here, partial;
+    bool works = fd >= 0 && faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) == 0 && fstat(fd, &here) == 0 &&
+                 fstat(store->partial_fd, &partial) == 0 && here.st_dev == partial.st_dev;
 
     close_quietly(fd);
-    return fd >= 0;
+    errno = saved;
+    return works;
+}
+
+static int fail_on_the_way(struct rb_put *put, const char *doing)
+{
+    put->of_object = bucket_works(put->store, put->path);
+    return fail_step(put, doing);
 }
 
 static int step_open(struct rb_put *put)
@@ -117,18 +129,26 @@ static int step_commit(struct rb_put *put)
 
     int dir_fd = open_parent(put->store->root_fd, put->path);
 
-    if (dir_fd < 0) {
-        fail_step(put, "open the folder");
-        put->bucket_fails = !bucket_opens(put->store->root_fd, put->path);
-        return -1;
-    }
+    if (dir_fd < 0)
+        return fail_on_the_way(put, "open the folder");
 
     const char *name = strrchr(put->path, '/');
     bool moved = renameat(put->store->partial_fd, put->partial, dir_fd, name != NULL ? name + 1 : put->path) == 0;
     bool synced = moved && fsync(dir_fd) == 0;
 
     close_quietly(dir_fd);
-    return synced ? 0 : fail_step(put, moved ? "sync the folder" : "rename");
+    if (!moved)
+        return fail_on_the_way(put, "rename");
+    return synced ? 0 : fail_step(put, "sync the folder");
+}
+
+/* The file goes, unless it is the object by now. */
+static void step_drop(struct rb_put *put)
+{
+    if (put->state != PUT_DONE)
+        unlinkat(put->store->partial_fd, put->partial, 0);
+    close(put->fd);
+    put->fd = -1;
 }
 
 void file_step(uv_work_t *work)
@@ -145,6 +165,9 @@ void file_step(uv_work_t *work)
         break;
     case STEP_COMMIT:
         (void)step_commit(put);
+        break;
+    case STEP_DROP:
+        step_drop(put);
         break;
     }
 }
