@@ -89,6 +89,8 @@
       "how often sums are read for metrics and the forecast, and half-done removals of others are looked for")         \
     X(file_root, TEXT, "", 0, 4096, "", "folder of the file store")                                                    \
     X(file_public_url, TEXT, "", 0, 2048, "", "what stands before bucket and key in the URL of a stored file")         \
+    X(file_mode, TEXT, "0644", 3, 4, "", "permissions of a stored file, as of chmod; the umask takes nothing away")    \
+    X(file_dir_mode, TEXT, "0755", 3, 4, "", "and of the folders that are made for it")                                \
     X(s3_endpoint, TEXT, "", 0, 2048, "AWS_ENDPOINT_URL",                                                              \
       "S3 server, https://host[:port][/path]; empty: AWS in s3_region")                                                \
     X(s3_region, TEXT, "us-east-1", 1, 64, "AWS_REGION", "region that requests are signed for")                        \

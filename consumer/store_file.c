@@ -8,18 +8,12 @@
  */
 #include "consumer/store_file.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/errmap.h"
-#include "common/log.h"
 #include "common/random.h"
+#include "consumer/store_file_ask.h"
 #include "consumer/store_file_internal.h"
-#include "consumer/store_file_remove.h"
 
 #define WRITE_MIN_BYTES 32768 /* smaller pieces wait for more; far below what a full queue holds */
 
@@ -128,6 +122,7 @@ static struct rb_put *file_begin(struct rb_store *base, const struct rb_put_spec
         .store = store,
         .path = rb_xprintf("%s/%s", spec->object->bucket, spec->object->key),
         .partial = rb_xprintf("%s.part", rb_uuid_new(unique)),
+        .announced = spec->bytes,
         .queue = spec->queue,
         .on_change = spec->on_change,
         .arg = spec->arg,
@@ -146,7 +141,7 @@ static void file_more(struct rb_put *put)
 
 static void file_commit(struct rb_put *put, int64_t bytes, const char *sha256)
 {
-    (void)sha256; /* a file system keeps bytes; the row keeps the hash */
+    snprintf(put->sha256, sizeof(put->sha256), "%s", sha256);
     put->all_there = true;
     put->bytes = bytes;
     put_go_on(put);
@@ -177,14 +172,6 @@ static char *file_url(const struct rb_store *base, const struct rb_object *objec
     return rb_xprintf("%s%s/%s", store->public_url, object->bucket, object->key);
 }
 
-static struct rb_ask *file_remove(struct rb_store *base, const struct rb_object *object, rb_loop_fn on_change,
-                                  void *arg)
-{
-    const struct store_file *store = (const struct store_file *)base;
-
-    return store_file_ask_remove(store->loop, store->root_fd, object, on_change, arg);
-}
-
 /* Puts that have ended may still clean up after themselves on the pool. */
 static void file_free(struct rb_store *base)
 {
@@ -203,48 +190,13 @@ static const struct rb_store_ops file_ops = {
     .poll = file_poll,
     .end = file_end,
     .url = file_url,
-    .remove = file_remove,
+    .find = store_file_ask_find,
+    .check = store_file_ask_check,
+    .remove = store_file_ask_remove,
     .answer = store_file_ask_answer,
     .forget = store_file_ask_forget,
     .free = file_free,
 };
-
-/* A file that nobody holds a lock on was left by a process that is gone. */
-static bool sweep_one(int partial_fd, const char *name)
-{
-    int fd = openat(partial_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    bool swept = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && unlinkat(partial_fd, name, 0) == 0;
-
-    if (fd >= 0)
-        close(fd);
-    return swept;
-}
-
-static void sweep(struct store_file *store)
-{
-    int fd = openat(store->partial_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-    unsigned count = 0;
-
-    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;)
-        if (strstr(entry->d_name, ".part") != NULL && sweep_one(store->partial_fd, entry->d_name))
-            count++;
-    if (dir != NULL)
-        closedir(dir);
-    if (count > 0)
-        rb_log(NULL, RB_EV_STORE_SWEPT, "files=%u", count);
-}
-
-static int open_dir(int at_fd, const char *path, int *ret_fd, struct rb_error *err)
-{
-    if (mkdirat(at_fd, path, 0755) < 0 && errno != EEXIST)
-        return rb_fail(err, RB_E_BAD_OPTION, errno, "option 'file_root': cannot make '%s': %s", path, strerror(errno));
-    *ret_fd = openat(at_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (*ret_fd < 0 || faccessat(*ret_fd, ".", W_OK, AT_EACCESS) < 0)
-        return rb_fail(err, RB_E_BAD_OPTION, errno, "option 'file_root': cannot write to '%s': %s", path,
-                       strerror(errno));
-    return 0;
-}
 
 int rb_store_file_new(struct rb_loop *loop, const struct rb_store_file_config *config, struct rb_store **ret_store,
                       struct rb_error *err)
@@ -262,12 +214,10 @@ int rb_store_file_new(struct rb_loop *loop, const struct rb_store_file_config *c
         .partial_fd = -1,
         .public_url = rb_xprintf("%s%s", config->public_url, config->public_url[url_bytes - 1] == '/' ? "" : "/"),
     };
-    if (open_dir(AT_FDCWD, config->root, &store->root_fd, err) < 0 ||
-        open_dir(store->root_fd, PARTIAL_DIR, &store->partial_fd, err) < 0) {
+    if (file_open(store, config, err) < 0) {
         store_close(store);
         return -1;
     }
-    sweep(store);
     *ret_store = &store->store;
     return 0;
 }

@@ -3,8 +3,8 @@
  *
  * Way:  download -> [store_file] -> record
  *
- * A file is written under {root}/.partial, synced, renamed into its place, and the folder synced. Whoever sees the file
- * sees all of it. All of this runs on libuv's pool, off the loop.
+ * A file is written under {root}/.partial, given its hash as an attribute and its mode, synced, renamed into its place, and
+ * the folder synced. Whoever sees the file sees all of it. All of this runs on libuv's pool, off the loop.
  */
 #pragma once
 
@@ -13,6 +13,8 @@
 struct rb_store_file_config {
     const char *root;       /* made when it is not there */
     const char *public_url; /* what stands before {bucket}/{key} in the URL that people get; ends in a slash */
+    const char *file_mode;  /* of what is stored, octal, whatever the umask is */
+    const char *dir_mode;   /* and of folders that are made */
 };
 
 /*
@@ -20,7 +22,7 @@ struct rb_store_file_config {
  *
  * Takes:  config, borrowed for the call.
  * Gives:  ret_store, owned by the caller; free it by its ops.
- * Fails:  BAD_OPTION when the root cannot be made or written to.
+ * Fails:  BAD_OPTION when the root cannot be made or written to, or a mode is none.
  * Loop:   loop thread; reads the file system before it returns.
  */
 RB_MUST_CHECK int rb_store_file_new(struct rb_loop *loop, const struct rb_store_file_config *config,

@@ -7,14 +7,17 @@
 
 #include "consumer/store_file.h"
 
-#define PUT_MAGIC   0x50555446u
-#define PARTIAL_DIR ".partial"
+#define PUT_MAGIC      0x50555446u
+#define PARTIAL_DIR    ".partial"
+#define HASH_ATTRIBUTE "user.reelbus.sha256" /* of a stored file: 64 hexadecimal digits */
 
 struct store_file {
     struct rb_store store;
     struct rb_loop *loop; /* borrowed */
     int root_fd;
     int partial_fd;
+    mode_t file_mode;
+    mode_t dir_mode;
     char *public_url;
     size_t puts; /* that have not been freed; the last one frees a store that is closing */
     bool closing;
@@ -32,8 +35,10 @@ struct rb_put {
     rb_loop_fn on_change;
     void *arg; /* borrowed */
     enum put_state state;
-    bool all_there; /* commit was called: what is in the queue is all that is left */
-    int64_t bytes;  /* that the object has in the end */
+    bool all_there;    /* commit was called: what is in the queue is all that is left */
+    int64_t announced; /* bytes that are to come; -1 when nobody knows */
+    int64_t bytes;     /* that the object has in the end */
+    char sha256[65];   /* of them */
     struct rb_error error;
 
     uv_work_t work; /* the step that is out */
@@ -58,3 +63,28 @@ struct rb_put {
  * Loop:   on the pool; blocks.
  */
 void file_step(uv_work_t *work);
+
+/*
+ * Open the folders of a new store, and sweep away what killed processes have left there.
+ *
+ * Takes:  store, whose descriptors are closed by the caller, also after a failure.
+ * Fails:  BAD_OPTION.
+ * Loop:   any thread; blocks.
+ */
+RB_MUST_CHECK int file_open(struct store_file *store, const struct rb_store_file_config *config, struct rb_error *err);
+
+/*
+ * Make a folder that has this mode, whatever the umask is. What it inherits, as setgid, it keeps.
+ *
+ * Gives:  0 when it was made; -1 with errno, which is EEXIST when there is something of that name.
+ * Loop:   any thread; blocks.
+ */
+RB_MUST_CHECK int file_make_dir(int at_fd, const char *name, mode_t mode);
+
+/*
+ * Could files be moved from one folder into a bucket?
+ *
+ * Gives:  0 when they could; -1 with errno.
+ * Loop:   any thread; blocks.
+ */
+RB_MUST_CHECK int file_try_bucket(int root_fd, int from_fd, const char *bucket);

@@ -15,7 +15,12 @@
 static int open_file(struct rb_loop *loop, const struct consumer_options *options, struct rb_store **ret_store,
                      struct rb_error *err)
 {
-    const struct rb_store_file_config config = {options->file_root, options->file_public_url};
+    const struct rb_store_file_config config = {
+        .root = options->file_root,
+        .public_url = options->file_public_url,
+        .file_mode = options->file_mode,
+        .dir_mode = options->file_dir_mode,
+    };
 
     return rb_store_file_new(loop, &config, ret_store, err);
 }

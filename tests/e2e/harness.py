@@ -335,8 +335,9 @@ class Bus:
         return self.store / "videos" / self.user / f"{video_id}.mp4"
 
     def objects(self):
-        """All files in the store, finished or not."""
-        return sorted(str(path.relative_to(self.store)) for path in self.store.rglob("*") if path.is_file())
+        """All files in the store, finished or not, but for those with which the consumer looks whether it can write."""
+        files = (path for path in self.store.rglob("*") if path.is_file() and not path.name.endswith(".check.part"))
+        return sorted(str(path.relative_to(self.store)) for path in files)
 
     def partitions(self, consumer, topic):
         """The partitions of a topic; none while Kafka has just been started, and does not know yet."""

@@ -1,10 +1,12 @@
-/* The file store: what a put leaves behind, and whose fault it is when a folder cannot be written to. */
+/* The file store: what a put leaves behind and what is found of it, and whose fault it is when a folder cannot be written to. */
 #include "tests/unit/unit.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <semaphore.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include "consumer/store_file.h"
 
@@ -20,7 +22,15 @@ struct bench {
     enum rb_poll polled;
     struct rb_error error;
     struct rb_put *put;
+    int64_t announced;
+    const char *sha256;
 };
+
+static struct rb_store_file_config config_of(const struct bench *bench)
+{
+    return (struct rb_store_file_config){
+        .root = bench->root, .public_url = "http://x/", .file_mode = "0644", .dir_mode = "0755"};
+}
 
 static void bench_open(struct bench *bench)
 {
@@ -29,7 +39,7 @@ static void bench_open(struct bench *bench)
     assert_non_null(mkdtemp(bench->root));
     bench->root_fd = open(bench->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    const struct rb_store_file_config config = {.root = bench->root, .public_url = "http://x/"};
+    const struct rb_store_file_config config = config_of(bench);
 
     bench->loop = rb_loop_new();
     assert_works(rb_store_file_new(bench->loop, &config, &bench->store, &err));
@@ -77,7 +87,7 @@ static void put_begin(struct bench *bench, const char *key)
 {
     const struct rb_object object = {"bucket", key, "video/mp4"};
     const struct rb_put_spec spec = {
-        .object = &object, .bytes = -1, .queue = bench->queue, .on_change = on_change, .arg = bench};
+        .object = &object, .bytes = bench->announced, .queue = bench->queue, .on_change = on_change, .arg = bench};
 
     bench->polled = RB_POLL_WAIT;
     bench->error = (struct rb_error){0};
@@ -89,7 +99,7 @@ static enum rb_code put_whole(struct bench *bench, const char *key)
 {
     put_begin(bench, key);
     rb_byteq_put(bench->queue, "bytes", 5);
-    bench->store->ops->commit(bench->put, 5, "");
+    bench->store->ops->commit(bench->put, 5, bench->sha256 != NULL ? bench->sha256 : "");
     do
         rb_loop_run(bench->loop);
     while (bench->polled == RB_POLL_WAIT);
@@ -136,7 +146,7 @@ static void what_was_broken_off_is_removed_and_not_by_the_loop(void **state)
     sem_destroy(&go);
     bench.loop = rb_loop_new();
 
-    const struct rb_store_file_config config = {.root = bench.root, .public_url = "http://x/"};
+    const struct rb_store_file_config config = config_of(&bench);
 
     assert_works(rb_store_file_new(bench.loop, &config, &bench.store, &err));
     bench_close(&bench);
@@ -191,5 +201,130 @@ static void a_folder_that_is_shut_stops_nobody_else(void **state)
     assert_true(!root || seteuid(0) == 0);
 }
 
+static void on_answer(void *arg)
+{
+    struct bench *bench = arg;
+
+    rb_loop_stop(bench->loop);
+}
+
+static struct rb_store_answer find(struct bench *bench, const char *key)
+{
+    const struct rb_object object = {"bucket", key, "video/mp4"};
+    struct rb_ask *ask = bench->store->ops->find(bench->store, &object, on_answer, bench);
+    struct rb_store_answer answer = {0};
+    struct rb_error err = {0};
+
+    rb_loop_run(bench->loop);
+    assert_int_equal(bench->store->ops->answer(ask, &answer, &err), RB_POLL_DONE);
+    bench->store->ops->forget(ask);
+    return answer;
+}
+
+static void a_file_is_found_with_its_size_and_hash(void **state)
+{
+    static const char hash[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    struct bench bench = {.sha256 = hash};
+    struct rb_store_answer answer;
+    RB_AUTO_TEXT *path = NULL;
+
+    (void)state;
+    bench_open(&bench);
+    assert_false(find(&bench, "user/1.mp4").found);
+    assert_int_equal(put_whole(&bench, "user/1.mp4"), RB_E_NONE);
+    answer = find(&bench, "user/1.mp4");
+    assert_true(answer.found);
+    assert_int_equal(answer.bytes, 5);
+    path = rb_xprintf("%s/bucket/user/1.mp4", bench.root);
+    if (getxattr(path, "user.reelbus.sha256", NULL, 0) >= 0 || errno != ENOTSUP)
+        assert_string_equal(answer.sha256, hash);
+    for (size_t i = 0; i < 2; i++) { /* too short, and no digits: unknown */
+        if (setxattr(path, "user.reelbus.sha256",
+                     &"x123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"[i], 64 - i, 0) < 0)
+            assert_int_equal(errno, ENOTSUP);
+        assert_string_equal(find(&bench, "user/1.mp4").sha256, "");
+    }
+    assert_int_equal(unlinkat(bench.root_fd, "bucket/user/1.mp4", 0), 0);
+    assert_int_equal(symlinkat("/etc/passwd", bench.root_fd, "bucket/user/1.mp4"), 0);
+    assert_false(find(&bench, "user/1.mp4").found);
+    assert_false(find(&bench, "../../etc/passwd").found);
+    assert_false(find(&bench, "user").found);
+    bench_close(&bench);
+}
+
+static mode_t mode_of(const struct bench *bench, const char *path)
+{
+    struct stat info;
+
+    assert_int_equal(fstatat(bench->root_fd, path, &info, 0), 0);
+    return info.st_mode & 07777;
+}
+
+static void modes_are_those_of_the_options_whatever_the_umask_is(void **state)
+{
+    mode_t before = umask(077);
+    struct bench bench = {0};
+
+    (void)state;
+    bench_open(&bench);
+    assert_int_equal(put_whole(&bench, "user/1.mp4"), RB_E_NONE);
+    assert_int_equal(mode_of(&bench, "bucket/user/1.mp4"), 0644);
+    assert_int_equal(mode_of(&bench, "bucket/user"), 0755);
+    assert_int_equal(mode_of(&bench, "bucket"), 0755);
+    assert_int_equal(fchmodat(bench.root_fd, "bucket", 02700, 0), 0); /* of another group: that is inherited */
+    assert_int_equal(put_whole(&bench, "other/1.mp4"), RB_E_NONE);
+    assert_int_equal(mode_of(&bench, "bucket/other"), 02755);
+    assert_int_equal(mode_of(&bench, "bucket"), 02700);
+    bench_close(&bench);
+    umask(before);
+}
+
+static void a_mode_that_is_none_is_told(void **state)
+{
+    static const struct {
+        const char *file_mode, *dir_mode;
+        bool good;
+    } rows[] = {
+        {"0600", "0700", true}, {"444", "711", true},    {"0777", "0777", true},  {"0688", "0755", false},
+        {"64", "0755", false},  {"0244", "0755", false}, {"0644", "0655", false}, {"0644", "2755", false},
+        {"-644", "755", false}, {"0644", "", false},
+    };
+    struct bench bench = {0};
+    struct rb_store *store;
+
+    (void)state;
+    bench_open(&bench);
+    for (size_t i = 0; i < RB_COUNT(rows); i++) {
+        struct rb_store_file_config config = config_of(&bench);
+        struct rb_error err = {0};
+
+        config.file_mode = rows[i].file_mode;
+        config.dir_mode = rows[i].dir_mode;
+        assert_int_equal(rb_store_file_new(bench.loop, &config, &store, &err), rows[i].good ? 0 : -1);
+        if (rows[i].good)
+            store->ops->free(store);
+        else
+            assert_int_equal(err.code, RB_E_BAD_OPTION);
+    }
+    bench_close(&bench);
+}
+
+/* Where the file system keeps room at all. */
+static void room_for_more_than_came_is_given_back(void **state)
+{
+    struct bench bench = {.announced = 1 << 20};
+    struct stat info;
+
+    (void)state;
+    bench_open(&bench);
+    assert_int_equal(put_whole(&bench, "user/1.mp4"), RB_E_NONE);
+    assert_int_equal(fstatat(bench.root_fd, "bucket/user/1.mp4", &info, 0), 0);
+    assert_int_equal(info.st_size, 5);
+    assert_in_range(info.st_blocks * 512, 0, 65536);
+    bench_close(&bench);
+}
+
 UNIT_MAIN(T(what_was_broken_off_is_removed_and_not_by_the_loop), T(what_was_stored_stays_and_nothing_beside_it),
-          T(a_folder_that_is_shut_stops_nobody_else))
+          T(a_folder_that_is_shut_stops_nobody_else), T(a_file_is_found_with_its_size_and_hash),
+          T(modes_are_those_of_the_options_whatever_the_umask_is), T(a_mode_that_is_none_is_told),
+          T(room_for_more_than_came_is_given_back))
