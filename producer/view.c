@@ -5,6 +5,8 @@
  */
 #include "producer/view.h"
 
+#include "common/error.h"
+
 #define GENERATION_FAILED "generation_failed"
 #define STORAGE           "storage"
 
@@ -31,10 +33,19 @@ static const char *view_storage(const struct rb_view *view)
     return view->state;
 }
 
+/* What a code of ours means. How a library or a store has put it stands beside it, for whoever looks after reelbus. */
+static const char *reason_of(const struct rb_view *view)
+{
+    for (int code = 0; view->error_code != NULL && code < RB_E_COUNT; code++)
+        if (strcmp(rb_code_name((enum rb_code)code), view->error_code) == 0)
+            return rb_code_what((enum rb_code)code);
+    return "no reason was given";
+}
+
 /* A try has failed, and another one will come. The date is not said: it is soon. */
 static char *rest_message(const struct rb_view *view)
 {
-    const char *why = view->error_message != NULL ? view->error_message : "no reason was given";
+    const char *why = reason_of(view);
     const char *when = view->next_try_at != NULL ? strchr(view->next_try_at, 'T') : NULL;
     RB_AUTO_TEXT *time = when != NULL ? rb_xprintf(" at %.8s UTC", when + 1) : rb_xstrdup("");
 
@@ -46,7 +57,7 @@ static char *rest_message(const struct rb_view *view)
 /* The message that people read, for example "Waiting for video...". */
 static char *message_of(const struct rb_view *view)
 {
-    const char *why = view->error_message != NULL ? view->error_message : "no reason was given";
+    const char *why = reason_of(view);
 
     if (view->state == NULL || is(view->state, "waiting"))
         return rb_xstrdup(view->video_url != NULL ? "Available at the original URL" : "Waiting for video...");
@@ -57,7 +68,7 @@ static char *message_of(const struct rb_view *view)
     if (is(view->state, "deleted"))
         return rb_xstrdup("Deleted");
     if (is(view->error_class, GENERATION_FAILED))
-        return rb_xprintf("The video could not be generated: %s", why);
+        return rb_xprintf("The video could not be generated: %s", view->error_message != NULL ? view->error_message : why);
     if (is(view->error_code, "quota_kept"))
         return rb_xprintf("The video is not stored: %s.", why);
     if (is(view->error_code, "expired") || is(view->error_code, "source_gone"))

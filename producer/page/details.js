@@ -76,7 +76,7 @@ function showNow(video) {
   });
 }
 
-// The message of a video that has failed has its reason in it; that of one that is tried again has not.
+// The message says in plain words why; what the last try met is for whoever looks after reelbus.
 function errorOf({ error, message }) {
   const reason = error.message && !message.includes(error.message) ? [make("p.text", `Last try: ${error.message}`)] : [];
   return [...reason, make("p.error.mono", [error.class, error.code].filter(Boolean).join(" · "))];

@@ -110,7 +110,8 @@ def test_the_frontend_reads_why_it_takes_longer_and_when_it_goes_on(bus, source)
 
     view = wait_for(resting, "the row says when")
     when = retry["not_before"].isoformat(timespec="milliseconds")
-    assert view["message"] == f"Not stored yet: the source answered 429. Trying again at {view['nextTryAt'][11:19]} UTC."
+    why = "the source answered 429: it asks us to come more slowly"
+    assert view["message"] == f"Not stored yet: {why}. Trying again at {view['nextTryAt'][11:19]} UTC."
     assert view["storage"] == "processing" and view["error"]["code"] == "source_limits" and view["tries"] == 1
     assert view["nextTryAt"][:16] == when[:16]
     wait_for(lambda: bus.consumer.metric("reelbus_delayed") == 1, "it is kept until then")
