@@ -64,6 +64,7 @@ static void store_done(struct store_s3 *store)
     rb_http_free(store->env.http);
     rb_s3_address_done(&store->address);
     free(store->public_url);
+    free(store->doubted);
     free(store);
 }
 

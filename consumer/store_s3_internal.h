@@ -19,6 +19,7 @@ struct store_s3 {
     char *public_url;         /* NULL when objects are shown at their own place */
     bool md5;                 /* compare ETags */
     bool no_conditions;       /* this server does not know If-None-Match */
+    char *doubted;            /* key that was refused, perhaps for its If-None-Match; NULL for none */
     bool no_copy;             /* nor copying */
     size_t buffers_left;      /* that may be taken still */
     struct rb_put *waiting;   /* for a buffer, the first one in line */

@@ -32,6 +32,12 @@ static bool wants_hash(const struct rb_put *put)
     return !put->hash_is_there && !put->store->no_copy && put->bytes <= put->store->config.hash_max_bytes;
 }
 
+/* Only the object that was sent is to get the hash: the store's name for it has to be known. A look tells that, too. */
+static void after_stored(struct rb_put *put)
+{
+    s3_put_enter(put, wants_hash(put) && put->etag[0] != '\0' ? PUT_COPYING : PUT_LOOKING);
+}
+
 static void after_object(struct rb_put *put, const struct rb_s3_result *result)
 {
     if (!put->all_there) {
@@ -43,7 +49,8 @@ static void after_object(struct rb_put *put, const struct rb_s3_result *result)
         return;
     }
     put->hash_is_there = put->state == PUT_SENDING;
-    s3_put_enter(put, wants_hash(put) ? PUT_COPYING : PUT_LOOKING);
+    snprintf(put->etag, sizeof(put->etag), "%s", result->etag);
+    after_stored(put);
 }
 
 static void next_part(struct rb_put *put)
@@ -82,11 +89,12 @@ static void after_part(struct rb_put *put, const struct rb_s3_result *result)
     next_part(put);
 }
 
-static void after_completing(struct rb_put *put)
+static void after_completing(struct rb_put *put, const struct rb_s3_result *result)
 {
     free(put->upload_id);
     put->upload_id = NULL;
-    s3_put_enter(put, wants_hash(put) ? PUT_COPYING : PUT_LOOKING);
+    s3_put_read_etag(result, put->etag, sizeof(put->etag));
+    after_stored(put);
 }
 
 /* Is what is there what was sent? The id in its metadata was made for this put alone. */
@@ -95,6 +103,7 @@ static void after_looking(struct rb_put *put, const struct rb_s3_result *result)
     bool ours = strcmp(result->put_id, put->id) == 0;
 
     put->hash_is_there = strcmp(result->sha256, put->sha256) == 0;
+    snprintf(put->etag, sizeof(put->etag), "%s", result->etag);
     if (!ours)
         s3_put_break_with(put, RB_E_STORE_AWAY,
                           "is not what was sent: another worker wrote it, or the store keeps no metadata");
@@ -108,6 +117,8 @@ static void after_good(struct rb_put *put, const struct rb_s3_result *result)
 {
     if (put->state != PUT_LOOKING)
         rb_backoff_reset(&put->backoff);
+    if (put->on_trial)
+        s3_put_drop_conditions(put->store);
     switch (put->state) {
     case PUT_STREAMING:
     case PUT_SENDING:
@@ -120,7 +131,7 @@ static void after_good(struct rb_put *put, const struct rb_s3_result *result)
         after_part(put, result);
         break;
     case PUT_COMPLETING:
-        after_completing(put);
+        after_completing(put, result);
         break;
     case PUT_LOOKING:
         after_looking(put, result);

@@ -60,7 +60,8 @@ struct rb_put {
     char *call_body; /* of the call that is out */
     struct rb_timer *again;
     struct rb_backoff backoff;
-    bool uncertain; /* the request may have been carried out all the same */
+    bool conditional; /* the request went with If-None-Match ... */
+    bool on_trial;    /* ... or without, to see whether it was refused for that */
 
     uint8_t *buffer; /* of one part; NULL when there is none */
     size_t buffer_used;
@@ -72,6 +73,7 @@ struct rb_put {
     size_t part_count;
     int64_t part_bytes; /* of all parts but the last */
     int64_t parts_sent; /* bytes of the parts that are there */
+    char etag[160];     /* of the object, as the store calls it; "" while that is not known */
     bool hash_is_there; /* in the object's metadata */
     bool ended;
 };
@@ -97,6 +99,13 @@ void s3_put_break(struct rb_put *put, const struct rb_error *err);
  * Loop:   as s3_put_enter.
  */
 void s3_put_break_with(struct rb_put *put, enum rb_code code, const char *what);
+
+/*
+ * The server does not know If-None-Match: none is sent any more.
+ *
+ * Loop:   loop thread.
+ */
+void s3_put_drop_conditions(struct store_s3 *store);
 
 /*
  * A request did not go well: look whether it was carried out all the same, do without what the server does not know, try it
@@ -138,6 +147,14 @@ void s3_put_ask(struct rb_put *put, rb_loop_fn on_done);
  * Loop:   pure, any thread.
  */
 RB_MUST_CHECK int s3_put_read_id(const struct rb_s3_result *result, char **ret_id, struct rb_error *err);
+
+/*
+ * Read the ETag out of what CompleteMultipartUpload answered.
+ *
+ * Gives:  ret_etag, "" when there is none in it.
+ * Loop:   pure, any thread.
+ */
+void s3_put_read_etag(const struct rb_s3_result *result, char *ret_etag, size_t room);
 
 /*
  * Does an ETag contradict the MD5 of what was sent? Only where the ETag is one: 32 digits, and no encryption by KMS.

@@ -6,13 +6,23 @@
 #include "common/log.h"
 #include "consumer/store_s3_put.h"
 
-/* What lies in an archive by its storage class cannot be copied either. */
-static bool is_unknown_to_server(const struct rb_s3_result *result)
+static bool is_unknown(const struct rb_s3_result *result)
 {
-    return strcmp(result->code, "InvalidObjectState") == 0 || result->status == 501 || result->status == 405 ||
-           strcmp(result->code, "NotImplemented") == 0 ||
-           (result->status == 400 &&
-            (strcmp(result->code, "InvalidArgument") == 0 || strcmp(result->code, "InvalidRequest") == 0));
+    return result->status == 501 || strcmp(result->code, "NotImplemented") == 0;
+}
+
+/* Some say so of what they do not know. But it may be about anything else as well. */
+static bool may_be_unknown(const struct rb_s3_result *result)
+{
+    return result->status == 400 &&
+           (strcmp(result->code, "InvalidArgument") == 0 || strcmp(result->code, "InvalidRequest") == 0);
+}
+
+/* What lies in an archive by its storage class cannot be copied either. */
+static bool takes_no_copy(const struct rb_s3_result *result)
+{
+    return is_unknown(result) || may_be_unknown(result) || result->status == 405 ||
+           strcmp(result->code, "InvalidObjectState") == 0;
 }
 
 static bool makes_object(enum put_state state)
@@ -20,19 +30,37 @@ static bool makes_object(enum put_state state)
     return state == PUT_STREAMING || state == PUT_SENDING || state == PUT_COMPLETING;
 }
 
+/* The next request for this key goes without a condition. If that goes well, it was refused for its condition. */
+static void doubt_conditions(struct store_s3 *store, const char *key)
+{
+    free(store->doubted);
+    store->doubted = key != NULL ? rb_xstrdup(key) : NULL;
+}
+
+void s3_put_drop_conditions(struct store_s3 *store)
+{
+    doubt_conditions(store, NULL);
+    if (!store->no_conditions)
+        rb_log(NULL, RB_EV_STORE_LIMITED, "without=if-none-match");
+    store->no_conditions = true;
+}
+
 /* The server does not know what we asked for, but we can do without. */
 static bool do_without(struct rb_put *put, const struct rb_s3_result *result)
 {
     struct store_s3 *store = put->store;
 
-    if (!is_unknown_to_server(result))
-        return false;
-    if (makes_object(put->state) && !put->replace && !store->no_conditions) {
-        store->no_conditions = true;
-        rb_log(NULL, RB_EV_STORE_LIMITED, "without=if-none-match");
+    if (put->on_trial && may_be_unknown(result))
+        doubt_conditions(store, NULL);
+    if (put->conditional && is_unknown(result)) {
+        s3_put_drop_conditions(store);
         return true;
     }
-    if (put->state == PUT_COPYING && !store->no_copy) {
+    if (put->conditional && may_be_unknown(result)) {
+        doubt_conditions(store, put->key);
+        return true;
+    }
+    if (put->state == PUT_COPYING && takes_no_copy(result) && !store->no_copy) {
         store->no_copy = true;
         rb_log(NULL, RB_EV_STORE_LIMITED, "without=x-amz-meta-sha256");
         return true;
@@ -58,12 +86,13 @@ void s3_put_on_again(void *arg)
     s3_put_enter(put, put->state == PUT_COPYING ? PUT_LOOKING : put->state);
 }
 
+/* An object that another has put there first is not overwritten. A copy is another matter: it is looked at, and repeated. */
 static bool try_again(struct rb_put *put, const struct rb_s3_result *result, int64_t taken)
 {
     bool passes = result->error.code == RB_E_STORE_AWAY || result->error.code == RB_E_STORE_BUSY;
+    bool lost = result->status == 412 && put->state != PUT_COPYING;
 
-    if (!passes || taken > 0 || result->status == 412 || put->backoff.tries >= TRIES_MAX ||
-        result->error.wait_ms > RB_STORE_REST_MAX_MS)
+    if (!passes || taken > 0 || lost || put->backoff.tries >= TRIES_MAX || result->error.wait_ms > RB_STORE_REST_MAX_MS)
         return false;
     rb_timer_start(put->again, RB_MAX(rb_backoff_next_ms(&put->backoff, rb_random()), result->error.wait_ms));
     return true;

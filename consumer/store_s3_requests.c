@@ -27,10 +27,15 @@ static void add_object(const struct rb_put *put, struct headers *headers)
     headers->count = s3_storage_headers(put->store, headers->rows, headers->count);
 }
 
-/* Only if there is none of that name. */
-static void add_condition(const struct rb_put *put, struct headers *headers)
+/* Only if there is none of that name. What was refused with this condition may have been so for it: then without. */
+static void add_condition(struct rb_put *put, struct headers *headers)
 {
-    if (!put->replace && !put->store->no_conditions)
+    const struct store_s3 *store = put->store;
+    bool wanted = !put->replace && !store->no_conditions;
+
+    put->on_trial = wanted && store->doubted != NULL && strcmp(store->doubted, put->key) == 0;
+    put->conditional = wanted && !put->on_trial;
+    if (put->conditional)
         add(headers, "if-none-match", "*");
 }
 
@@ -125,7 +130,8 @@ static void complete(struct rb_put *put, struct rb_s3_call_spec *spec, struct he
     add_condition(put, headers);
 }
 
-/* Metadata cannot be changed, but an object can be copied onto itself with other metadata. */
+/* Metadata cannot be changed, but an object can be copied onto itself with other metadata: only the one that was sent, and
+ * not what somebody has put in its place since. */
 static void copy(struct rb_put *put, struct rb_s3_call_spec *spec, struct headers *headers, char **ret_source)
 {
     struct rb_buffer source = {0};
@@ -140,6 +146,8 @@ static void copy(struct rb_put *put, struct rb_s3_call_spec *spec, struct header
     spec->slow = true;
     add(headers, "content-type", put->content_type);
     add(headers, "x-amz-copy-source", *ret_source);
+    if (put->etag[0] != '\0')
+        add(headers, "x-amz-copy-source-if-match", put->etag);
     add(headers, "x-amz-metadata-directive", "REPLACE");
     add(headers, "x-amz-meta-reelbus-put", put->id);
     add(headers, "x-amz-meta-sha256", put->sha256);
@@ -160,6 +168,7 @@ void s3_put_ask(struct rb_put *put, rb_loop_fn on_done)
 
     free(put->call_body);
     put->call_body = NULL;
+    put->conditional = put->on_trial = false;
     switch (put->state) {
     case PUT_STREAMING:
     case PUT_SENDING:
@@ -206,6 +215,25 @@ static void take_id(const char *path, const char *text, void *arg)
 
     if (strcmp(path, "InitiateMultipartUploadResult/UploadId") == 0 && *id == NULL && text[0] != '\0')
         *id = rb_xstrdup(text);
+}
+
+static void take_etag(const char *path, const char *text, void *arg)
+{
+    char **etag = arg;
+
+    if (strcmp(path, "CompleteMultipartUploadResult/ETag") == 0 && *etag == NULL)
+        *etag = rb_xstrdup(text);
+}
+
+void s3_put_read_etag(const struct rb_s3_result *result, char *ret_etag, size_t room)
+{
+    struct rb_error ignored = {0};
+    char *etag = NULL;
+
+    if (result->body.used > 0)
+        (void)!rb_s3_xml_read(result->body.bytes, result->body.used, take_etag, &etag, &ignored);
+    snprintf(ret_etag, room, "%s", etag != NULL && strlen(etag) < room ? etag : "");
+    free(etag);
 }
 
 int s3_put_read_id(const struct rb_s3_result *result, char **ret_id, struct rb_error *err)

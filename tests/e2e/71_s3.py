@@ -254,6 +254,23 @@ def test_another_worker_that_was_faster_is_not_overwritten_unseen(place):
     assert "PreconditionFailed" in place.bus.consumer.log and place.bus.video_row(video_id)["tries"] == 2
 
 
+@pytest.mark.parametrize("behaviour", [{}, {"bytes": 8 * MB}])
+def test_what_another_put_in_its_place_does_not_get_our_hash(place, behaviour):
+    place.start(**PARTS)
+    video_id = place.bus.insert_video()
+    left = [1]
+
+    def be_later(method, path, query, headers):
+        if headers.get("x-amz-copy-source") and left:
+            left.clear()
+            place.client.put_object(Bucket=place.bucket, Key=place.key(video_id), Body=b"another")
+
+    place.proxy.rules.append(be_later)
+    provider_video = place.bus.ask_for_video(video_id, **behaviour)
+    place.assert_stored(video_id, provider_video)
+    assert place.proxy.count("PUT", status=412, copy=True) == 1 and place.bus.video_row(video_id)["tries"] == 2
+
+
 @pytest.mark.parametrize("status, code", alike([(503, "SlowDown"), (500, "InternalError")]))
 def test_twice_busy_then_well_is_one_try(place, status, code):
     """And not before the store asks for it."""
@@ -281,7 +298,7 @@ def test_what_is_refused_of_one_video_does_not_stop_the_others(place):
     """One for a reason that is the object's own; one for a reason that nobody knows, while the store takes all others."""
     consumer = place.start(REELBUS_RETRY_MAX_MS="300ms", REELBUS_STORE_PROBE_FIRST_MS="20ms", REELBUS_STORE_PROBE_MAX_MS="200ms")
     named, unnamed = place.bus.insert_video(), place.bus.insert_video()
-    answers = {named: "KeyTooLongError", unnamed: "NobodyKnows"}
+    answers = {named: "KeyTooLongError", unnamed: "InvalidArgument"}
 
     def refuse(method, path, query, headers):
         code = next((code for video_id, code in answers.items() if video_id in path), None)
@@ -301,8 +318,10 @@ def test_what_is_refused_of_one_video_does_not_stop_the_others(place):
         assert place.bus.video_row(unnamed)["state"] != "failed"
         place.assert_stored(*place.bus.store_video())
     event = place.bus.wait_for_event("video.store_failed", unnamed)
-    assert event["code"] == "object_refused" and "NobodyKnows" in event["message"]
+    assert event["code"] == "object_refused" and "InvalidArgument" in event["message"]
     place.bus.wait_until_finished()
+    headers = [{name.lower() for name in seen.headers} for seen in place.proxy.seen if (seen.method, seen.status) == ("PUT", 200)]
+    assert ["if-none-match" in names for names in headers if "x-amz-copy-source" not in names] == [True, True] and "ev=store_limited" not in consumer.log  # it was not for the condition
 
 
 def test_an_error_in_a_200_is_an_error(place):
@@ -358,10 +377,11 @@ def test_an_answer_that_is_lost_stores_once(place, behaviour, rule):
     assert place.proxy.count("PUT", status=0) + place.proxy.count("POST", status=0) == 1
 
 
-def test_a_server_without_conditions_or_copies_is_served_all_the_same(place):
+@pytest.mark.parametrize("status, code", alike([(400, "InvalidArgument"), (501, "NotImplemented")]))
+def test_a_server_without_conditions_or_copies_is_served_all_the_same(place, status, code):
     def refuse(method, path, query, headers):
         if headers.get("if-none-match") or headers.get("x-amz-copy-source"):
-            raise s3.Answer(501, s3.error_body("NotImplemented"))
+            raise s3.Answer(status, s3.error_body(code))
 
     place.proxy.rules.append(refuse)
     place.start(**PARTS)
@@ -372,7 +392,7 @@ def test_a_server_without_conditions_or_copies_is_served_all_the_same(place):
         assert found["Body"].read() == place.bus.source_bytes(provider_video)
         assert set(found["Metadata"]) == {"reelbus-put"} and place.bus.video_row(video_id)["tries"] == 1
     assert place.bus.consumer.log.count("ev=store_limited") == 2
-    assert place.proxy.count("PUT", status=501) == 1 and place.proxy.count("PUT", status=501, copy=True) == 1
+    assert place.proxy.count("PUT", status=status) == 1 and place.proxy.count("PUT", status=status, copy=True) == 1
 
 
 def test_bytes_that_arrive_otherwise_are_noticed(place):
