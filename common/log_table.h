@@ -114,9 +114,9 @@
     X(VIDEO_REMOVED, NOTICE, "video, key, bytes, because", "a stored video was removed, and that was announced")       \
     X(REMOVE_FAILED, WARNING, "video, key, code, error",                                                               \
       "a deleted video could not be announced, or its object not removed; tried again in a minute")                    \
-    X(CIRCUIT_OPENED, WARNING, "code, error, retry_ms",                                                                \
+    X(CIRCUIT_OPENED, WARNING, "code, error, store, retry_ms",                                                         \
       "the store takes nothing: no video is given up, but none is stored until somebody mends that")                   \
-    X(CIRCUIT_CLOSED, NOTICE, "", "the store takes videos again")                                                      \
+    X(CIRCUIT_CLOSED, NOTICE, "store", "the store takes videos again")                                                 \
     X(STORE_LIMITED, NOTICE, "without", "the store does not know something that we can do without; ignoring")
 
 enum rb_log_event {

@@ -8,7 +8,9 @@
  * ends well (CLOSED) or meets the store's refusal (OPEN, for longer). A probe that fails by its source says nothing about
  * the store: the next one is the probe then. One that takes long, because its source is slow, is joined by another.
  *
- * With a fallback store, a first store that is out for long does not stop the work: all but the probes go there.
+ * With a fallback store, a first store that is out for long does not stop the work: all but the probes go there. The fallback
+ * store has a circuit of its own. That one holds no slots back, which transfers into the first store need: whoever is to begin
+ * one into the fallback store asks whether it admits that.
  */
 #pragma once
 
@@ -20,17 +22,19 @@ struct rb_circuit;
 
 enum rb_circuit_state { RB_CIRCUIT_CLOSED, RB_CIRCUIT_OPEN, RB_CIRCUIT_HALF_OPEN };
 
-struct rb_circuit_config {
-    struct rb_slots *slots; /* borrowed for as long as it lives, as are the metrics */
-    struct rb_metrics *metrics;
-    int64_t first_ms; /* between two probes; grows ... */
-    int64_t max_ms;   /* ... up to this, or to what the store asks for */
-    int64_t join_ms;  /* a probe that takes longer than this is joined by another */
-    int64_t
-        spill_after_ms; /* not closed for so long: the others go to the fallback store; RB_NO_SPILL: there is none */
-};
+enum rb_circuit_of { RB_CIRCUIT_OF_FIRST, RB_CIRCUIT_OF_FALLBACK };
 
-#define RB_NO_SPILL (-1)
+struct rb_circuit_config {
+    enum rb_circuit_of of;
+    struct rb_slots
+        *slots; /* NULL for the fallback store; borrowed for as long as it lives, as are metrics and fallback */
+    struct rb_metrics *metrics;
+    int64_t first_ms;            /* between two probes; grows ... */
+    int64_t max_ms;              /* ... up to this, or to what the store asks for */
+    int64_t join_ms;             /* a probe that takes longer than this is joined by another */
+    struct rb_circuit *fallback; /* of the fallback store; NULL: there is none */
+    int64_t spill_after_ms;      /* not closed for so long: the others go to the fallback store */
+};
 
 /* How often the store has refused one video while it took others. Part of its owner; zeroed before its first use. */
 struct rb_refusals {
@@ -38,7 +42,7 @@ struct rb_refusals {
     uint64_t taken; /* at the last one */
 };
 
-enum rb_circuit_route { RB_ROUTE_FIRST, RB_ROUTE_FALLBACK };
+enum rb_circuit_route { RB_ROUTE_FIRST, RB_ROUTE_FALLBACK, RB_ROUTE_NOWHERE };
 
 /*
  * Make one, closed.
@@ -86,12 +90,29 @@ bool rb_circuit_is_alone(const struct rb_circuit *circuit, struct rb_refusals *r
 void rb_circuit_bad(struct rb_circuit *circuit, const struct rb_error *err);
 
 /*
- * Where does a transfer go that begins now? While it spills, all but the probes go to the fallback store.
+ * Where does a transfer go that begins now? While it spills, all but the probes go to the fallback store, or nowhere while that
+ * one is shut as well.
  *
  * Gives:  FIRST to a probe: it should say good or bad in the end.
  * Loop:   loop thread.
  */
 enum rb_circuit_route rb_circuit_route(struct rb_circuit *circuit);
+
+/*
+ * May a transfer into the store begin now? Of a circuit that is not closed, only probes.
+ *
+ * Gives:  true to a probe: it should say good or bad in the end.
+ * Loop:   loop thread.
+ */
+bool rb_circuit_admits(struct rb_circuit *circuit);
+
+/*
+ * Why it is not closed.
+ *
+ * Gives:  borrowed from the circuit.
+ * Loop:   loop thread.
+ */
+const struct rb_error *rb_circuit_why(const struct rb_circuit *circuit);
 
 /*
  * Does nothing go on but probes, so that no more records are needed? Not while the store refuses what it is sent and does

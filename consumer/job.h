@@ -51,7 +51,8 @@ struct rb_job_env {
     struct rb_turns *turns;
     struct rb_delay *delay;
     struct rb_slots *slots;
-    struct rb_circuit *circuit;
+    struct rb_circuit *circuit;          /* of the first store */
+    struct rb_circuit *fallback_circuit; /* NULL: there is none */
     struct rb_lifetimes *lifetimes;
     struct rb_slots *asks; /* of providers at once */
     struct rb_http *ask_http;

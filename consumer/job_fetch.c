@@ -7,11 +7,19 @@
 #include "consumer/job_internal.h"
 #include "consumer/metrics_table.h"
 
+/* Of the store that the bytes go to, or went to the last time. */
+static struct rb_circuit *circuit_of(const struct rb_job *job)
+{
+    bool fallback = job->target != NULL && job->target == job->env->fallback_store;
+
+    return fallback ? job->env->fallback_circuit : job->env->circuit;
+}
+
 /* The earliest expiry goes first. But while the store is tried by probes, one that it may refuse by itself goes behind all
  * others: it would prove nothing, again and again. */
 static int64_t rank_of(const struct rb_job *job)
 {
-    bool suspect = job->refusals.count > 0 && rb_circuit_state(job->env->circuit) != RB_CIRCUIT_CLOSED;
+    bool suspect = job->refusals.count > 0 && rb_circuit_state(circuit_of(job)) != RB_CIRCUIT_CLOSED;
 
     return RB_MIN(job->plan->deadline_unix_ms, INT64_MAX / 2) + (suspect ? INT64_MAX / 2 : 0);
 }
@@ -44,18 +52,19 @@ static void start_transfer(struct rb_job *job)
     rb_progress_enter(job->env->progress, &job->progress, job->row.video_id, job->transfer);
 }
 
-/* What the end of a transfer says about the first store. */
+/* What the end of a transfer says about its store. One that was not let in says nothing. */
 static void tell_circuit(struct rb_job *job, const struct rb_error *err)
 {
-    if (job->target != job->env->first_store)
-        return;
+    struct rb_circuit *circuit = circuit_of(job);
+
     if (err != NULL) {
-        rb_circuit_bad(job->env->circuit, err);
+        if (job->transfer != NULL || circuit != job->env->fallback_circuit)
+            rb_circuit_bad(circuit, err);
         return;
     }
     if (job->result.sent)
-        rb_circuit_took(job->env->circuit);
-    rb_circuit_good(job->env->circuit);
+        rb_circuit_took(circuit);
+    rb_circuit_good(circuit);
 }
 
 /* A refusal that the store does not explain is an outage, unless it takes all others. */
@@ -63,7 +72,7 @@ static void look_at_refusal(struct rb_job *job)
 {
     struct rb_error why = job->error;
 
-    if (job->target == job->env->first_store && rb_circuit_is_alone(job->env->circuit, &job->refusals, &why))
+    if (job->transfer != NULL && rb_circuit_is_alone(circuit_of(job), &job->refusals, &why))
         rb_fail(&job->error, RB_E_OBJECT_REFUSED, why.detail, "%s", why.message);
 }
 

@@ -119,7 +119,7 @@ struct rb_job {
     const struct rb_target *target; /* where the bytes go or went; borrowed from env */
     struct job_room room;
     struct rb_transfer *transfer;
-    struct rb_refusals refusals; /* by the first store */
+    struct rb_refusals refusals; /* by the store it goes to */
     struct rb_progress_entry progress;
     struct rb_transfer_result result;
     struct rb_variants_fetch *variants_fetch;
@@ -274,7 +274,7 @@ void job_learn(struct rb_job *job, const struct rb_error *err);
  * that would go to a store without room, so that it begins anew to the fallback store.
  *
  * Gives:  DONE when the transfer may begin, or go on.
- * Fails:  QUOTA_*, SUPERSEDED; DB_*.
+ * Fails:  QUOTA_*, SUPERSEDED; DB_*; STORE_* when it would go to the fallback store, which takes nothing now.
  * Loop:   loop thread.
  */
 enum rb_poll job_find_room(struct rb_job *job);

@@ -30,6 +30,21 @@ static enum rb_poll give_room(struct rb_job *job, const struct rb_target *target
     return RB_POLL_DONE;
 }
 
+/* The fallback store takes nothing either: the video waits, and is not fetched for that. */
+static enum rb_poll wait_for_fallback(struct rb_job *job)
+{
+    job->target = job->env->fallback_store;
+    job->error = *rb_circuit_why(job->env->fallback_circuit);
+    return RB_POLL_FAILED;
+}
+
+static enum rb_poll give_room_in_fallback(struct rb_job *job)
+{
+    if (!rb_circuit_admits(job->env->fallback_circuit))
+        return wait_for_fallback(job);
+    return give_room(job, job->env->fallback_store);
+}
+
 static enum rb_poll ask(struct rb_job *job, enum job_room_step step, int64_t bytes)
 {
     struct rb_usage *usage = job->env->usage;
@@ -51,9 +66,15 @@ static enum rb_poll begin(struct rb_job *job)
 
     job->target = env->first_store;
     if (job->row.spilled && env->fallback_store != NULL)
-        return give_room(job, env->fallback_store);
-    if (env->fallback_store != NULL && rb_circuit_route(env->circuit) == RB_ROUTE_FALLBACK)
+        return give_room_in_fallback(job);
+    switch (rb_circuit_route(env->circuit)) {
+    case RB_ROUTE_NOWHERE: /* it may still go to the first */
+        return wait_for_fallback(job);
+    case RB_ROUTE_FALLBACK:
         return ask(job, ROOM_SPILLING, 0);
+    case RB_ROUTE_FIRST:
+        break;
+    }
     if (!rb_usage_is_limited(env->usage))
         return give_room(job, env->first_store);
     return ask(job, ROOM_LOOKING, 0);
@@ -66,10 +87,11 @@ static enum rb_poll spill(struct rb_job *job, const char *because)
 
     job_drop_transfer(job);
     job->row.spilled = true;
+    job->refusals = (struct rb_refusals){0};
     rb_metrics_add(job->env->metrics, METRIC_SPILLED, 1);
     rb_log(&job->about, RB_EV_JOB_SPILLED, "store=%s bucket=%s because=%s", fallback->store->ops->kind,
            fallback->bucket, because);
-    return give_room(job, fallback);
+    return give_room_in_fallback(job);
 }
 
 /* To be put off counts as a try, so that the pauses grow; one that had begun to fetch was counted then. */

@@ -33,6 +33,14 @@
     X(CIRCUIT_BUSY, GAUGE, "reelbus_store_circuit_open", "code=\"store_busy\"", "")                                    \
     X(CIRCUIT_QUOTA, GAUGE, "reelbus_store_circuit_open", "code=\"quota_all\"", "")                                    \
     X(CIRCUIT_PROBES, COUNTER, "reelbus_store_circuit_probes_total", "", "Times that a probe was let through")         \
+    X(FALLBACK_FULL, GAUGE, "reelbus_fallback_circuit_open", "code=\"store_full\"",                                    \
+      "1 while nothing is sent to the fallback store but one probe at a time, because it says so")                     \
+    X(FALLBACK_DENIED, GAUGE, "reelbus_fallback_circuit_open", "code=\"store_denied\"", "")                            \
+    X(FALLBACK_REFUSED, GAUGE, "reelbus_fallback_circuit_open", "code=\"store_refused\"", "")                          \
+    X(FALLBACK_ANSWER, GAUGE, "reelbus_fallback_circuit_open", "code=\"store_answer\"", "")                            \
+    X(FALLBACK_AWAY, GAUGE, "reelbus_fallback_circuit_open", "code=\"store_away\"", "")                                \
+    X(FALLBACK_BUSY, GAUGE, "reelbus_fallback_circuit_open", "code=\"store_busy\"", "")                                \
+    X(FALLBACK_PROBES, COUNTER, "reelbus_fallback_circuit_probes_total", "", "Times that a probe was let through")     \
     X(SPILLED, COUNTER, "reelbus_spilled_total", "", "Videos that were sent to the fallback store")                    \
     X(REMOVED, COUNTER, "reelbus_removed_total", "", "Stored videos whose objects were removed")                       \
     X(REMOVE_FAILS, COUNTER, "reelbus_remove_failures_total", "",                                                      \

@@ -106,15 +106,20 @@ static void open_lines(struct rb_parts *parts)
     parts->asks = rb_slots_new(ASKS_MAX, HOST_ASKS_MAX);
     parts->ask_http = rb_http_new(parts->loop, 0);
 
-    const struct rb_circuit_config circuit = {
-        .slots = parts->slots,
+    struct rb_circuit_config circuit = {
+        .of = RB_CIRCUIT_OF_FALLBACK,
         .metrics = &parts->metrics,
         .first_ms = options->store_probe_first_ms,
         .max_ms = options->store_probe_max_ms,
         .join_ms = PROBE_JOIN_MS,
-        .spill_after_ms = parts->stores.fallback.store != NULL ? options->fallback_after_ms : RB_NO_SPILL,
+        .spill_after_ms = options->fallback_after_ms,
     };
 
+    if (parts->stores.fallback.store != NULL)
+        parts->fallback_circuit = rb_circuit_new(parts->loop, &circuit);
+    circuit.of = RB_CIRCUIT_OF_FIRST;
+    circuit.slots = parts->slots;
+    circuit.fallback = parts->fallback_circuit;
     parts->circuit = rb_circuit_new(parts->loop, &circuit);
 }
 
@@ -160,6 +165,7 @@ static int open_input(struct rb_parts *parts, struct rb_error *err)
         .delay = parts->delay,
         .slots = parts->slots,
         .circuit = parts->circuit,
+        .fallback_circuit = parts->fallback_circuit,
         .lifetimes = &parts->lifetimes,
         .asks = parts->asks,
         .ask_http = parts->ask_http,
@@ -218,6 +224,7 @@ void rb_parts_close(struct rb_parts *parts)
     rb_turns_free(parts->turns);
     rb_delay_free(parts->delay);
     rb_circuit_free(parts->circuit);
+    rb_circuit_free(parts->fallback_circuit);
     rb_slots_free(parts->slots);
     rb_slots_free(parts->asks);
     rb_timer_free(parts->drain);

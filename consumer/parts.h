@@ -42,6 +42,7 @@ struct rb_parts {
     struct rb_delay *delay;
     struct rb_slots *slots;
     struct rb_circuit *circuit;
+    struct rb_circuit *fallback_circuit; /* NULL also when there is no fallback store */
     struct rb_lifetimes lifetimes;
     struct rb_slots *asks;
     struct rb_http *ask_http;

@@ -364,6 +364,39 @@ def test_a_first_store_that_is_away_for_long_does_not_stop_the_work(bus):
     assert bus.consumer.metric("reelbus_store_up") == 0 and bus.consumer.metric("reelbus_fallback_up") == 1
 
 
+def test_a_fallback_store_that_is_full_as_well_is_tried_by_probes(bus, s3_server):
+    bucket = f"videos-{bus.number}-{id(bus):x}"
+    s3_server.client.create_bucket(Bucket=bucket)
+    proxy = s3.Proxy(s3_server.port)
+    config = bus.folder / "fallback.conf"
+    config.write_text(f"store = s3\nbucket = {bucket}\ns3_endpoint = http://127.0.0.1:{proxy.port}\n"
+                      f"s3_access_key = {s3.ACCESS_KEY}\ns3_secret_key = {s3.SECRET_KEY}\n")  # fmt: skip
+    left = proxy.rule(s3.Answer(402, s3.error_body("QuotaExceeded")), method="PUT", times=1 << 30)
+    try:
+        bus.start_producer()
+        consumer = bus.start_consumer(REELBUS_QUOTA_USER_BYTES=2 * SIZE, REELBUS_QUOTA_THEN="spill", REELBUS_FALLBACK_CONFIG=config,
+                                      REELBUS_RETRY_MAX_MS="300ms")  # fmt: skip
+        value = lambda name: consumer.metric(f"reelbus_fallback_circuit_{name}")  # noqa: E731
+        gauge = lambda: consumer.metric("reelbus_fallback_circuit_open", code="store_full")  # noqa: E731
+        videos = [bus.store_video(bytes=2 * SIZE)[0] for _ in range(4)]
+        wait_for(lambda: gauge() == 1, "somebody is alerted")
+        seen = consumer.metric("reelbus_retries_total", why="outage")
+        wait_for(lambda: value("probes_total") >= 3, "it is tried by probes")
+        wait_for(lambda: consumer.metric("reelbus_retries_total", why="outage") >= seen + 12, "they wait")
+        sent = proxy.count("PUT")
+        assert sent <= len(videos) + value("probes_total")  # the others do not even begin
+        bus.user = str(uuid.uuid4())  # the first store is well
+        store(bus)
+        assert consumer.metric("reelbus_store_circuit_open", code="store_full") == 0 and bus.events("video.store_failed") == []
+        left[0] = 0
+        for video_id in videos:
+            assert bus.wait_for_event("video.stored", video_id)["bucket"] == bucket
+        wait_for(lambda: gauge() == 0, "the alert is over")
+        assert "ev=circuit_closed store=fallback" in consumer.log and assert_counted(bus, bucket)[1] == 4
+    finally:
+        proxy.close()
+
+
 def test_what_the_first_store_has_already_is_not_stored_in_the_second_too(bus, s3_server):
     """As after a death between the object and its row."""
     bucket = f"videos-{bus.number}-{id(bus):x}"

@@ -356,32 +356,58 @@ struct bench {
     struct rb_metrics metrics;
     struct rb_slots *slots;
     struct rb_circuit *circuit;
+    struct rb_circuit *fallback; /* NULL when there is none */
 };
+
+static void bench_circuits(struct bench *bench, int64_t join_ms, bool spills)
+{
+    struct rb_circuit_config config = {
+        .of = RB_CIRCUIT_OF_FALLBACK,
+        .metrics = &bench->metrics,
+        .first_ms = 2,
+        .max_ms = 2,
+        .join_ms = join_ms,
+        .spill_after_ms = 1,
+    };
+
+    rb_circuit_free(bench->circuit);
+    if (spills)
+        bench->fallback = rb_circuit_new(bench->loop, &config);
+    config.of = RB_CIRCUIT_OF_FIRST;
+    config.slots = bench->slots;
+    config.fallback = bench->fallback;
+    bench->circuit = rb_circuit_new(bench->loop, &config);
+}
 
 static void bench_open(struct bench *bench, int64_t join_ms)
 {
     bench->loop = rb_loop_new();
     rb_metrics_init(&bench->metrics, metric_rows, RB_COUNT(metric_rows));
     bench->slots = rb_slots_new(3, 3);
-    bench->circuit = rb_circuit_new(
-        bench->loop, &(struct rb_circuit_config){bench->slots, &bench->metrics, 2, 2, join_ms, RB_NO_SPILL});
+    bench_circuits(bench, join_ms, false);
     turn_count = 0;
 }
 
 static void bench_close(struct bench *bench)
 {
     rb_circuit_free(bench->circuit);
+    rb_circuit_free(bench->fallback);
     rb_slots_free(bench->slots);
     rb_metrics_done(&bench->metrics);
     rb_loop_free(bench->loop);
 }
 
-static void bad(struct bench *bench, enum rb_code code)
+static void bad_for(struct rb_circuit *circuit, enum rb_code code)
 {
     struct rb_error err = {0};
 
     rb_fail(&err, code, 0, "x");
-    rb_circuit_bad(bench->circuit, &err);
+    rb_circuit_bad(circuit, &err);
+}
+
+static void bad(struct bench *bench, enum rb_code code)
+{
+    bad_for(bench->circuit, code);
 }
 
 static void stop_when_half_open(void *arg)
@@ -480,9 +506,7 @@ static void a_store_that_is_out_for_long_gets_only_probes_and_the_fallback_the_r
 
     (void)state;
     bench_open(&bench, 3600000);
-    rb_circuit_free(bench.circuit);
-    bench.circuit =
-        rb_circuit_new(bench.loop, &(struct rb_circuit_config){bench.slots, &bench.metrics, 2, 2, 60000, 1});
+    bench_circuits(&bench, 60000, true);
 
     struct rb_timer *timer = rb_timer_new(bench.loop, stop_when_spilling, &bench);
 
@@ -516,6 +540,47 @@ static void run_for_a_moment(struct bench *bench)
     rb_timer_free(timer);
 }
 
+static void wait_until_fallback(struct bench *bench, enum rb_circuit_state state)
+{
+    while (rb_circuit_state(bench->fallback) != state)
+        run_for_a_moment(bench);
+}
+
+static void a_fallback_store_that_is_out_as_well_gets_only_probes_too(void **state)
+{
+    struct bench bench = {0};
+
+    (void)state;
+    bench_open(&bench, 3600000);
+    bench_circuits(&bench, 3600000, true);
+    assert_true(rb_circuit_admits(bench.fallback) && rb_circuit_admits(bench.fallback));
+    bad_for(bench.fallback, RB_E_STORE_FULL); /* some videos go there for other reasons */
+    assert_false(rb_circuit_admits(bench.fallback));
+    assert_int_equal(rb_circuit_why(bench.fallback)->code, RB_E_STORE_FULL);
+    assert_int_equal(bench.metrics.values[METRIC_FALLBACK_FULL], 1);
+    assert_int_equal(bench.metrics.values[METRIC_CIRCUIT_FULL], 0);
+    assert_true(enter(bench.slots, 0, "a", "h", 1)); /* the first store is as it was */
+    assert_false(rb_circuit_blocks(bench.circuit));
+    rb_slots_leave(bench.slots, &places[0]);
+    bad(&bench, RB_E_STORE_DENIED);
+    do {
+        run_for_a_moment(&bench);
+        bad_for(bench.fallback, RB_E_STORE_FULL); /* whatever a probe of it may say */
+    } while (rb_circuit_route(bench.circuit) != RB_ROUTE_NOWHERE);
+    assert_true(rb_circuit_blocks(bench.circuit)); /* there is nowhere to go: no more records */
+    wait_until_fallback(&bench, RB_CIRCUIT_HALF_OPEN);
+    assert_true(rb_circuit_admits(bench.fallback)); /* the probe */
+    assert_false(rb_circuit_admits(bench.fallback));
+    bad_for(bench.fallback, RB_E_SOURCE_GONE); /* it says nothing about the store */
+    assert_true(rb_circuit_admits(bench.fallback));
+    rb_circuit_good(bench.fallback);
+    assert_int_equal(rb_circuit_state(bench.fallback), RB_CIRCUIT_CLOSED);
+    assert_int_equal(bench.metrics.values[METRIC_FALLBACK_FULL], 0);
+    assert_true(bench.metrics.values[METRIC_FALLBACK_PROBES] >= 1);
+    assert_false(rb_circuit_blocks(bench.circuit));
+    bench_close(&bench);
+}
+
 /* What becomes of videos over the mark is quota_then's matter, before an outage as well as after it. */
 static void only_an_outage_spills_and_not_a_quota_of_ones_own(void **state)
 {
@@ -523,9 +588,7 @@ static void only_an_outage_spills_and_not_a_quota_of_ones_own(void **state)
 
     (void)state;
     bench_open(&bench, 3600000);
-    rb_circuit_free(bench.circuit);
-    bench.circuit =
-        rb_circuit_new(bench.loop, &(struct rb_circuit_config){bench.slots, &bench.metrics, 2, 2, 60000, 1});
+    bench_circuits(&bench, 60000, true);
     bad(&bench, RB_E_QUOTA_ALL);
     run_for_a_moment(&bench);
     wait_for_probe(&bench);
@@ -746,6 +809,7 @@ UNIT_MAIN(T(a_budget_ends_when_the_url_expires), T(the_last_try_is_kept_for_just
           T(a_host_gets_no_more_than_its_share), T(a_limit_holds_back_and_lets_go),
           T(a_full_store_opens_the_circuit_and_one_probe_closes_it), T(a_probe_that_takes_long_is_joined_by_another),
           T(a_store_that_is_out_for_long_gets_only_probes_and_the_fallback_the_rest),
+          T(a_fallback_store_that_is_out_as_well_gets_only_probes_too),
           T(only_an_outage_spills_and_not_a_quota_of_ones_own),
           T(one_hiccup_of_the_store_does_not_open_the_circuit_but_a_row_of_them_does),
           T(what_is_wrong_with_one_object_opens_no_circuit), T(a_video_is_refused_for_good_only_while_others_are_taken),
