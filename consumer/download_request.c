@@ -83,13 +83,21 @@ static size_t on_header(char *line, size_t one, size_t count, void *arg)
     return one * count;
 }
 
+/* What it counts as among what is in flight. */
+static int64_t size_to_take(const struct rb_download *download)
+{
+    if (download->length >= 0)
+        return download->length;
+    return rb_in_flight_unsaid(download->spec.in_flight, download->spec.limits->max_bytes);
+}
+
 /* Is there room for it now? When not, libcurl keeps the bytes and offers them again. */
 static bool has_room(struct rb_download *download, size_t count)
 {
     if (count > rb_byteq_room(download->spec.queue))
         return false;
     if (download->share.in_flight == NULL &&
-        !rb_in_flight_take(download->spec.in_flight, &download->share, RB_MAX(download->length, 0)))
+        !rb_in_flight_take(download->spec.in_flight, &download->share, size_to_take(download)))
         rb_task_queue(&download->changed); /* the owner's clock stands still from now on */
     return !download->share.waiting;
 }

@@ -19,6 +19,11 @@ static void tell_full(struct rb_in_flight *in_flight, bool was_full)
         in_flight->on_full(full, in_flight->arg);
 }
 
+int64_t rb_in_flight_unsaid(const struct rb_in_flight *in_flight, int64_t most_bytes)
+{
+    return RB_MIN(in_flight->max_bytes, RB_MIN(most_bytes, RB_IN_FLIGHT_UNSAID_BYTES));
+}
+
 bool rb_in_flight_take(struct rb_in_flight *in_flight, struct rb_share *share, int64_t bytes)
 {
     struct rb_share **place = &in_flight->waiting;

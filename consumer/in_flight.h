@@ -5,11 +5,15 @@
  *
  * A video takes its announced size before its first byte is taken, and waits in line when that does not fit any more: the
  * one with the least time left comes next. While one waits no further transfer should begin, or small ones would pass it
- * for ever. One alone always fits, however large. What nobody has announced is counted as it comes.
+ * for ever. One alone always fits, however large. One that announces nothing takes a fixed share, and is counted as it
+ * comes once it has more than that. Whoever has begun goes on to the end, so nobody waits for one that waits itself; what
+ * is used may pass the limit by what such ones grow, and no further one begins before it is under it again.
  */
 #pragma once
 
 #include "common/loop.h"
+
+#define RB_IN_FLIGHT_UNSAID_BYTES (INT64_C(64) << 20)
 
 struct rb_in_flight {
     int64_t max_bytes; /* 0: no limit */
@@ -29,6 +33,15 @@ struct rb_share {
     void *arg; /* borrowed */
     struct rb_share *next;
 };
+
+/*
+ * How much to take for a video whose size nobody says.
+ *
+ * Takes:  most_bytes, that it may have.
+ * Gives:  RB_IN_FLIGHT_UNSAID_BYTES, or what is less: most_bytes, or all that may be on its way; 0 without a limit.
+ * Loop:   pure, any thread.
+ */
+int64_t rb_in_flight_unsaid(const struct rb_in_flight *in_flight, int64_t most_bytes);
 
 /*
  * Take so many bytes, or get in line for them.

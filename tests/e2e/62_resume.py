@@ -105,10 +105,11 @@ def test_each_wait_for_a_source_has_an_end(bus):
     assert "the transfer took over 10000 ms" in bus.consumer.log
 
 
-def test_only_so_many_bytes_are_on_their_way(bus):
+@pytest.mark.parametrize("no_length", [False, True])
+def test_only_so_many_bytes_are_on_their_way(bus, no_length):
     bus.start_producer()
     bus.start_consumer(REELBUS_IN_FLIGHT_MAX_BYTES="2500000")
-    videos = dict(bus.store_video(bytes=1_000_000, bytes_per_s=1_000_000) for _ in range(6))
+    videos = dict(bus.store_video(bytes=1_000_000, bytes_per_s=1_000_000, no_length=no_length) for _ in range(6))
     seen = []
 
     def look():
