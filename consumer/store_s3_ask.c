@@ -54,8 +54,9 @@ struct rb_ask *s3_ask_new(struct rb_store *base, const char *bucket, const char 
 
 /* find */
 
-/* Without the right to list, S3 answers 403 for what is not there: then nobody can say. Whatever else is refused is refused
- * again when the object is written, with a body that says why. But who asks us to come later is not asked for more. */
+/* Without the right to list, S3 answers 403 for what is not there. Then nobody can say, and it counts as not there: so the
+ * object is written under the condition that it is not, and what another has written meanwhile is not replaced unseen.
+ * Whatever else is refused is refused again when the object is written, with a body that says why. But who asks us to come later is not asked for more. */
 static void after_find(struct rb_ask *ask, const struct rb_s3_result *result)
 {
     bool refused = result->status >= 400 && result->status < 500 && result->error.code != RB_E_STORE_BUSY;
@@ -65,8 +66,8 @@ static void after_find(struct rb_ask *ask, const struct rb_s3_result *result)
         return;
     }
     ask->state = RB_POLL_DONE;
-    ask->answer.found = result->status != 404;
-    if (result->error.code == RB_E_NONE) {
+    ask->answer.found = result->error.code == RB_E_NONE;
+    if (ask->answer.found) {
         ask->answer.bytes = result->bytes;
         snprintf(ask->answer.sha256, sizeof(ask->answer.sha256), "%s", result->sha256);
     }

@@ -236,12 +236,16 @@ def test_what_is_there_but_is_something_else_is_replaced(place, same_size):
     assert not any("if-none-match" in {name.lower() for name in seen.headers} for seen in place.proxy.seen)
 
 
-def test_another_worker_that_was_faster_is_not_overwritten_unseen(place):
+@pytest.mark.parametrize("may_list", [True, False])
+def test_another_worker_that_was_faster_is_not_overwritten_unseen(place, may_list):
+    """Who may not list is told 403 of what is not there: that does not mean that there is something to replace."""
     place.start()
     video_id = place.bus.insert_video()
     left = [1]
 
     def be_faster(method, path, query, headers):
+        if method == "HEAD" and path.endswith(".mp4") and left and not may_list:
+            raise s3.Answer(403)
         if method == "PUT" and left:
             left.clear()
             assert headers["if-none-match"] == "*"
