@@ -101,7 +101,7 @@
     X(s3_single_max_bytes, BYTES, "16MiB", 0, 5368709120, "",                                                          \
       "up to this size an object is sent in one request, above it in parts")                                           \
     X(s3_part_bytes, BYTES, "8MiB", 5242880, 5368709120, "", "size of a part")                                         \
-    X(s3_buffers_bytes, BYTES, "64MiB", 5242880, 68719476736, "",                                                      \
+    X(s3_buffers_bytes, BYTES, "16MiB", 5242880, 68719476736, "",                                                      \
       "memory for objects whose length the source does not say: one part each, all of them together")                  \
     X(s3_hash_max_bytes, BYTES, "5GiB", 0, 5368709120, "",                                                             \
       "up to this size an object is copied onto itself to give it its SHA-256 as metadata; 0: never")                  \
