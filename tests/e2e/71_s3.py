@@ -358,6 +358,17 @@ def test_a_part_that_is_cut_is_sent_again(place):
     assert place.bus.video_row(video_id)["tries"] == 2  # its bytes are gone: they come from the source once more
 
 
+def test_an_upload_that_stalls_is_broken_off_and_tried_again(place):
+    stall = s3.Stall(100_000)
+    place.proxy.rule(stall, method="PUT")
+    place.start(REELBUS_S3_TIMEOUT_MS="1s")
+    video_id, provider_video = place.bus.store_video(bytes=8 * MB)
+    place.assert_stored(video_id, provider_video)
+    stall.over.set()
+    assert "nothing has moved for 1000 ms" in place.bus.consumer.log
+    assert place.bus.video_row(video_id)["tries"] > 1  # its bytes are gone: they come from the source once more
+
+
 def test_a_buffered_part_that_is_cut_is_one_try(place):
     place.proxy.rule(s3.Cut(100_000), method="PUT", partNumber="2")
     place.start(**PARTS)

@@ -79,6 +79,13 @@ class Cut(Exception):
         self.after = after
 
 
+class Stall(Exception):
+    """Raised by a rule: read so many bytes of the body, and not one more before it is over; answer nothing."""
+
+    def __init__(self, after):
+        self.after, self.over = after, threading.Event()
+
+
 class Lose(Exception):
     """Raised by a rule: let the request through, and reset the connection instead of answering."""
 
@@ -133,9 +140,14 @@ class Proxy:
                 self.close_connection = True
                 self.connection.close()
 
+            def stall(self, stall, length):
+                self.rfile.read(min(stall.after, length))
+                stall.over.wait(2 * harness.WAIT_S)
+                self.reset()
+
             def do(self):
                 length = int(self.headers.get("Content-Length") or 0)
-                cut, lose = None, False
+                cut, stall, lose = None, None, False
                 try:
                     self.apply_rules()
                 except Answer as answer:
@@ -143,6 +155,8 @@ class Proxy:
                     return self.reply(answer.status, answer.headers, answer.body)
                 except Cut as told:
                     cut = told.after
+                except Stall as told:
+                    stall = told
                 except Lose:
                     lose = True
                 if self.headers.get("Expect"):
@@ -151,6 +165,8 @@ class Proxy:
                 if cut is not None:
                     self.rfile.read(min(cut, length))
                     return self.reset()
+                if stall is not None:
+                    return self.stall(stall, length)
                 return self.forward(length, lose)
 
             def forward(self, length, lose):
