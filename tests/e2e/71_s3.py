@@ -601,11 +601,12 @@ def test_the_url_that_people_get_has_the_form_that_is_asked_for(place):
 
 
 def test_how_objects_are_kept_is_told_each_time(place):
-    place.start(REELBUS_S3_STORAGE_CLASS="STANDARD_IA", **PARTS)
+    place.start(REELBUS_S3_STORAGE_CLASS="STANDARD_IA", REELBUS_S3_SSE="AES256", **PARTS)
     for behaviour in ({}, {"bytes": 8 * MB}):
         place.assert_stored(*place.bus.store_video(**behaviour))
-    told = [seen for seen in place.proxy.seen if seen.headers.get("x-amz-storage-class") == "STANDARD_IA"]
-    assert [(seen.method, seen.query) for seen in told] == [("PUT", ""), ("PUT", ""), ("POST", "uploads="), ("PUT", "")]
+    for name, value in {"x-amz-storage-class": "STANDARD_IA", "x-amz-server-side-encryption": "AES256"}.items():
+        told = [seen for seen in place.proxy.seen if seen.headers.get(name) == value]
+        assert [(seen.method, seen.query) for seen in told] == [("PUT", ""), ("PUT", ""), ("POST", "uploads="), ("PUT", "")], name
 
 
 # -- size -------------------------------------------------------------------------------------------------------------------
