@@ -79,7 +79,7 @@ ODD = {
     "gzip": (b"HTTP/1.1 200 OK\nContent-Encoding: gzip\n" + LENGTH, MP4),
     "transfer-gzip": (b"HTTP/1.1 200 OK\nTransfer-Encoding: gzip, chunked\n", b"%x\r\n" % len(MP4) + MP4 + b"\r\n0\r\n\r\n"),
     "json": (b"HTTP/1.1 200 OK\nContent-Type: application/json\nContent-Length: 2\n", b"{}"),
-    "gif": (b"HTTP/1.1 200 OK\nContent-Type: video/mp4\nContent-Length: 20\n", b"GIF89a" + b"x" * 14),
+    "gif": (b"HTTP/1.1 200 OK\nContent-Type: video/mp4\nContent-Length: 20\n", b"GIF89a\x40\1" + b"x" * 12),
     "empty": (b"HTTP/1.1 200 OK\nContent-Type: video/mp4\nContent-Length: 0\n", b""),
     "partial": (b"HTTP/1.1 206 Partial Content\nContent-Range: bytes 0-%d/%d\n" % (len(MP4) - 1, len(MP4)) + LENGTH, MP4),
     "no-content": (b"HTTP/1.1 204 No Content\n", b""),

@@ -84,7 +84,7 @@ def test_what_asks_for_a_rest_is_put_off_and_the_record_says_all_that_is_needed(
     bus.wait_until_finished()
 
 
-@pytest.mark.parametrize("answer, code", alike([(404, "source_gone"), (410, "source_gone"), ((200, b"GIF89a" + b"x" * 40, {}), "not_a_video")]))
+@pytest.mark.parametrize("answer, code", alike([(404, "source_gone"), (410, "source_gone"), ((200, b"GIF89a\x40\1" + b"x" * 38, {}), "not_a_video")]))
 def test_what_is_refused_for_good_is_not_tried_again(bus, source, answer, code):
     bus.start_producer()
     bus.start_consumer()
