@@ -68,7 +68,8 @@ static char *message_of(const struct rb_view *view)
     if (is(view->state, "deleted"))
         return rb_xstrdup("Deleted");
     if (is(view->error_class, GENERATION_FAILED))
-        return rb_xprintf("The video could not be generated: %s", view->error_message != NULL ? view->error_message : why);
+        return rb_xprintf("The video could not be generated: %s",
+                          view->error_message != NULL ? view->error_message : why);
     if (is(view->error_code, "quota_kept"))
         return rb_xprintf("The video is not stored: %s.", why);
     if (is(view->error_code, "expired") || is(view->error_code, "source_gone"))
