@@ -149,6 +149,24 @@ def test_with_a_registry_that_is_away_the_sender_is_told_to_come_again(bus, regi
     wait_for(lambda: bus.webhook({"videoId": video_id, "status": "failed"}).status_code == 200, "it works again")
 
 
+def test_with_a_registry_that_is_away_records_wait_through_a_death_too(bus, registry):
+    """Nothing is given up, and nothing set aside: the registry may have the schema."""
+    process, _, _ = registry
+    bus.setup()
+    bus.start_producer()
+    video_id, _ = bus.store_video()
+    wait_for(lambda: bus.records("video.webhook.received"), "the record is there")
+    process.send(signal.SIGSTOP)
+    for _ in range(2):
+        bus.start_consumer(wait=False)
+        wait_for(lambda: "code=registry_away" in bus.consumer.log, "it waits")
+        bus.consumer.kill()
+    process.send(signal.SIGCONT)
+    bus.start_consumer()
+    wait_for(lambda: bus.video_row(video_id)["status"] == "stored", "it is stored")
+    assert bus.records("video.store.dlq") == [] and bus.records("video.store_failed") == []
+
+
 def test_records_of_older_and_newer_writers_are_read_through_the_registry(bus, registry):
     """The header form too, and a schema with other fields than ours."""
     _, client, url = registry

@@ -125,6 +125,21 @@ def test_poison_that_is_too_large_to_be_set_aside_with_its_cause_does_not_stop_t
     bus.wait_until_finished()
 
 
+def test_a_member_whose_identity_is_taken_ends_and_commits_nothing(bus, source):
+    source.shut()
+    first = bus.start_consumer(REELBUS_GROUP_INSTANCE_ID="the-same")
+    video_id = bus.insert_video()
+    bus.send_webhook_event(video_id, source.url("v"))
+    wait_for(source.paths, "the first one has begun")
+    second = bus.start_consumer(REELBUS_GROUP_INSTANCE_ID="the-same")
+    wait_for(lambda: not first.process.alive(), "the first one ends")
+    assert first.process.status == 1
+    assert "ev=fatal" in first.log and "code=group_fenced" in first.log
+    assert bus.committed()[0] == 0 and second.process.alive()
+    source.open()
+    bus.wait_for_event("video.stored", video_id)
+
+
 def test_webhook_and_poll_result_about_one_video_lead_to_one_outcome(running):
     running.consumer.stop()
     videos = {}

@@ -131,7 +131,7 @@ def test_a_user_without_room_waits_and_others_do_not(bus):
     wait_for(lambda: error_of(bus, second) == "quota_user", "it waits for room")
     assert "ev=quota_user_near" in bus.consumer.log
     status = bus.producer.get("/api/video/status", params={"videoId": second}).json()
-    assert status["storage"] == "processing" and "bytes that may be stored of one user are used up" in status["message"]
+    assert status["storage"] == "processing" and "stored of one user is used up. Trying again" in status["message"]
     bus.user = str(uuid.uuid4())
     store(bus)
     assert bus.events("video.store_failed") == []
@@ -152,7 +152,7 @@ def test_over_the_mark_nothing_is_fetched(bus):
     wait_for(lambda: error_of(bus, video_id) == "quota_all", "the row says why")
     assert bus.events("video.store_failed") == []
     status = bus.producer.get("/api/video/status", params={"videoId": video_id}).json()
-    assert "bytes that may be stored in all are used up. Trying again" in status["message"]
+    assert "what may be stored in all is used up. Trying again" in status["message"]
     bus.query("DELETE FROM reelbus.video WHERE state = 'stored'")
     bus.wait_for_event("video.stored", video_id)
     assert assert_counted(bus)[1] == 1
