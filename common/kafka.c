@@ -130,6 +130,7 @@ static void dispatch(struct rb_kafka *kafka, rd_kafka_event_t *event)
         break;
     case RD_KAFKA_EVENT_ERROR:
         take_error(kafka, event);
+        kafka->on_event(event, kafka->arg); /* it may be the end */
         break;
     case RD_KAFKA_EVENT_LOG:
         take_log(kafka, event);
@@ -216,18 +217,24 @@ int rb_kafka_open(struct rb_loop *loop, rd_kafka_type_t type, const struct rb_ka
     return 0;
 }
 
-void rb_kafka_close(struct rb_kafka *kafka)
+rd_kafka_t *rb_kafka_release(struct rb_kafka *kafka)
 {
-    if (kafka == NULL)
-        return;
+    rd_kafka_t *handle = kafka->handle;
+
     rd_kafka_queue_io_event_enable(kafka->queue, -1, NULL, 0);
     rb_watch_free(kafka->watch);
     rb_task_done(&kafka->again);
     rd_kafka_queue_destroy(kafka->queue);
-    rd_kafka_destroy_flags(kafka->handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     close(kafka->wake_fd);
     kafka->magic = 0;
     free(kafka);
+    return handle;
+}
+
+void rb_kafka_close(struct rb_kafka *kafka)
+{
+    if (kafka != NULL)
+        rd_kafka_destroy_flags(rb_kafka_release(kafka), RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 }
 
 rd_kafka_t *rb_kafka_handle(const struct rb_kafka *kafka)

@@ -21,7 +21,8 @@ struct rb_kafka_config {
 
 struct rb_kafka;
 
-/* One event that is not about the client itself: records, deliveries, rebalances. Borrowed for the call. */
+/* One event that is not about the client alone: records, deliveries, rebalances; errors, which are in the log by then.
+ * Borrowed for the call. */
 typedef void (*rb_kafka_event_fn)(rd_kafka_event_t *event, void *arg);
 
 /*
@@ -42,6 +43,14 @@ RB_MUST_CHECK int rb_kafka_open(struct rb_loop *loop, rd_kafka_type_t type, cons
  * Loop:   loop thread, not from on_event; may take a moment: librdkafka joins its threads.
  */
 void rb_kafka_close(struct rb_kafka *kafka);
+
+/*
+ * Give the librdkafka handle away: no event of it comes any more. For handles that cannot be destroyed here and now.
+ *
+ * Gives:  owned by the caller; rd_kafka_destroy it, or leave that to the end of the process.
+ * Loop:   loop thread, not from on_event.
+ */
+rd_kafka_t *rb_kafka_release(struct rb_kafka *kafka);
 
 /*
  * The librdkafka handle.

@@ -221,7 +221,7 @@ bool rb_consume_is_up(const struct rb_consume *consume)
 
 /*
  * Leaving the group may hang in librdkafka 2.0.2 when the coordinator is away. Nothing depends on it, so it is bounded;
- * gives false when the time was up.
+ * gives false when the time was up. After a fatal error there is nothing to leave.
  */
 static bool leave_group(struct rb_consume *consume)
 {
@@ -229,11 +229,16 @@ static bool leave_group(struct rb_consume *consume)
     rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(handle);
     int64_t until_ms = rb_clock_ms() + CLOSE_WAIT_MS;
 
-    rd_kafka_error_destroy(rd_kafka_consumer_close_queue(handle, queue));
-    while (!rd_kafka_consumer_closed(handle) && rb_clock_ms() < until_ms)
+    rd_kafka_error_t *refused = rd_kafka_consumer_close_queue(handle, queue);
+    bool left = refused != NULL;
+
+    while (!left && rb_clock_ms() < until_ms) {
         (void)rb_kafka_serve(consume->kafka, SERVE_STEP_MS);
+        left = rd_kafka_consumer_closed(handle) != 0;
+    }
+    rd_kafka_error_destroy(refused);
     rd_kafka_queue_destroy(queue);
-    return rd_kafka_consumer_closed(handle) != 0;
+    return left;
 }
 
 void rb_consume_free(struct rb_consume *consume)
@@ -244,8 +249,10 @@ void rb_consume_free(struct rb_consume *consume)
     if (consume->kafka != NULL) {
         consume_commit_and_wait(consume);
         consume_drop_partitions(consume);
-        if (leave_group(consume)) /* else the end of the process closes what hangs */
+        if (leave_group(consume))
             rb_kafka_close(consume->kafka);
+        else
+            (void)rb_kafka_release(consume->kafka); /* the end of the process closes what hangs */
     }
     rb_task_done(&consume->sweep);
     rb_timer_free(consume->commit_timer);

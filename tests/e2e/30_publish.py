@@ -163,7 +163,7 @@ def test_with_a_registry_that_is_away_records_wait_through_a_death_too(bus, regi
         bus.consumer.kill()
     process.send(signal.SIGCONT)
     bus.start_consumer()
-    wait_for(lambda: bus.video_row(video_id)["status"] == "stored", "it is stored")
+    wait_for(lambda: bus.video_row(video_id)["state"] == "stored", "it is stored")
     assert bus.records("video.store.dlq") == [] and bus.records("video.store_failed") == []
 
 
