@@ -65,7 +65,8 @@ static void take_record(struct rb_consume *consume, const rd_kafka_message_t *me
     struct partition *partition = consume_find(consume, rd_kafka_topic_name(message->rkt), message->partition);
     struct work *work;
 
-    if (partition == NULL || consume->draining || !rb_offsets_begin(&partition->offsets, message->offset))
+    if (partition == NULL || consume->draining ||
+        rb_offsets_begin(&partition->offsets, message->offset) != RB_OFFSETS_NEW)
         return;
     work = rb_xalloc(sizeof(*work));
     work->partition = partition;
