@@ -63,7 +63,7 @@ parts_o     := $(filter-out %/main.o,$(sort $(producer_o) $(consumer_o)))
 programs    := $(out)/reelbus-producer $(out)/reelbus-consumer
 unit_tests  := $(patsubst tests/unit/%.c,$(out)/unit/%,$(unit_c))
 
-.PHONY: all run test unit lint format docs way asan tsan valgrind bench-receive bench-store install clean help deps-build deps-run \
+.PHONY: all run test unit lint format docs way asan tsan valgrind chaos bench-receive bench-store install clean help deps-build deps-run \
         deps-test deps-lint deps-valgrind deps-bench
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -146,6 +146,11 @@ valgrind: deps-test deps-valgrind
 	        '$(CURDIR)/build/'$$program > build/valgrind/$$program; chmod +x build/valgrind/$$program; done
 	$(Q)tests/run --e2e-only --build valgrind $(or $(TESTS),40_consume.py 60_download.py 80_record.py 90_whole_way.py)
 
+# Everything under faults that are drawn from a seed. CHAOS="--seed 7 --minutes 30": tests/README.md.
+chaos: deps-test
+	$(Q)$(MAKE) --no-print-directory -j$(cores) BUILD=$(BUILD) all
+	$(Q).run/python/bin/python tests/chaos/chaos --build $(BUILD) $(CHAOS)
+
 # How fast webhooks are received. BENCH="--quick" and the like: tests/bench/README.md.
 bench-receive:
 	$(Q)deploy/install-deps bench >&2
@@ -188,6 +193,7 @@ help:
 	@echo 'make way         print the way of the data through the files, and what is over size'
 	@echo 'make asan, tsan  build with sanitizers into build/asan, build/tsan'
 	@echo 'make valgrind    run the tests of the whole way under valgrind; slow'
+	@echo 'make chaos       run everything under faults, and audit it; CHAOS="--seed 7 --minutes 30"'
 	@echo 'make bench-receive  how fast webhooks are received; BENCH="--quick --json"'
 	@echo 'make bench-store    how fast videos are stored; BENCH="--quick --json"'
 	@echo 'make install     into DESTDIR and PREFIX ($(PREFIX))'

@@ -1,0 +1,80 @@
+"""What runs, and who starts it again when it has died: the part of systemd."""
+
+import dataclasses
+import signal
+import time
+
+from harness import local
+
+
+OURS = ("receiver", "poller", "consumer")
+ENDED_WELL = (0, -signal.SIGKILL, -signal.SIGTERM)  # the last one before it has begun to listen to signals
+
+
+@dataclasses.dataclass
+class Role:
+    name: str
+    kind: str  # consumer, receiver, poller, broker, postgres, source, s3
+    start: object  # begins the process and gives it
+    process: object = None
+    wanted: bool = True
+    stopped: bool = False
+    start_at: float = 0  # not before
+
+
+class Supervisor:
+    """Called often, by one thread."""
+
+    def __init__(self, roles, say):
+        self.roles, self.say = {role.name: role for role in roles}, say
+        self.deaths = []  # of ours that did not end well: name, status, end of the log
+
+    def of(self, *kinds):
+        return [role for role in self.roles.values() if role.kind in kinds]
+
+    def look(self):
+        now = time.monotonic()
+        for role in self.roles.values():
+            if role.process is not None and not role.process.alive():
+                if role.kind in OURS and role.process.status not in ENDED_WELL:
+                    self.deaths.append((role.name, role.process.status, role.process.tail(3)))
+                    self.say(f"{role.name} ended by itself with {role.process.status}")
+                role.process, role.stopped = None, False
+            if role.process is None and role.wanted and now >= role.start_at:
+                role.process = role.start()
+
+    def kill(self, role, number=signal.SIGKILL, rest_s=0):
+        role.start_at = time.monotonic() + rest_s
+        if role.process is not None:
+            role.process.send(number)
+            if role.stopped and number != signal.SIGKILL:
+                role.process.send(signal.SIGCONT)
+
+    def pause(self, role):
+        if role.process is not None:
+            role.stopped = True
+            role.process.send(signal.SIGSTOP)
+
+    def go_on(self, role):
+        if role.process is not None:
+            role.stopped = False
+            role.process.send(signal.SIGCONT)
+
+    def end(self, wait_s=60):
+        """Those that face the world first. Gives the names of ours that did not end by themselves with status 0."""
+        stubborn = []
+        for kind in (*OURS, "source", "broker", "s3", "postgres"):
+            for role in self.of(kind):
+                role.wanted = False
+                if role.process is None or not role.process.alive():
+                    continue
+                role.process.send(signal.SIGCONT)
+                number = {"broker": signal.SIGKILL, "postgres": signal.SIGINT}.get(kind, signal.SIGTERM)
+                gentle = role.process.stop(number, wait_s)
+                if kind in OURS and (not gentle or role.process.status != 0):
+                    stubborn.append(f"{role.name}: {role.process.status}")
+        return stubborn
+
+
+def is_up(port):
+    return lambda: local.port_is_open(port)
