@@ -83,6 +83,7 @@ enum rb_class { RB_OK, RB_IN_PLACE, RB_LATER, RB_RENEW, RB_RENEW_OR_END, RB_OUTA
     X(KAFKA_REFUSED, PERMANENT, "Kafka refuses this record")                                                           \
     X(KAFKA_FATAL, FATAL, "the Kafka client cannot go on")                                                             \
     X(GROUP_FENCED, FATAL, "another member has taken our identity")                                                    \
+    X(TXN_FENCED, FATAL, "another process has taken our transactional id")                                             \
     X(SPOOL_FULL, OUTAGE, "the spool has no room left")                                                                \
     X(SPOOL_BROKEN, OUTAGE, "the spool cannot be written or read")                                                     \
     X(REGISTRY_AWAY, OUTAGE, "the schema registry cannot be reached")                                                  \

@@ -129,8 +129,9 @@ static void dispatch(struct rb_kafka *kafka, rd_kafka_event_t *event)
         take_stats(kafka, rd_kafka_event_stats(event));
         break;
     case RD_KAFKA_EVENT_ERROR:
-        take_error(kafka, event);
-        kafka->on_event(event, kafka->arg); /* it may be the end */
+        if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR__PARTITION_EOF)
+            take_error(kafka, event);
+        kafka->on_event(event, kafka->arg); /* it may be the end: of a partition, or of all */
         break;
     case RD_KAFKA_EVENT_LOG:
         take_log(kafka, event);
@@ -250,6 +251,11 @@ rd_kafka_queue_t *rb_kafka_queue(const struct rb_kafka *kafka)
 bool rb_kafka_is_up(const struct rb_kafka *kafka)
 {
     return kafka->up;
+}
+
+void rb_kafka_note_up(struct rb_kafka *kafka)
+{
+    kafka->up = true;
 }
 
 int64_t rb_kafka_error_count(const struct rb_kafka *kafka)

@@ -21,8 +21,8 @@ struct rb_kafka_config {
 
 struct rb_kafka;
 
-/* One event that is not about the client alone: records, deliveries, rebalances; errors, which are in the log by then.
- * Borrowed for the call. */
+/* One event that is not about the client alone: records, deliveries, rebalances; errors, which are in the log by then, and
+ * among them the ends of partitions, which are not. Borrowed for the call. */
 typedef void (*rb_kafka_event_fn)(rd_kafka_event_t *event, void *arg);
 
 /*
@@ -74,6 +74,13 @@ rd_kafka_queue_t *rb_kafka_queue(const struct rb_kafka *kafka);
  * Loop:   loop thread.
  */
 bool rb_kafka_is_up(const struct rb_kafka *kafka);
+
+/*
+ * A broker has answered a moment ago: the statistics will only tell with the next second.
+ *
+ * Loop:   loop thread.
+ */
+void rb_kafka_note_up(struct rb_kafka *kafka);
 
 /*
  * How many errors librdkafka has reported, most of which it handles itself.

@@ -66,10 +66,20 @@
     X(KAFKA_DOWN, WARNING, "brokers", "no broker is connected; waiting")                                               \
     X(KAFKA_TROUBLE, WARNING, "code, error", "the Kafka client reports an error that it handles itself")               \
     X(KAFKA_LOG, NOTICE, "facility, text", "a line of librdkafka's own log")                                           \
-    X(PARTITIONS_TAKEN, INFO, "topic, partition, offset", "the group gave us this partition")                          \
+    X(PARTITIONS_TAKEN, INFO, "topic, partition, offset, finished",                                                    \
+      "the group gave us this partition; so many records above the offset are finished already")                       \
     X(PARTITIONS_LOST, INFO, "topic, partition, dropped",                                                              \
       "the group took this partition away; its unfinished events go to another member")                                \
-    X(COMMIT_FAILED, WARNING, "code, error", "offsets were not committed; they will be with the next commit")          \
+    X(OFFSETS_UNREAD, WARNING, "code, error", "the group's offsets cannot be read now; trying again")                  \
+    X(OFFSETS_FOREIGN, NOTICE, "topic, partition, offset",                                                             \
+      "what stands beside the committed offset is not ours, or about other records; ignoring")                         \
+    X(LOG_ANEW, WARNING, "topic, partition, offset",                                                                   \
+      "the partition is shorter than what was read of it: it was made anew, and is read from its beginning")           \
+    X(TXN_READY, INFO, "transactional_id", "Kafka transactions can begin; nothing of before is pending")               \
+    X(TXN_TROUBLE, WARNING, "code, error, action, took_ms",                                                            \
+      "a transaction was not committed, or it is in doubt; what was in it is sent again if it is not there")           \
+    X(TXN_LOOKED, NOTICE, "committed, records",                                                                        \
+      "nobody knew whether a transaction was committed; the group's offsets tell")                                     \
     X(DB_UP, INFO, "host", "connected to Postgres")                                                                    \
     X(DB_DOWN, WARNING, "code, error, retry_ms", "the connection to Postgres is lost; waiting")                        \
     X(LISTEN_UP, INFO, "channel", "Postgres tells of changes of videos; nobody has to ask")                            \

@@ -16,8 +16,9 @@
 #include "consumer/consume_inside.h"
 #include "consumer/metrics_table.h"
 
-#define CLOSE_WAIT_MS 5000
-#define SERVE_STEP_MS 50
+#define CLOSE_WAIT_MS  5000
+#define COMMIT_WAIT_MS 3000
+#define SERVE_STEP_MS  50
 
 /* The topics that bring work. */
 static const enum rb_event input_events[] = {RB_EVENT_VIDEO_WEBHOOK_RECEIVED, RB_EVENT_VIDEO_POLL_RESULT,
@@ -53,11 +54,45 @@ static void on_finished(struct rb_job *job, void *arg)
 {
     struct rb_consume *consume = RB_CAST(rb_consume, arg, CONSUME_MAGIC);
     struct work *work = rb_job_owner(job);
+    int64_t offset = rb_job_message(job)->origin.offset;
 
-    rb_offsets_finish(&work->partition->offsets, rb_job_message(job)->origin.offset);
+    if (rb_offsets_is_open(&work->partition->offsets, offset)) { /* else it was committed with what it has led to */
+        rb_offsets_finish(&work->partition->offsets, offset);
+        work->partition->changed = true;
+    }
     consume_work_unlink(work);
     consume_work_link(&consume->finished, work);
     rb_task_queue(&consume->sweep);
+}
+
+/*
+ * A record that is not above the last one: librdkafka 2.0.2 fetches some twice after a pause. But a log that ends below what was
+ * read of it is another one, of the same name: Kafka says nothing of that, and its records were never seen.
+ */
+static bool is_another_log(struct rb_consume *consume, const struct partition *partition)
+{
+    int64_t low, high;
+
+    return rd_kafka_get_watermark_offsets(consume_handle(consume), partition->topic, partition->number, &low, &high) ==
+               RD_KAFKA_RESP_ERR_NO_ERROR &&
+           high >= 0 && high < partition->offsets.next;
+}
+
+static enum rb_offsets_begun begin_record(struct rb_consume *consume, struct partition *partition, int64_t offset)
+{
+    enum rb_offsets_begun begun = rb_offsets_begin(&partition->offsets, offset);
+
+    if (begun == RB_OFFSETS_SEEN && is_another_log(consume, partition)) {
+        rb_log(NULL, RB_EV_LOG_ANEW, "topic=%s partition=%" PRId32 " offset=%" PRId64, partition->topic,
+               partition->number, offset);
+        consume_drop_works(consume, partition, false);
+        rb_offsets_done(&partition->offsets);
+        begun = rb_offsets_begin(&partition->offsets, offset);
+    }
+    if (begun == RB_OFFSETS_FINISHED)
+        rb_metrics_add(consume->env.metrics, METRIC_SKIPPED, 1);
+    partition->changed = partition->changed || begun == RB_OFFSETS_FINISHED;
+    return begun;
 }
 
 static void take_record(struct rb_consume *consume, const rd_kafka_message_t *message)
@@ -65,8 +100,7 @@ static void take_record(struct rb_consume *consume, const rd_kafka_message_t *me
     struct partition *partition = consume_find(consume, rd_kafka_topic_name(message->rkt), message->partition);
     struct work *work;
 
-    if (partition == NULL || consume->draining ||
-        rb_offsets_begin(&partition->offsets, message->offset) != RB_OFFSETS_NEW)
+    if (partition == NULL || consume->draining || begin_record(consume, partition, message->offset) != RB_OFFSETS_NEW)
         return;
     work = rb_xalloc(sizeof(*work));
     work->partition = partition;
@@ -92,6 +126,18 @@ static void take_fetched(struct rb_consume *consume, rd_kafka_event_t *event)
     }
 }
 
+/* All is read, also the markers of transactions that are no records: so nothing seems to be left to do. */
+static void take_end(struct rb_consume *consume, rd_kafka_event_t *event)
+{
+    rd_kafka_topic_partition_t *end = rd_kafka_event_topic_partition(event);
+    struct partition *partition = end != NULL ? consume_find(consume, end->topic, end->partition) : NULL;
+
+    if (partition != NULL && !consume->draining && rb_offsets_reach(&partition->offsets, end->offset))
+        partition->changed = true;
+    if (end != NULL)
+        rd_kafka_topic_partition_destroy(end);
+}
+
 static void on_event(rd_kafka_event_t *event, void *arg)
 {
     struct rb_consume *consume = RB_CAST(rb_consume, arg, CONSUME_MAGIC);
@@ -104,8 +150,9 @@ static void on_event(rd_kafka_event_t *event, void *arg)
     case RD_KAFKA_EVENT_REBALANCE:
         consume_take_rebalance(consume, event);
         break;
-    case RD_KAFKA_EVENT_OFFSET_COMMIT:
-        consume_take_committed(consume, event);
+    case RD_KAFKA_EVENT_ERROR:
+        if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__PARTITION_EOF)
+            take_end(consume, event);
         break;
     default:
         break;
@@ -147,6 +194,8 @@ static int consume_open(struct rb_consume *consume, const struct rb_consume_conf
         "8192", /* what waits in librdkafka; bounds its memory */
         "fetch.wait.max.ms",
         "100",
+        "enable.partition.eof",
+        "true", /* behind the last record are markers of transactions */
         /* last, so that an empty one can be left out: */
         config->instance_id[0] != '\0' ? "group.instance.id" : NULL,
         config->instance_id,
@@ -175,6 +224,8 @@ int rb_consume_new(const struct rb_consume_config *config, const struct rb_job_e
         .commit_interval_ms = config->commit_interval_ms,
         .is_outage = config->is_outage,
         .outage_arg = config->outage_arg,
+        .commit = rb_emit_commit(env->emit),
+        .assignment = 1,
     };
     consume->env.on_finished = on_finished;
     consume->env.finished_arg = consume;
@@ -182,12 +233,15 @@ int rb_consume_new(const struct rb_consume_config *config, const struct rb_job_e
     consume->env.outage_arg = consume;
     rb_delay_set_room(env->delay, consume_room, consume);
     consume->look_timer = rb_timer_new(env->loop, consume_on_look, consume);
+    consume->again_timer = rb_timer_new(env->loop, consume_on_again, consume);
+    consume->revoke_timer = rb_timer_new(env->loop, consume_on_revoke_timer, consume);
+    consume_hook_commit(consume);
     for (size_t i = 0; i < CONSUME_TOPICS; i++)
         consume->topics[i] = topic_of(input_events[i], config->topic_prefix);
     rb_task_init(&consume->sweep, env->loop, sweep, consume);
     consume->commit_timer = rb_timer_new(env->loop, consume_on_commit_timer, consume);
     if (consume_open(consume, config, err) < 0) {
-        rb_consume_free(consume);
+        (void)rb_consume_free(consume);
         return -1;
     }
     rb_timer_start(consume->commit_timer, consume->commit_interval_ms);
@@ -201,6 +255,7 @@ void rb_consume_drain(struct rb_consume *consume)
     consume_adapt_pause(consume);
     for (struct partition *partition = consume->partitions; partition != NULL; partition = partition->next)
         consume_drop_works(consume, partition, true);
+    consume_commit_soon(consume);
 }
 
 size_t rb_consume_count(const struct rb_consume *consume)
@@ -242,25 +297,43 @@ static bool leave_group(struct rb_consume *consume)
     return left;
 }
 
-void rb_consume_free(struct rb_consume *consume)
+/* All that talks to Kafka; false when something hangs. */
+static bool consume_close(struct rb_consume *consume)
 {
-    if (consume == NULL)
-        return;
+    bool ended;
+
+    consume->closing = true;
     sweep(consume);
-    if (consume->kafka != NULL) {
-        consume_commit_and_wait(consume);
-        consume_drop_partitions(consume);
-        if (leave_group(consume))
-            rb_kafka_close(consume->kafka);
-        else
-            (void)rb_kafka_release(consume->kafka); /* the end of the process closes what hangs */
-    }
+    consume_drop_partitions(consume);
+    rb_commit_wait(consume->commit, COMMIT_WAIT_MS);
+    rb_commit_set_offsets(consume->commit, NULL);
+    ended = consume_end_assignment(consume) && leave_group(consume);
+    if (ended)
+        rb_kafka_close(consume->kafka);
+    return ended;
+}
+
+bool rb_consume_free(struct rb_consume *consume)
+{
+    bool ended;
+
+    if (consume == NULL)
+        return true;
+    ended = consume->kafka == NULL || consume_close(consume);
+    if (!ended)
+        return false; /* the end of the process closes what hangs */
+    rb_commit_set_offsets(consume->commit, NULL);
+    if (consume->wanted != NULL)
+        rd_kafka_topic_partition_list_destroy(consume->wanted);
     rb_task_done(&consume->sweep);
     rb_timer_free(consume->commit_timer);
     rb_timer_free(consume->look_timer);
+    rb_timer_free(consume->again_timer);
+    rb_timer_free(consume->revoke_timer);
     rb_delay_set_room(consume->env.delay, NULL, NULL);
     for (size_t i = 0; i < CONSUME_TOPICS; i++)
         free(consume->topics[i].name);
     consume->magic = 0;
     free(consume);
+    return true;
 }

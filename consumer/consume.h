@@ -61,8 +61,9 @@ void rb_consume_poke(struct rb_consume *consume);
 bool rb_consume_is_up(const struct rb_consume *consume);
 
 /*
- * Drop all jobs, commit what is finished, leave the group. NULL is fine.
+ * Drop all jobs, let a transaction that is under way end, leave the group. NULL is fine.
  *
+ * Gives:  false when librdkafka does not come back from a call: then only the end of the process ends it.
  * Loop:   loop thread, not from a callback of this file; blocks for at most some seconds.
  */
-void rb_consume_free(struct rb_consume *consume);
+bool rb_consume_free(struct rb_consume *consume);

@@ -1,94 +1,184 @@
 /*
- * consume_commit.c — commits the offsets below which all is finished.
+ * consume_commit.c — the offsets that go into a transaction, and what became of them.
  *
- * Way:  Kafka -> [consume] <- offsets
+ * Way:  Kafka -> [consume] <- offsets, commit
  */
-#include "common/clock.h"
-#include "common/errmap.h"
 #include "common/log.h"
 #include "consumer/consume_inside.h"
 
-#define COMMIT_WAIT_MS 3000
-
-/* What may be committed and has not been. NULL when there is nothing. */
-static rd_kafka_topic_partition_list_t *list_committable(const struct rb_consume *consume)
+/* Whoever has staged it has a job, and jobs do not outlive their partition. */
+static bool stage(const struct rb_origin *origin, void *arg)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
+    struct rb_consume *consume = RB_CAST(rb_consume, arg, CONSUME_MAGIC);
+    struct partition *partition = consume_find(consume, origin->topic, origin->partition);
 
-    for (const struct partition *partition = consume->partitions; partition != NULL; partition = partition->next) {
-        int64_t offset = rb_offsets_committable(&partition->offsets);
+    if (partition == NULL || consume->group == NULL)
+        return false;
+    rb_offsets_stage(&partition->offsets, origin->offset);
+    partition->changed = true;
+    return true;
+}
 
-        if (offset >= 0 && offset != partition->committed)
-            rd_kafka_topic_partition_list_add(list, partition->topic, partition->number)->offset = offset;
+static uint64_t seed_of(const struct partition *partition)
+{
+    return rb_offset_map_seed(partition->topic, partition->number);
+}
+
+/* Adds what has changed of a partition; the list is made when there is something to put into it. */
+static void collect_partition(struct partition *partition, rd_kafka_topic_partition_list_t **list)
+{
+    char text[RB_OFFSET_MAP_TEXT_BYTES];
+    struct rb_offset_map map = {0};
+    int64_t offset = rb_offsets_snapshot(&partition->offsets, &map);
+    rd_kafka_topic_partition_t *entry;
+
+    partition->changed = false;
+    if (offset >= 0)
+        rb_offset_map_write(&map, seed_of(partition), offset, text);
+    rb_offset_map_done(&map);
+    if (offset < 0 || (offset == partition->committed && strcmp(text, partition->map) == 0))
+        return;
+    if (*list == NULL)
+        *list = rd_kafka_topic_partition_list_new(8);
+    entry = rd_kafka_topic_partition_list_add(*list, partition->topic, partition->number);
+    entry->offset = offset;
+    entry->metadata = rb_xstrdup(text);
+    entry->metadata_size = strlen(text);
+}
+
+/* The membership that we had when we got the partitions, not the one of now: brokers check nothing else about them. */
+static rd_kafka_consumer_group_metadata_t *copy_group(const rd_kafka_consumer_group_metadata_t *group)
+{
+    rd_kafka_consumer_group_metadata_t *copy = NULL;
+    void *bytes = NULL;
+    size_t count = 0;
+
+    if (rd_kafka_consumer_group_metadata_write(group, &bytes, &count) != NULL ||
+        rd_kafka_consumer_group_metadata_read(&copy, bytes, count) != NULL)
+        RB_BUG("librdkafka does not read what it has written");
+    rd_kafka_mem_free(NULL, bytes);
+    return copy;
+}
+
+static rd_kafka_topic_partition_list_t *collect(rd_kafka_consumer_group_metadata_t **ret_group, void *arg)
+{
+    struct rb_consume *consume = RB_CAST(rb_consume, arg, CONSUME_MAGIC);
+    rd_kafka_topic_partition_list_t *list = NULL;
+
+    if (consume->group == NULL)
+        return NULL;
+    for (struct partition *partition = consume->partitions; partition != NULL; partition = partition->next)
+        if (partition->changed)
+            collect_partition(partition, &list);
+    if (list == NULL)
+        return NULL;
+    consume->in_flight = consume->assignment;
+    *ret_group = copy_group(consume->group);
+    return list;
+}
+
+static void settle_partition(struct partition *partition, const rd_kafka_topic_partition_t *entry, bool committed)
+{
+    if (!committed) {
+        partition->changed = true;
+        return;
     }
-    if (list->cnt > 0)
-        return list;
-    rd_kafka_topic_partition_list_destroy(list);
-    return NULL;
+    partition->committed = entry->offset;
+    free(partition->map);
+    partition->map = rb_xstrdup(entry->metadata);
 }
 
-static void log_commit_failed(rd_kafka_resp_err_t code)
+static void settle(bool committed, const rd_kafka_topic_partition_list_t *list, void *arg)
 {
-    struct rb_error err = {0};
+    struct rb_consume *consume = RB_CAST(rb_consume, arg, CONSUME_MAGIC);
+    bool ours = consume->in_flight == consume->assignment;
 
-    rb_fail(&err, rb_errmap_kafka(code), code, "offsets were not committed: %s", rd_kafka_err2str(code));
-    rb_log_error(NULL, RB_EV_COMMIT_FAILED, &err, "");
-}
-
-void consume_take_committed(struct rb_consume *consume, rd_kafka_event_t *event)
-{
-    const rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
-    rd_kafka_resp_err_t code = rd_kafka_event_error(event);
-
-    consume->committing = false;
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR && code != RD_KAFKA_RESP_ERR__NO_OFFSET)
-        log_commit_failed(code);
-    for (int i = 0; list != NULL && code == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++) {
+    consume->in_flight = 0;
+    for (struct partition *partition = consume->partitions; ours && partition != NULL; partition = partition->next)
+        rb_offsets_settle(&partition->offsets, committed);
+    for (int i = 0; ours && i < list->cnt; i++) {
         struct partition *partition = consume_find(consume, list->elems[i].topic, list->elems[i].partition);
 
-        if (partition != NULL && list->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR)
-            partition->committed = list->elems[i].offset;
+        if (partition != NULL)
+            settle_partition(partition, &list->elems[i], committed);
     }
+    if (rb_timer_is_started(consume->revoke_timer))
+        consume_finish_revoke(consume);
+    consume_adapt_pause(consume);
+}
+
+void consume_commit_soon(struct rb_consume *consume)
+{
+    bool changed = false;
+
+    for (const struct partition *partition = consume->partitions; partition != NULL; partition = partition->next)
+        changed = changed || partition->changed;
+    if (changed)
+        rb_commit_poke(consume->commit);
 }
 
 void consume_on_commit_timer(void *arg)
 {
     struct rb_consume *consume = RB_CAST(rb_consume, arg, CONSUME_MAGIC);
-    rd_kafka_topic_partition_list_t *list = consume->committing ? NULL : list_committable(consume);
 
-    if (list != NULL) {
-        /* rd_kafka_commit would do, but librdkafka 2.0.2 makes no event of its result */
-        rd_kafka_resp_err_t code =
-            rd_kafka_commit_queue(consume_handle(consume), list, rb_kafka_queue(consume->kafka), NULL, NULL);
-
-        consume->committing = code == RD_KAFKA_RESP_ERR_NO_ERROR;
-        if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-            log_commit_failed(code);
-        rd_kafka_topic_partition_list_destroy(list);
-    }
+    consume_commit_soon(consume);
     rb_timer_start(consume->commit_timer, consume->commit_interval_ms);
     consume_adapt_pause(consume);
 }
 
-/* Before partitions go: what is finished is committed, or the next owner does it again. Bounded: Kafka may be away. */
-void consume_commit_and_wait(struct rb_consume *consume)
-{
-    rd_kafka_topic_partition_list_t *list = list_committable(consume);
-    rd_kafka_queue_t *queue;
-    rd_kafka_event_t *event;
+/* -- after doubt --------------------------------------------------------------------------------------------------- */
 
-    if (list == NULL)
+/* No two transactions of ours commit the same for a partition, and nobody else commits for it while it is ours. */
+static bool is_there(const rd_kafka_topic_partition_t *wanted, const rd_kafka_topic_partition_list_t *list)
+{
+    const rd_kafka_topic_partition_t *found =
+        rd_kafka_topic_partition_list_find(list, wanted->topic, wanted->partition);
+
+    return found != NULL && found->offset == wanted->offset && found->metadata_size == wanted->metadata_size &&
+           (found->metadata_size == 0 || memcmp(found->metadata, wanted->metadata, found->metadata_size) == 0);
+}
+
+static void on_looked(void *arg)
+{
+    struct consume_fetch *fetch = arg;
+    struct rb_consume *consume = RB_CAST(rb_consume, fetch->consume, CONSUME_MAGIC);
+    bool committed;
+
+    fetch->call = NULL;
+    if (consume->in_flight == consume->assignment && !consume_fetch_take(fetch)) {
+        rb_timer_start(consume->again_timer, CONSUME_AGAIN_MS);
         return;
-    queue = rd_kafka_queue_new(consume_handle(consume));
-    if (rd_kafka_commit_queue(consume_handle(consume), list, queue, NULL, NULL) == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        event = rd_kafka_queue_poll(queue, COMMIT_WAIT_MS);
-        if (event == NULL)
-            log_commit_failed(RD_KAFKA_RESP_ERR__TIMED_OUT);
-        else if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
-            log_commit_failed(rd_kafka_event_error(event));
-        if (event != NULL)
-            rd_kafka_event_destroy(event);
     }
-    rd_kafka_queue_destroy(queue);
-    rd_kafka_topic_partition_list_destroy(list);
+    committed = consume->in_flight == consume->assignment && is_there(&consume->wanted->elems[0], fetch->list);
+    rd_kafka_topic_partition_list_destroy(consume->wanted);
+    consume->wanted = NULL;
+    consume_fetch_done(fetch);
+    rb_commit_looked(consume->commit, committed);
+}
+
+/* When the partitions are not ours any more, nothing that was about them is sent again, whatever came of it. */
+static void look(const rd_kafka_topic_partition_list_t *list, void *arg)
+{
+    struct rb_consume *consume = RB_CAST(rb_consume, arg, CONSUME_MAGIC);
+
+    if (consume->in_flight != consume->assignment) {
+        rb_commit_looked(consume->commit, false);
+        return;
+    }
+    consume->wanted = rd_kafka_topic_partition_list_copy(list);
+    consume->looking.list = rd_kafka_topic_partition_list_copy(list);
+    consume_fetch_start(consume, &consume->looking, on_looked);
+}
+
+void consume_look_again(struct rb_consume *consume)
+{
+    if (consume->looking.list != NULL && consume->looking.call == NULL)
+        consume_fetch_start(consume, &consume->looking, on_looked);
+}
+
+void consume_hook_commit(struct rb_consume *consume)
+{
+    const struct rb_commit_offsets offsets = {stage, collect, settle, look, consume};
+
+    rb_commit_set_offsets(consume->commit, &offsets);
 }

@@ -6,11 +6,14 @@
 #pragma once
 
 #include "common/events.h"
+#include "common/pool.h"
 #include "consumer/consume.h"
 #include "consumer/offsets.h"
 
-#define CONSUME_MAGIC  0x434f4e53u
-#define CONSUME_TOPICS 3
+#define CONSUME_MAGIC    0x434f4e53u
+#define CONSUME_TOPICS   3
+
+#define CONSUME_AGAIN_MS 500 /* after offsets could not be read */
 
 /* A topic that brings work. */
 struct consume_topic {
@@ -33,10 +36,22 @@ struct partition {
     enum rb_event event;
     int32_t number;
     struct rb_offsets offsets;
-    int64_t committed; /* as the broker has confirmed; -1 before the first commit */
+    int64_t committed; /* as far as we know; -1 when nothing is */
+    char *map;         /* committed beside it; owned, never NULL */
+    bool changed;      /* since it was last put into a transaction */
     bool paused;
     struct work *works;
     struct partition *next;
+};
+
+/* What the group has committed of some partitions. The loop does not touch it while it is read. */
+struct consume_fetch {
+    struct rb_consume *consume; /* borrowed: whom done is to tell */
+    rd_kafka_t *handle;
+    rd_kafka_topic_partition_list_t *list; /* owned; NULL when none is read */
+    struct rb_offset_map *maps;            /* owned; one for each */
+    struct rb_pool_call *call;
+    rd_kafka_resp_err_t code;
 };
 
 struct rb_consume {
@@ -51,9 +66,20 @@ struct rb_consume {
     size_t records_max;
     int64_t commit_interval_ms;
     struct rb_timer *commit_timer;
-    bool committing; /* a commit is out */
-    bool full;       /* enough are worked on */
-    bool outage;     /* our own side is away */
+    struct rb_commit *commit;                  /* borrowed */
+    rd_kafka_consumer_group_metadata_t *group; /* our membership when we got the partitions; NULL without any */
+    int64_t assignment;                        /* counts them */
+    int64_t in_flight;                         /* the one whose offsets are in the transaction under way; 0: none */
+    struct consume_fetch assigning;            /* partitions that we were given, and do not read yet */
+    bool abandoned;                            /* they were taken away again while that was asked */
+    rd_kafka_topic_partition_list_t *given;    /* and others given; owned; NULL for none */
+    struct consume_fetch looking;              /* at what a transaction has come to */
+    rd_kafka_topic_partition_list_t *wanted;   /* that is there if it was committed; owned */
+    struct rb_timer *again_timer;              /* reading has failed */
+    struct rb_timer *revoke_timer;             /* started: partitions are given back when the transaction has ended */
+    bool closing;
+    bool full;   /* enough are worked on */
+    bool outage; /* our own side is away */
     bool (*is_outage)(void *arg);
     void *outage_arg; /* borrowed */
     struct rb_timer *look_timer;
@@ -113,9 +139,18 @@ size_t consume_drop_works(struct rb_consume *consume, struct partition *partitio
 void consume_drop_partitions(struct rb_consume *consume);
 
 /*
+ * One partition of ours, with what was committed of it.
+ *
+ * Takes:  map, taken over and empty afterwards.
+ * Loop:   loop thread.
+ */
+void consume_add_partition(struct rb_consume *consume, const rd_kafka_topic_partition_t *from,
+                           struct rb_offset_map *map);
+
+/*
  * The group has given us partitions, or wants ours back.
  *
- * Loop:   loop thread, not from a callback of a job; blocks for at most some seconds.
+ * Loop:   loop thread, not from a callback of a job.
  */
 void consume_take_rebalance(struct rb_consume *consume, rd_kafka_event_t *event);
 
@@ -158,7 +193,7 @@ void consume_on_outage(void *arg);
 void consume_on_look(void *arg);
 
 /*
- * Commit what is finished. The callback of commit_timer.
+ * consume_commit_soon, now and then. The callback of commit_timer.
  *
  * Takes:  arg, a struct rb_consume.
  * Loop:   loop thread.
@@ -166,15 +201,76 @@ void consume_on_look(void *arg);
 void consume_on_commit_timer(void *arg);
 
 /*
- * A commit has been answered.
+ * Have committed what is finished, if there is something new.
  *
  * Loop:   loop thread.
  */
-void consume_take_committed(struct rb_consume *consume, rd_kafka_event_t *event);
+void consume_commit_soon(struct rb_consume *consume);
 
 /*
- * Commit and wait for the answer, for a while.
+ * Say whose offsets are committed with what is announced: ours.
  *
- * Loop:   loop thread; blocks for at most some seconds.
+ * Loop:   loop thread.
  */
-void consume_commit_and_wait(struct rb_consume *consume);
+void consume_hook_commit(struct rb_consume *consume);
+
+/*
+ * Read what the group has committed, again with consume_fetch_start after a failure.
+ *
+ * Takes:  fetch, with its list; done, as of rb_pool_start, called with the fetch.
+ * Loop:   loop thread.
+ */
+void consume_fetch_start(struct rb_consume *consume, struct consume_fetch *fetch, rb_loop_fn done);
+
+/*
+ * It was read, or not.
+ *
+ * Gives:  false when it has to be read again; that is in the log.
+ * Loop:   loop thread.
+ */
+bool consume_fetch_take(struct consume_fetch *fetch);
+
+/*
+ * Free what was read. Fine when nothing was.
+ *
+ * Loop:   loop thread, when no call is out.
+ */
+void consume_fetch_done(struct consume_fetch *fetch);
+
+/*
+ * The transaction has ended that partitions were to be given back after.
+ *
+ * Loop:   loop thread.
+ */
+void consume_finish_revoke(struct rb_consume *consume);
+
+/*
+ * Reading has failed a moment ago. The callback of again_timer.
+ *
+ * Takes:  arg, a struct rb_consume.
+ * Loop:   loop thread.
+ */
+void consume_on_again(void *arg);
+
+/*
+ * A transaction has taken too long for partitions to be kept. The callback of revoke_timer.
+ *
+ * Takes:  arg, a struct rb_consume.
+ * Loop:   loop thread.
+ */
+void consume_on_revoke_timer(void *arg);
+
+/*
+ * No partition is to be had any more: answer what the group has asked us last.
+ *
+ * Gives:  false when librdkafka does not come back from a call.
+ * Loop:   loop thread, when the loop does not run any more; blocks for at most some seconds.
+ */
+bool consume_end_assignment(struct rb_consume *consume);
+
+/*
+ * Look again at what a transaction has come to, after a failure.
+ *
+ * Loop:   loop thread.
+ */
+void consume_look_again(struct rb_consume *consume);

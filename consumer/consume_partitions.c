@@ -33,7 +33,33 @@ void consume_work_free(struct rb_consume *consume, struct work *work)
     consume->count--;
 }
 
-static void add_partition(struct rb_consume *consume, const rd_kafka_topic_partition_t *from)
+static int64_t count_of(const struct rb_offset_map *map)
+{
+    int64_t count = 0;
+
+    for (size_t i = 0; i < map->count; i++)
+        count += map->runs[i].to - map->runs[i].from;
+    return count;
+}
+
+static void resume_partition(struct partition *partition, const rd_kafka_topic_partition_t *from,
+                             struct rb_offset_map *map)
+{
+    bool committed = from->offset >= 0;
+
+    if (committed && map->count == 0 && from->metadata_size > 0)
+        rb_log(NULL, RB_EV_OFFSETS_FOREIGN, "topic=%s partition=%" PRId32 " offset=%" PRId64, partition->topic,
+               partition->number, from->offset);
+    rb_log(NULL, RB_EV_PARTITIONS_TAKEN, "topic=%s partition=%" PRId32 " offset=%" PRId64 " finished=%" PRId64,
+           partition->topic, partition->number, committed ? from->offset : -1, count_of(map));
+    partition->committed = committed ? from->offset : -1;
+    partition->map = committed && map->count > 0 ? rb_xstrndup(from->metadata, from->metadata_size) : rb_xstrdup("");
+    rb_offsets_init(&partition->offsets);
+    rb_offsets_resume(&partition->offsets, partition->committed, map);
+}
+
+void consume_add_partition(struct rb_consume *consume, const rd_kafka_topic_partition_t *from,
+                           struct rb_offset_map *map)
 {
     for (size_t i = 0; i < CONSUME_TOPICS; i++) {
         struct partition *partition;
@@ -45,13 +71,11 @@ static void add_partition(struct rb_consume *consume, const rd_kafka_topic_parti
             .topic = consume->topics[i].name,
             .event = consume->topics[i].event,
             .number = from->partition,
-            .committed = -1,
             .next = consume->partitions,
         };
-        rb_offsets_init(&partition->offsets);
+        resume_partition(partition, from, map);
         consume->partitions = partition;
         rb_metrics_add(consume->env.metrics, METRIC_PARTITIONS, 1);
-        rb_log(NULL, RB_EV_PARTITIONS_TAKEN, "topic=%s partition=%" PRId32, partition->topic, partition->number);
     }
 }
 
@@ -84,25 +108,12 @@ void consume_drop_partitions(struct rb_consume *consume)
                partition->number, dropped);
         consume->partitions = partition->next;
         rb_offsets_done(&partition->offsets);
+        free(partition->map);
         free(partition);
     }
+    if (consume->group != NULL)
+        rd_kafka_consumer_group_metadata_destroy(consume->group);
+    consume->group = NULL;
+    consume->assignment++;
     rb_metrics_set(consume->env.metrics, METRIC_PARTITIONS, 0);
-}
-
-void consume_take_rebalance(struct rb_consume *consume, rd_kafka_event_t *event)
-{
-    rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
-    bool assigned = rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
-
-    if (!rd_kafka_assignment_lost(consume_handle(consume)))
-        consume_commit_and_wait(consume);
-    consume_drop_partitions(consume);
-    if (!assigned) {
-        rd_kafka_assign(consume_handle(consume), NULL);
-        return;
-    }
-    for (int i = 0; i < list->cnt; i++)
-        add_partition(consume, &list->elems[i]);
-    rd_kafka_assign(consume_handle(consume), list);
-    consume_adapt_pause(consume);
 }

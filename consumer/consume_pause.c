@@ -38,6 +38,8 @@ static bool should_pause(const struct rb_consume *consume, const struct partitio
         return true;
     if (rb_offsets_count(&partition->offsets) >= (partition->paused ? OFFSETS_MAX / 2 : OFFSETS_MAX))
         return true;
+    if (!rb_offsets_has_room(&partition->offsets, partition->paused ? 2 : 1))
+        return true; /* the map of what is finished would not fit beside the offset */
     return partition->event == RB_EVENT_VIDEO_STORE_RETRY && rb_delay_is_full(consume->env.delay);
 }
 

@@ -14,7 +14,7 @@
 enum { TOPIC_STORED, TOPIC_FAILED, TOPIC_DELETED, TOPIC_RETRY, TOPIC_DEAD_LETTER, TOPIC_COUNT };
 
 struct rb_emit {
-    struct rb_producer *producer;
+    struct rb_commit *commit;
     struct rb_codec *codec;        /* borrowed */
     const char *group;             /* borrowed */
     char *topics[TOPIC_COUNT + 1]; /* owned; NULL at the end */
@@ -33,23 +33,33 @@ int rb_emit_new(struct rb_loop *loop, const struct rb_emit_config *config, struc
     emit->topics[TOPIC_DELETED] = rb_xprintf("%s%s", prefix, rb_event_info(RB_EVENT_VIDEO_DELETED)->topic);
     emit->topics[TOPIC_RETRY] = rb_xprintf("%s%s", prefix, rb_event_info(RB_EVENT_VIDEO_STORE_RETRY)->topic);
     emit->topics[TOPIC_DEAD_LETTER] = rb_xprintf("%s%s", prefix, RB_DEAD_LETTER_TOPIC);
-    if (rb_producer_new(loop, &config->kafka, (const char *const *)emit->topics, config->timeout_ms, &emit->producer,
-                        err) < 0) {
-        rb_emit_free(emit);
+
+    struct rb_commit_config commit = config->commit;
+
+    commit.txn.topics = (const char *const *)emit->topics;
+    if (rb_commit_new(loop, &commit, &emit->commit, err) < 0) {
+        (void)rb_emit_free(emit);
         return -1;
     }
     *ret_emit = emit;
     return 0;
 }
 
-void rb_emit_free(struct rb_emit *emit)
+bool rb_emit_free(struct rb_emit *emit)
 {
     if (emit == NULL)
-        return;
-    rb_producer_free(emit->producer);
+        return true;
+    if (!rb_commit_free(emit->commit))
+        return false;
     for (size_t i = 0; i < TOPIC_COUNT; i++)
         free(emit->topics[i]);
     free(emit);
+    return true;
+}
+
+struct rb_commit *rb_emit_commit(const struct rb_emit *emit)
+{
+    return emit->commit;
 }
 
 static char *event_id(enum rb_event event, const struct rb_row *row)
@@ -128,27 +138,28 @@ static void fill_failed(struct rb_video_store_failed *event, const struct rb_row
     };
 }
 
-static int send_outgoing(struct rb_emit *emit, struct rb_outgoing outgoing, rb_producer_fn fn, void *arg,
-                         struct rb_error *err)
+/* origin is the record that is settled by this one, or NULL. */
+static int send_outgoing(struct rb_emit *emit, struct rb_outgoing outgoing, const struct rb_origin *origin,
+                         struct rb_receipt *receipt, struct rb_error *err)
 {
     RB_AUTO_BUFFER value = {0};
     struct rb_record record;
 
     outgoing.source = "reelbus-consumer";
     RB_TRY(rb_outgoing_record(emit->codec, &outgoing, &value, &record, err));
-    return rb_producer_send(emit->producer, &record, fn, arg, err);
+    return rb_commit_send(emit->commit, &record, origin, receipt, err);
 }
 
 /* An event that a message has led to. */
 static int send_event(struct rb_emit *emit, struct rb_outgoing outgoing, const struct rb_message *message,
-                      rb_producer_fn fn, void *arg, struct rb_error *err)
+                      struct rb_receipt *receipt, struct rb_error *err)
 {
     outgoing.trace = &message->trace;
     outgoing.tracestate = message->tracestate;
-    return send_outgoing(emit, outgoing, fn, arg, err);
+    return send_outgoing(emit, outgoing, &message->origin, receipt, err);
 }
 
-static int emit_stored(struct rb_emit *emit, const struct rb_emit_case *about, rb_producer_fn fn, void *arg,
+static int emit_stored(struct rb_emit *emit, const struct rb_emit_case *about, struct rb_receipt *receipt,
                        struct rb_error *err)
 {
     struct rb_video_stored event;
@@ -163,13 +174,13 @@ static int emit_stored(struct rb_emit *emit, const struct rb_emit_case *about, r
         .video_id = about->row->video_id,
         .time_unix_ms = about->row->stored_at,
     };
-    int result = send_event(emit, outgoing, about->message, fn, arg, err);
+    int result = send_event(emit, outgoing, about->message, receipt, err);
 
     rb_event_clear(RB_EVENT_VIDEO_STORED, &event);
     return result;
 }
 
-static int emit_failed(struct rb_emit *emit, const struct rb_emit_case *about, rb_producer_fn fn, void *arg,
+static int emit_failed(struct rb_emit *emit, const struct rb_emit_case *about, struct rb_receipt *receipt,
                        struct rb_error *err)
 {
     struct rb_video_store_failed event;
@@ -184,22 +195,22 @@ static int emit_failed(struct rb_emit *emit, const struct rb_emit_case *about, r
         .video_id = about->row->video_id,
         .time_unix_ms = about->row->failed_at,
     };
-    int result = send_event(emit, outgoing, about->message, fn, arg, err);
+    int result = send_event(emit, outgoing, about->message, receipt, err);
 
     rb_event_clear(RB_EVENT_VIDEO_STORE_FAILED, &event);
     return result;
 }
 
-int rb_emit_outcome(struct rb_emit *emit, const struct rb_emit_case *about, rb_producer_fn fn, void *arg,
+int rb_emit_outcome(struct rb_emit *emit, const struct rb_emit_case *about, struct rb_receipt *receipt,
                     struct rb_error *err)
 {
     if (about->row->state == RB_ROW_STORED)
-        return emit_stored(emit, about, fn, arg, err);
+        return emit_stored(emit, about, receipt, err);
     RB_ASSERT(about->row->state == RB_ROW_FAILED);
-    return emit_failed(emit, about, fn, arg, err);
+    return emit_failed(emit, about, receipt, err);
 }
 
-int rb_emit_deleted(struct rb_emit *emit, const struct rb_video_deleted *event, rb_producer_fn fn, void *arg,
+int rb_emit_deleted(struct rb_emit *emit, const struct rb_video_deleted *event, struct rb_receipt *receipt,
                     struct rb_error *err)
 {
     struct rb_trace trace;
@@ -214,12 +225,12 @@ int rb_emit_deleted(struct rb_emit *emit, const struct rb_video_deleted *event, 
     };
 
     rb_trace_continue(NULL, &trace);
-    return send_outgoing(emit, outgoing, fn, arg, err);
+    return send_outgoing(emit, outgoing, NULL, receipt, err);
 }
 
 bool rb_emit_is_up(const struct rb_emit *emit)
 {
-    return rb_producer_is_up(emit->producer);
+    return rb_commit_is_up(emit->commit);
 }
 
 /* The same try of the same record has the same id, however often it is written. */
@@ -234,7 +245,7 @@ static char *retry_id(const struct rb_video_store_retry *event)
 }
 
 int rb_emit_retry(struct rb_emit *emit, struct rb_video_store_retry *event, const struct rb_message *message,
-                  rb_producer_fn fn, void *arg, struct rb_error *err)
+                  struct rb_receipt *receipt, struct rb_error *err)
 {
     free(event->event_id);
     event->event_id = retry_id(event);
@@ -248,7 +259,7 @@ int rb_emit_retry(struct rb_emit *emit, struct rb_video_store_retry *event, cons
         .time_unix_ms = rb_clock_unix_ms(),
     };
 
-    return send_event(emit, outgoing, message, fn, arg, err);
+    return send_event(emit, outgoing, message, receipt, err);
 }
 
 const char *rb_emit_topic(const struct rb_emit *emit, enum rb_row_state state)
@@ -256,7 +267,7 @@ const char *rb_emit_topic(const struct rb_emit *emit, enum rb_row_state state)
     return emit->topics[state == RB_ROW_STORED ? TOPIC_STORED : TOPIC_FAILED];
 }
 
-int rb_emit_dead_letter(struct rb_emit *emit, const struct rb_dead_letter *letter, rb_producer_fn fn, void *arg,
+int rb_emit_dead_letter(struct rb_emit *emit, const struct rb_dead_letter *letter, struct rb_receipt *receipt,
                         struct rb_error *err)
 {
     const struct rb_message *message = letter->message;
@@ -269,5 +280,5 @@ int rb_emit_dead_letter(struct rb_emit *emit, const struct rb_dead_letter *lette
         .headers = rb_dead_letter_headers(letter, emit->group),
     };
 
-    return rb_producer_send(emit->producer, &record, fn, arg, err);
+    return rb_commit_send(emit->commit, &record, &message->origin, receipt, err);
 }

@@ -10,22 +10,21 @@
 
 #include "common/codec.h"
 #include "common/events.h"
-#include "common/kafka_producer.h"
+#include "consumer/commit.h"
 #include "consumer/dead_letter.h"
 #include "consumer/row.h"
 
 struct rb_emit;
 
 struct rb_emit_config {
-    struct rb_kafka_config kafka;
-    int64_t timeout_ms;     /* for Kafka to acknowledge a record */
-    struct rb_codec *codec; /* borrowed for as long as the emitter lives, as is the group */
+    struct rb_commit_config commit; /* with its topics left to this file */
+    struct rb_codec *codec;         /* borrowed for as long as the emitter lives, as is the group */
     const char *topic_prefix;
     const char *group; /* named in dead letters */
 };
 
 /*
- * Make an emitter, with a producer of its own.
+ * Make an emitter, with a transactional producer of its own.
  *
  * Gives:  ret_emit, owned by the caller; rb_emit_free it.
  * Fails:  BAD_OPTION.
@@ -35,11 +34,20 @@ RB_MUST_CHECK int rb_emit_new(struct rb_loop *loop, const struct rb_emit_config 
                               struct rb_error *err);
 
 /*
- * Free it. Records that are still on their way are given up: their calls come before this returns. NULL is fine.
+ * Free it. Records that are still on their way are given up, without a call. NULL is fine.
  *
+ * Gives:  as rb_txn_free.
+ * Loop:   loop thread, not from a callback; blocks for at most some seconds.
+ */
+bool rb_emit_free(struct rb_emit *emit);
+
+/*
+ * What its records go through.
+ *
+ * Gives:  borrowed from the emitter.
  * Loop:   loop thread.
  */
-void rb_emit_free(struct rb_emit *emit);
+struct rb_commit *rb_emit_commit(const struct rb_emit *emit);
 
 /* What an outcome is about. All borrowed. */
 struct rb_emit_case {
@@ -51,44 +59,44 @@ struct rb_emit_case {
 /*
  * Announce the outcome of a row: video.stored or video.store_failed by its state.
  *
- * Takes:  about, borrowed for the call; fn as of rb_producer_send.
- * Fails:  KAFKA_AWAY, KAFKA_FULL, KAFKA_REFUSED, REGISTRY_AWAY, BAD_EVENT; fn is not called then.
- * Loop:   loop thread; fn never comes before this returns.
+ * Takes:  about, borrowed for the call; receipt as of rb_commit_send.
+ * Fails:  KAFKA_AWAY, REGISTRY_AWAY, BAD_EVENT; its fn is not called then.
+ * Loop:   loop thread; the call never comes before this returns.
  */
-RB_MUST_CHECK int rb_emit_outcome(struct rb_emit *emit, const struct rb_emit_case *about, rb_producer_fn fn, void *arg,
+RB_MUST_CHECK int rb_emit_outcome(struct rb_emit *emit, const struct rb_emit_case *about, struct rb_receipt *receipt,
                                   struct rb_error *err);
 
 /*
  * Announce that a stored video was deleted. Begins a trace of its own.
  *
- * Takes:  event, borrowed for the call; fn as above.
+ * Takes:  event, borrowed for the call; receipt as above.
  * Fails:  as rb_emit_outcome.
- * Loop:   loop thread; fn never comes before this returns.
+ * Loop:   loop thread; the call never comes before this returns.
  */
-RB_MUST_CHECK int rb_emit_deleted(struct rb_emit *emit, const struct rb_video_deleted *event, rb_producer_fn fn,
-                                  void *arg, struct rb_error *err);
+RB_MUST_CHECK int rb_emit_deleted(struct rb_emit *emit, const struct rb_video_deleted *event,
+                                  struct rb_receipt *receipt, struct rb_error *err);
 
 /*
  * Put a video on the topic of retries.
  *
  * Takes:  event, borrowed for the call, with all but its event_id, which is made here; message, the record that is worked
- *         on; fn as above.
+ *         on; receipt as above.
  * Fails:  as rb_emit_outcome.
- * Loop:   loop thread; fn never comes before this returns.
+ * Loop:   loop thread; the call never comes before this returns.
  */
 RB_MUST_CHECK int rb_emit_retry(struct rb_emit *emit, struct rb_video_store_retry *event,
-                                const struct rb_message *message, rb_producer_fn fn, void *arg, struct rb_error *err);
+                                const struct rb_message *message, struct rb_receipt *receipt, struct rb_error *err);
 
 /*
  * Put a record's own bytes on the dead letter topic, with its headers and the cause: in headers of ours, and in those that
  * Kafka Connect and Spring write, so that existing tools can read them.
  *
  * Takes:  letter, borrowed for the call; the rest as above.
- * Fails:  KAFKA_AWAY, KAFKA_FULL, KAFKA_REFUSED; fn is not called then.
- * Loop:   loop thread; fn never comes before this returns.
+ * Fails:  KAFKA_AWAY; its fn is not called then.
+ * Loop:   loop thread; the call never comes before this returns.
  */
-RB_MUST_CHECK int rb_emit_dead_letter(struct rb_emit *emit, const struct rb_dead_letter *letter, rb_producer_fn fn,
-                                      void *arg, struct rb_error *err);
+RB_MUST_CHECK int rb_emit_dead_letter(struct rb_emit *emit, const struct rb_dead_letter *letter,
+                                      struct rb_receipt *receipt, struct rb_error *err);
 
 /*
  * The topic on which the outcome of a row in this state is announced, with its prefix.

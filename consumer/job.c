@@ -49,9 +49,7 @@ void job_drop_work(struct rb_job *job)
     job->variants_fetch = NULL;
     rb_renew_free(job->renew);
     job->renew = NULL;
-    if (job->send != NULL)
-        job->send->job = NULL;
-    job->send = NULL;
+    rb_commit_cancel(&job->receipt);
     job->sent = RB_POLL_WAIT;
 }
 

@@ -80,12 +80,6 @@ struct job_room {
     bool made;                 /* once is enough: others may take it away again and again */
 };
 
-/* A record on its way to Kafka. It outlives the job when that is freed meanwhile. */
-struct job_send {
-    uint32_t magic;
-    struct rb_job *job; /* borrowed; NULL when the job is gone */
-};
-
 struct rb_job {
     uint32_t magic;
     const struct rb_job_env *env; /* borrowed */
@@ -132,8 +126,8 @@ struct rb_job {
     struct rb_error reason; /* why the outcome is not that it is stored */
     struct rb_error error;  /* what went wrong in the current step */
 
-    struct job_send *send;
-    enum rb_poll sent; /* the answer to send; with FAILED, error says why */
+    struct rb_receipt receipt; /* of what is on its way to Kafka */
+    enum rb_poll sent;         /* what became of it; with FAILED, error says why */
 
     struct rb_timer *timer;
     struct rb_backoff backoff;
@@ -287,12 +281,12 @@ enum rb_poll job_find_room(struct rb_job *job);
 void job_drop_transfer(struct rb_job *job);
 
 /*
- * Put the video on the topic of retries, as job->later says.
+ * Put the video on the topic of retries, as job->later says. The call comes to job->receipt.
  *
  * Fails:  as rb_emit_retry.
  * Loop:   loop thread.
  */
-RB_MUST_CHECK int job_send_later(struct rb_job *job, rb_producer_fn fn, void *arg);
+RB_MUST_CHECK int job_send_later(struct rb_job *job);
 
 /*
  * The first record about this video, from before any retry.

@@ -178,7 +178,7 @@ enum job_state job_step_DELAYED(struct rb_job *job)
     return rb_delay_has(&job->delayed) ? JOB_DELAYED : JOB_LINING_UP;
 }
 
-int job_send_later(struct rb_job *job, rb_producer_fn fn, void *arg)
+int job_send_later(struct rb_job *job)
 {
     const struct rb_origin origin = job_origin(job);
     const struct job_source *source = &job->source;
@@ -205,7 +205,7 @@ int job_send_later(struct rb_job *job, rb_producer_fn fn, void *arg)
     event.origin_offset = origin.offset;
     event.url_since = fresh ? source->since : RB_NO_LONG;
     event.renewals = job->renewals > 0 ? job->renewals : RB_NO_LONG;
-    result = rb_emit_retry(job->env->emit, &event, job->message, fn, arg, &job->error);
+    result = rb_emit_retry(job->env->emit, &event, job->message, &job->receipt, &job->error);
     rb_event_clear(RB_EVENT_VIDEO_STORE_RETRY, &event);
     return result;
 }

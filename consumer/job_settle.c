@@ -10,8 +10,6 @@
 #include "consumer/metrics_table.h"
 #include "consumer/outcome.h"
 
-#define SEND_MAGIC 0x4a534e44u
-
 static int send_stored(struct rb_job *job)
 {
     const struct rb_record_ask ask = job_ask(job);
@@ -87,14 +85,8 @@ static void note_announced(struct rb_job *job, const struct rb_delivery *deliver
 
 static void on_delivered(const struct rb_delivery *delivery, const struct rb_error *err, void *arg)
 {
-    struct job_send *send = RB_CAST(job_send, arg, SEND_MAGIC);
-    struct rb_job *job = send->job;
+    struct rb_job *job = RB_CAST(rb_job, arg, JOB_MAGIC);
 
-    send->magic = 0;
-    free(send);
-    if (job == NULL)
-        return;
-    job->send = NULL;
     job->sent = err == NULL ? RB_POLL_DONE : RB_POLL_FAILED;
     if (err != NULL)
         job->error = *err;
@@ -105,24 +97,16 @@ static void on_delivered(const struct rb_delivery *delivery, const struct rb_err
 
 static int send_outcome(struct rb_job *job)
 {
-    struct job_send *send = rb_xalloc(sizeof(*send));
     const struct rb_origin origin = job_origin(job);
     const struct rb_emit_case about = {&job->row, job->message, &origin};
     const struct rb_dead_letter letter = {job->message, &job->reason, job->bare};
-    int result;
 
-    *send = (struct job_send){.magic = SEND_MAGIC, .job = job};
+    job->receipt = (struct rb_receipt){.fn = on_delivered, .arg = job};
     if (job->outcome == OUTCOME_DEAD_LETTER)
-        result = rb_emit_dead_letter(job->env->emit, &letter, on_delivered, send, &job->error);
-    else if (job->outcome == OUTCOME_LATER)
-        result = job_send_later(job, on_delivered, send);
-    else
-        result = rb_emit_outcome(job->env->emit, &about, on_delivered, send, &job->error);
-    if (result < 0)
-        free(send);
-    else
-        job->send = send;
-    return result;
+        return rb_emit_dead_letter(job->env->emit, &letter, &job->receipt, &job->error);
+    if (job->outcome == OUTCOME_LATER)
+        return job_send_later(job);
+    return rb_emit_outcome(job->env->emit, &about, &job->receipt, &job->error);
 }
 
 static void log_end(struct rb_job *job)
@@ -157,7 +141,7 @@ static void log_end(struct rb_job *job)
 
 enum job_state job_step_EMITTING(struct rb_job *job)
 {
-    if (job->send == NULL && job->sent == RB_POLL_WAIT && send_outcome(job) < 0)
+    if (job->receipt.sending == NULL && job->sent == RB_POLL_WAIT && send_outcome(job) < 0)
         return job_after_error(job);
     switch (job->sent) {
     case RB_POLL_WAIT:

@@ -4,6 +4,7 @@
  * Way:  consumer
  */
 #include <signal.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -38,6 +39,13 @@ static const struct rb_option_spec option_spec = {
                 "  reelbus-consumer run --config /etc/reelbus/consumer.conf\n",
 };
 
+static bool is_drained(const struct rb_parts *parts)
+{
+    return rb_consume_count(parts->consume) == 0 && rb_history_is_idle(parts->history) &&
+           rb_remove_is_idle(parts->remove) &&
+           (rb_commit_is_idle(rb_emit_commit(parts->emit)) || !rb_emit_is_up(parts->emit));
+}
+
 /* Take nothing new, finish what was begun, then leave; at the latest when the time is up. */
 static void drain_step(void *arg)
 {
@@ -45,9 +53,7 @@ static void drain_step(void *arg)
 
     rb_consume_drain(parts->consume);
     rb_history_flush(parts->history);
-    if ((rb_consume_count(parts->consume) == 0 && rb_history_is_idle(parts->history) &&
-         rb_remove_is_idle(parts->remove)) ||
-        rb_clock_ms() >= parts->drain_until_ms)
+    if (is_drained(parts) || rb_clock_ms() >= parts->drain_until_ms)
         rb_loop_stop(parts->loop);
     else
         rb_timer_start(parts->drain, DRAIN_STEP_MS);
@@ -96,7 +102,8 @@ static int run(const struct rb_options *all_options)
         rb_loop_run(parts.loop);
         rb_log(NULL, RB_EV_STOPPED, "left=%zu", rb_consume_count(parts.consume));
     }
-    rb_parts_close(&parts);
+    if (!rb_parts_close(&parts))
+        _exit(parts.exit_status); /* nothing depends on how it ends; joining threads would wait for what hangs */
     return parts.exit_status;
 }
 

@@ -52,6 +52,11 @@
       "0: well, 1: over the warning mark, 2: over the mark where quota_then happens; alert on 1")                      \
     X(QUOTA_DAYS, GAUGE, "reelbus_quota_left_days", "",                                                                \
       "Days until that mark, by the growth of the last week; -1: nobody can say")                                      \
+    X(SKIPPED, COUNTER, "reelbus_records_skipped_total", "",                                                           \
+      "Records that came again and were finished already, by what was committed beside the offset")                    \
+    X(TRANSACTIONS, COUNTER, "reelbus_transactions_total", "", "Kafka transactions that were committed")               \
+    X(TRANSACTION_FAILS, COUNTER, "reelbus_transaction_failures_total", "",                                            \
+      "Kafka transactions that were not, and were made anew; alert when it grows fast")                                \
     X(JOBS, GAUGE, "reelbus_jobs", "", "Records that are worked on")                                                   \
     X(TRANSFERRING, GAUGE, "reelbus_transfers", "", "Transfers that are running")                                      \
     X(IN_FLIGHT, GAUGE, "reelbus_in_flight_bytes", "", "Size of the videos that are being transferred")                \

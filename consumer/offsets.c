@@ -96,6 +96,13 @@ static struct rb_offsets_entry *find(const struct rb_offsets *offsets, int64_t o
     return low < offsets->count && entry_at(offsets, low)->offset == offset ? entry_at(offsets, low) : NULL;
 }
 
+bool rb_offsets_is_open(const struct rb_offsets *offsets, int64_t offset)
+{
+    const struct rb_offsets_entry *entry = find(offsets, offset);
+
+    return entry != NULL && entry->state == RB_OFFSET_UNFINISHED;
+}
+
 static struct rb_offsets_entry *find_unfinished(const struct rb_offsets *offsets, int64_t offset)
 {
     struct rb_offsets_entry *entry = find(offsets, offset);

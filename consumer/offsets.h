@@ -74,6 +74,13 @@ RB_MUST_CHECK enum rb_offsets_begun rb_offsets_begin(struct rb_offsets *offsets,
 bool rb_offsets_reach(struct rb_offsets *offsets, int64_t offset);
 
 /*
+ * Is a record begun, and neither finished nor staged?
+ *
+ * Loop:   pure, any thread.
+ */
+bool rb_offsets_is_open(const struct rb_offsets *offsets, int64_t offset);
+
+/*
  * A record is finished. It must have been begun, and not finished before.
  *
  * Loop:   pure, any thread.

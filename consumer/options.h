@@ -16,9 +16,15 @@
     X(records_max, NUMBER, "2000", 1, 100000, "", "records worked on at once; then no more are taken")                 \
     X(delayed_max, NUMBER, "5000", 1, 1000000, "",                                                                     \
       "records of the topic of retries kept until their time comes; then no more of these are taken")                  \
-    X(commit_interval_ms, MS, "1s", 10, 60000, "", "how often finished offsets are committed")                         \
+    X(transactional_id, TEXT, "", 0, 255, "",                                                                          \
+      "of this process alone, and the same after a restart; empty: group and group_instance_id, or the host's name")   \
+    X(transaction_wait_ms, MS, "5ms", 0, 1000, "", "how long an outcome waits for others, to be committed together")   \
+    X(transaction_timeout_ms, MS, "30s", 5000, 900000, "",                                                             \
+      "after which the brokers abort what a process that has vanished was committing; readers may wait so long")       \
+    X(commit_interval_ms, MS, "1s", 10, 60000, "",                                                                     \
+      "how often finished offsets are committed when there is no outcome to commit them with")                         \
     X(publish_timeout_ms, MS, "10s", 100, 300000, "",                                                                  \
-      "how long Kafka may take to acknowledge an outcome before it is sent again")                                     \
+      "how long an outcome may wait for a transaction before its job pauses and tries again")                          \
     X(transfers_max, NUMBER, "16", 1, 1024, "", "transfers at once")                                                   \
     X(host_transfers_max, NUMBER, "0", 0, 1024, "", "and from one host; 0: three quarters of them")                    \
     X(queue_bytes, BYTES, "256KiB", 131072, 268435456, "",                                                             \

@@ -34,7 +34,7 @@ static void on_fatal(const struct rb_error *err, void *arg)
 
     if (parts->exit_status == 0)
         rb_log_error(NULL, RB_EV_FATAL, err, "");
-    parts->exit_status = 1;
+    parts->exit_status = err->code == RB_E_TXN_FENCED || err->code == RB_E_GROUP_FENCED ? RB_STATUS_FENCED : 1;
     rb_loop_stop(parts->loop);
 }
 
@@ -50,6 +50,22 @@ static void open_database(struct rb_parts *parts)
     parts->history = rb_history_new(parts->loop, parts->pg);
 }
 
+/*
+ * The same after each restart, or what was under way when the process died would be pending until it times out; and of no other
+ * process, or the two throw each other out.
+ */
+static char *transactional_id_of(const struct consumer_options *options)
+{
+    char host[256] = "";
+
+    if (options->transactional_id[0] != '\0')
+        return rb_xstrdup(options->transactional_id);
+    if (gethostname(host, sizeof(host) - 1) < 0)
+        host[0] = '\0';
+    return rb_xprintf("%s%s.%s", options->common.topic_prefix, options->group,
+                      options->group_instance_id[0] != '\0' ? options->group_instance_id : host);
+}
+
 static int open_output(struct rb_parts *parts, struct rb_error *err)
 {
     const struct rb_common_options *common = &parts->options->common;
@@ -57,9 +73,19 @@ static int open_output(struct rb_parts *parts, struct rb_error *err)
 
     parts->codec = rb_codec_new(parts->loop, &codec, on_codec_change, parts);
 
-    const struct rb_emit_config emit = {
-        .kafka = {common->kafka_brokers, "reelbus-consumer", common->kafka},
+    RB_AUTO_TEXT *transactional_id = transactional_id_of(parts->options);
+    const struct rb_commit_config commit = {
+        .txn = {.kafka = {common->kafka_brokers, "reelbus-consumer", common->kafka},
+                .transactional_id = transactional_id,
+                .timeout_ms = parts->options->transaction_timeout_ms},
+        .wait_ms = parts->options->transaction_wait_ms,
         .timeout_ms = parts->options->publish_timeout_ms,
+        .metrics = &parts->metrics,
+        .on_fatal = on_fatal,
+        .fatal_arg = parts,
+    };
+    const struct rb_emit_config emit = {
+        .commit = commit,
         .codec = parts->codec,
         .topic_prefix = common->topic_prefix,
         .group = parts->options->group,
@@ -202,15 +228,17 @@ int rb_parts_open(struct rb_parts *parts, struct rb_error *err)
     return open_input(parts, err);
 }
 
-void rb_parts_close(struct rb_parts *parts)
+bool rb_parts_close(struct rb_parts *parts)
 {
     rb_httpd_free(parts->httpd);
-    rb_consume_free(parts->consume);
+    if (!rb_consume_free(parts->consume))
+        return false;
     rb_make_room_free(parts->make_room);
     rb_usage_free(parts->usage);
     rb_remove_free(parts->remove);
     rb_pg_free(parts->pg);
-    rb_emit_free(parts->emit);
+    if (!rb_emit_free(parts->emit))
+        return false;
     rb_history_free(parts->history);
     rb_progress_free(parts->progress);
     rb_codec_free(parts->codec);
@@ -230,4 +258,5 @@ void rb_parts_close(struct rb_parts *parts)
     rb_timer_free(parts->drain);
     rb_loop_free(parts->loop);
     rb_metrics_done(&parts->metrics);
+    return true;
 }

@@ -12,7 +12,8 @@
 #include "consumer/store_probe.h"
 #include "consumer/stores.h"
 
-#define RB_PARTS_MAGIC 0x43415050u
+#define RB_PARTS_MAGIC   0x43415050u
+#define RB_STATUS_FENCED 3 /* another process has our identity: a restart would only throw that one out */
 
 /* Each part is owned, and NULL until it is made. */
 struct rb_parts {
@@ -82,6 +83,7 @@ void rb_parts_reload(struct rb_parts *parts);
 /*
  * Take everything down that was made.
  *
- * Loop:   loop thread, after the loop has run.
+ * Gives:  false when librdkafka does not come back from a call: the process is to end without more ado.
+ * Loop:   loop thread, after the loop has run; blocks for at most some seconds.
  */
-void rb_parts_close(struct rb_parts *parts);
+bool rb_parts_close(struct rb_parts *parts);

@@ -150,9 +150,7 @@ void rb_remove_free(struct rb_remove *remove)
         struct removal *removal = remove->removals;
 
         remove->removals = removal->next;
-        removal->remove = NULL;
-        if (!removal->sending)
-            removal_free(removal);
+        removal_free(removal);
     }
     rb_timer_free(remove->timer);
     remove->magic = 0;

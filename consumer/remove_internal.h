@@ -13,7 +13,7 @@
 /* A video whose row is gone already. */
 struct removal {
     uint32_t magic;
-    struct rb_remove *remove; /* borrowed; NULL when that is gone, while the event is still on its way */
+    struct rb_remove *remove; /* borrowed */
     struct removal *next;
     struct rb_video_deleted event;
     char *since;  /* the row is ours as long as it says this */
@@ -21,7 +21,7 @@ struct removal {
     char *next_beside;
     struct rb_ask *ask;
     const struct rb_target *target; /* that ask is for */
-    bool sending;
+    struct rb_receipt receipt;      /* of the event */
 };
 
 struct rb_remove {
@@ -40,7 +40,7 @@ struct rb_remove {
 void removal_begin(struct removal *removal);
 
 /*
- * Free it. Not while its event is on its way.
+ * Free it. Its event may still be announced.
  *
  * Loop:   loop thread, outside of libcurl callbacks.
  */

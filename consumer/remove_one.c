@@ -16,6 +16,7 @@ static const char end_sql[] = "UPDATE reelbus.video SET deleting_since = CASE WH
 
 void removal_free(struct removal *removal)
 {
+    rb_commit_cancel(&removal->receipt);
     if (removal->ask != NULL)
         removal->target->store->ops->forget(removal->ask);
     rb_event_clear(RB_EVENT_VIDEO_DELETED, &removal->event);
@@ -90,10 +91,7 @@ static void on_announced(const struct rb_delivery *delivery, const struct rb_err
     struct removal *removal = RB_CAST(removal, arg, REMOVAL_MAGIC);
 
     (void)delivery;
-    removal->sending = false;
-    if (removal->remove == NULL)
-        removal_free(removal);
-    else if (err != NULL)
+    if (err != NULL)
         removal_end(removal, err);
     else
         remove_object(removal, removal->event.object_key);
@@ -111,11 +109,11 @@ void removal_begin(struct removal *removal)
     const struct rb_video_deleted *event = &removal->event;
     struct rb_error err = {0};
 
+    removal->receipt = (struct rb_receipt){.fn = on_announced, .arg = removal};
     removal->target = is_in(&stores->first, event) ? &stores->first : &stores->fallback;
     if (!is_in(removal->target, event))
         rb_fail(&err, RB_E_STORE_REFUSED, 0, "'%.20s/%.60s' is none of our stores", event->store, event->bucket);
-    else if (rb_emit_deleted(removal->remove->config.emit, event, on_announced, removal, &err) == 0)
-        removal->sending = true;
-    if (!removal->sending)
-        removal_end(removal, &err);
+    else if (rb_emit_deleted(removal->remove->config.emit, event, &removal->receipt, &err) == 0)
+        return;
+    removal_end(removal, &err);
 }

@@ -62,7 +62,7 @@ def test_the_consumer_goes_on_where_it_was_when_kafka_comes_back(running, stoppe
     stop()
     wait_for(lambda: running.video_row(video_id)["state"] == "stored", "it is stored without Kafka")
     start()
-    running.wait_for_one_event("video.stored", video_id)
+    running.wait_for_event("video.stored", video_id)
     other, other_video = running.store_video()
     running.assert_stored(other, other_video)
     running.wait_until_finished()

@@ -141,9 +141,9 @@ def test_a_retry_survives_the_death_of_whoever_wrote_it(bus, source):
     wait_for_retries(bus, video_id)
     bus.consumer.kill()
     bus.start_consumer()
-    bus.wait_for_one_event("video.stored", video_id)
+    bus.wait_for_event("video.stored", video_id)
     bus.wait_until_finished()
-    assert bus.wait_for_one_event("video.stored", video_id)["tries"] >= 2
+    assert bus.wait_for_event("video.stored", video_id)["tries"] >= 2
     assert bus.video_row(video_id)["state"] == "stored"
 
 
@@ -489,8 +489,8 @@ def test_a_kafka_that_is_away_is_waited_out_with_the_outcome_in_hand(bus, source
     wait_for(lambda: "code=kafka_away" in bus.consumer.log, "the consumer waits for it")
     wait_for(lambda: bus.video_row(one)["state"] == "stored", "the row is written all the same")
     start()
-    bus.wait_for_one_event("video.stored", one)
-    bus.wait_for_one_event("video.stored", later)
+    bus.wait_for_event("video.stored", one)
+    bus.wait_for_event("video.stored", later)
     assert len(source.times("later")) >= 2
     assert bus.events("video.store_failed") == []
     bus.wait_until_finished()

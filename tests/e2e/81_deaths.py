@@ -127,11 +127,11 @@ def test_a_death_in_any_state_leads_to_one_outcome(bus, source, stopped_kafka, s
         if state is not delayed:  # whose time may have come
             assert states(bus, video_id)[-1] == state.__name__.upper()
     bus.start_consumer()
-    event, row = bus.wait_for_one_event("video.stored", video_id), bus.video_row(video_id)
+    event, row = bus.wait_for_event("video.stored", video_id), bus.video_row(video_id)
     assert (row["state"], row["attempt"], event["attempt"]) == ("stored", 1, 1)
     assert row["sha256"] == event["sha256"] == hashlib.sha256(TINY_MP4).hexdigest()
     assert bus.object_path(video_id).read_bytes() == TINY_MP4
     assert row["video_url"] == event["video_url"] and row["source_url"] == source.url("v")
     bus.wait_until_finished()
-    assert bus.events("video.store_failed") == [] and bus.wait_for_one_event("video.stored", video_id) == event
+    assert bus.events("video.store_failed") == [] and bus.wait_for_event("video.stored", video_id) == event
     assert len(bus.objects()) == len({event["video_id"] for event in bus.events("video.stored")})

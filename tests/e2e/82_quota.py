@@ -345,7 +345,7 @@ def test_a_spilled_video_stays_where_it_was_sent(bus):
     wait_for(lambda: bus.video_row(video_id)["spilled"], "it goes to the fallback store")
     bus.consumer.kill()
     bus.start_consumer(**{**options, "REELBUS_QUOTA_USER_BYTES": 100 * SIZE})
-    assert bus.wait_for_one_event("video.stored", video_id)["bucket"] == "overflow"
+    assert bus.wait_for_event("video.stored", video_id)["bucket"] == "overflow"
     assert in_fallback(bus, video_id).exists() and bus.objects() == []
 
 
