@@ -61,7 +61,11 @@ class Auditor:
         found = [*self.check_asked(accepted, final), *self.check_outcomes(), *self.check_committed(before), *self.check_rows(before, final)]
         found += self.check_originals(self.rows if final else rows_before)
         found += self.check_visible(after) if after else []
-        found += self.check_objects(final)
+        try:
+            found += self.check_objects(final)
+        except Away:
+            if final:
+                raise
         if final:
             found += [*self.check_lag(after), *self.check_open()]
         self.rounds += 1

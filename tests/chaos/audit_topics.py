@@ -4,8 +4,10 @@ import collections
 import io
 import json
 import pathlib
+import struct
 import time
 
+import committed
 import confluent_kafka
 import fastavro
 import offset_map
@@ -82,9 +84,8 @@ class Reader:
 class Covered:
     """What the group will not read again: all below the committed offset, and what its metadata names above."""
 
-    def __init__(self, committed):
-        self.partitions = {(place.topic, place.partition): (max(place.offset, 0), offset_map.read(place.offset, place.metadata))
-                           for place in committed}  # fmt: skip
+    def __init__(self, places):
+        self.partitions = {place[:2]: (max(place.offset, 0), offset_map.read(place.offset, place.metadata)) for place in places}
 
     def covers(self, at):
         offset, above = self.partitions.get(at[:2], (0, ()))
@@ -97,9 +98,7 @@ class Topics:
     def __init__(self, brokers, prefix, group):
         self.prefix, self.brokers = prefix, brokers
         self.admin = self.new_admin()
-        self.group, self.stable_group = (confluent_kafka.Consumer({
-            "bootstrap.servers": brokers, "group.id": group, "enable.auto.commit": False, "isolation.level": isolation, "log_level": 0,
-        }) for isolation in ("read_uncommitted", "read_committed"))  # fmt: skip
+        self.group = group
         names = [prefix + name for name in (*INPUTS, *OUTCOMES, DEAD)]
         metadata = self.call(lambda: self.admin.list_topics(timeout=20)).topics
         self.partitions = [(name, number) for name in names for number in metadata[name].partitions]
@@ -116,15 +115,15 @@ class Topics:
         return admin.AdminClient({"bootstrap.servers": self.brokers, "log_level": 0})
 
     def call(self, ask):
-        """A client that was refused may go on for minutes with leaders that are none any more: once, another one is asked."""
-        try:
-            return ask()
-        except confluent_kafka.KafkaException:
+        """Three times. A client that was refused may go on for minutes with leaders that are none any more: another one is asked."""
+        for left in (2, 1, 0):
+            try:
+                return ask()
+            except confluent_kafka.KafkaException as problem:
+                if left == 0:
+                    raise Away(f"Kafka: {problem}") from None
             self.admin = self.new_admin()
-        try:
-            return ask()
-        except confluent_kafka.KafkaException as problem:
-            raise Away(f"Kafka: {problem}") from None
+            time.sleep(1)
 
     def ends(self, partitions, isolation):
         level = getattr(confluent_kafka.IsolationLevel, isolation)
@@ -136,20 +135,35 @@ class Topics:
 
         return self.call(ask)
 
-    def places(self):
-        return [confluent_kafka.TopicPartition(*place) for place in self.input_partitions]
+    def committed(self, stable):
+        """Any of the brokers knows who answers for the group."""
+        trouble = None
+        for address in self.brokers.split(",") * 3:
+            try:
+                return Covered(committed.fetch(address, self.group, self.input_partitions, stable))
+            except committed.Refused as refused:
+                if refused.args[0] == committed.UNSTABLE:
+                    raise
+                trouble = refused
+            except (OSError, struct.error) as problem:
+                trouble = problem
+            time.sleep(0.5)
+        raise Away(f"Kafka does not tell what is committed: {trouble!r}")
 
     def covered(self):
         """At least this is committed."""
-        return Covered(self.call(lambda: self.group.committed(self.places(), timeout=20)))
+        return self.committed(stable=False)
 
     def covered_for_certain(self, wait_s):
         """And this with all transactions that were on their way: an outcome may be seen before its offsets are. None when there is no
         moment without one."""
-        try:
-            return Covered(self.stable_group.committed(self.places(), timeout=wait_s))
-        except confluent_kafka.KafkaException:
-            return None
+        deadline = time.monotonic() + wait_s
+        while time.monotonic() < deadline:
+            try:
+                return self.committed(stable=True)
+            except committed.Refused:
+                time.sleep(0.05)
+        return None
 
     def read(self, wait_s):
         """Up to where the topics end now: a transaction that is open there is waited for."""
@@ -191,5 +205,5 @@ class Topics:
             self.retries[origin].append(record)
 
     def close(self):
-        for consumer in (self.committed_reader, self.any_reader, self.group, self.stable_group):
+        for consumer in (self.committed_reader, self.any_reader):
             consumer.close()

@@ -42,7 +42,7 @@ class Chaos:
         self.actions, self.order = [], itertools.count()
         self.disk = self.clock = self.s3_proxy = None
         self.violations, self.audits, self.audits_missed = {}, 0, 0
-        self.coordinator_stops = 0
+        self.coordinator_stops, self.points_set = 0, set()
         self.failpoints = self.read_failpoints()
         self.fail_rng = random.Random(f"{args.seed} failpoints")
 
@@ -141,6 +141,8 @@ class Chaos:
             "REELBUS_KAFKA": f"{common['REELBUS_KAFKA']};{session}",
             "REELBUS_METRICS_LISTEN": f"127.0.0.1:{port()}",
             "REELBUS_GROUP": "chaos",
+            "REELBUS_TRANSACTIONAL_ID": f"chaos-{number}",
+            "REELBUS_GROUP_INSTANCE_ID": "static" if number == 0 else "",  # the others are dynamic members
             "REELBUS_SOURCE_PORTS": "any",
             "REELBUS_SOURCE_ALLOW_PRIVATE": "true",
             "REELBUS_RETRY_FIRST_MS": "100ms",
@@ -160,22 +162,23 @@ class Chaos:
     # -- failpoints --------------------------------------------------------------------------------------------------------
 
     def read_failpoints(self):
-        """Their names, from programs that were built with them."""
+        """Their names and what they take, from programs that were built with them."""
         if self.args.build != "fail":
             return {}
         points = {}
         for program in ("producer", "consumer"):
             told = subprocess.run([self.programs / f"reelbus-{program}", "--failpoints"], capture_output=True, text=True).stdout
-            points[program] = re.findall(r"^\s*([a-z0-9_]+)", told, re.MULTILINE)
+            points[program] = re.findall(r"^([a-z0-9_]+) +(errno|plain) ", told, re.MULTILINE)
         return points
 
     def failpoint(self, program):
         """Half of the programs die or stop at a place of their work."""
         if not self.failpoints.get(program) or self.ending or self.fail_rng.random() < 0.5:
             return {}
-        point = self.fail_rng.choice(self.failpoints[program])
-        what = self.fail_rng.choice(["kill", "kill", "kill", "stop"])
+        point, takes = self.fail_rng.choice(self.failpoints[program])
+        what = self.fail_rng.choice(["kill", "kill", "stop", *(["EIO", "EIO"] if takes == "errno" else [])])
         self.faults.count(f"failpoint {what}")
+        self.points_set.add((point, what))
         return {"REELBUS_FAIL": f"{point}:{self.fail_rng.choice([1, 2, 5, 20])}:{what}"}
 
     # -- the coordinator of transactions -----------------------------------------------------------------------------------
@@ -229,7 +232,7 @@ class Chaos:
         if minutes < self.args.minutes:
             return False
         enough = self.faults.counts["kill consumer"] + self.faults.counts["kill receiver"] + self.faults.counts["kill poller"] >= self.args.kills
-        return (enough and (self.args.videos is None or self.workload.done())) or minutes > 3 * self.args.minutes + 5
+        return enough or minutes > 3 * self.args.minutes + 5
 
     def next_fault(self):
         """Now and then it is quiet for a while."""
@@ -258,6 +261,10 @@ class Chaos:
         for role in self.supervisor.roles.values():
             if role.process is not None and role.process.alive():
                 self.supervisor.go_on(role)
+        last = time.monotonic() + self.args.settle_s
+        while self.args.videos is not None and not self.workload.done() and time.monotonic() < last:
+            self.work()
+            show(self)
         self.healed = time.monotonic()
         self.workload.stop.set()
         final = threading.Thread(target=self.audit_at_the_end, daemon=True)
@@ -309,10 +316,10 @@ class Chaos:
 
     def judge(self):
         """All violations, those of the end and those that were seen on the way."""
+        self.auditor.close()
         stubborn = self.supervisor.end()
         if self.disk:
             subprocess.run(["umount", "-l", self.disk], check=False)
-        self.auditor.close()
         problems = [*self.violations, *(violation for violation in self.left if violation not in self.violations)]
         problems += [audit.Violation("death", name, f"status {status}: {tail}") for name, status, tail in self.supervisor.deaths]
         problems += [audit.Violation("death", "", f"did not end well: {who}") for who in stubborn]
@@ -321,9 +328,9 @@ class Chaos:
         return problems
 
     def rebalances(self):
-        """Each one gives partition 0 to somebody anew."""
-        return sum(len(re.findall(r"ev=partitions_taken topic=video\.webhook\.received partition=0\b", path.read_text(errors="replace")))
-                   for path in (self.folder / "logs").glob("consumer*.log"))  # fmt: skip
+        """Generations of the group that came to be."""
+        logs = [path.read_text(errors="replace") for path in (self.folder / "logs").glob("kafka*.log")]
+        return len({number for log in logs for number in re.findall(r"Stabilized group chaos generation (\d+)", log)})
 
     def summary(self):
         counts = self.faults.counts
@@ -335,6 +342,7 @@ class Chaos:
             "broker kills": counts["kill broker"],
             "coordinators stopped with an EndTxn out": self.coordinator_stops,
             "failpoints set": sum(number for name, number in counts.items() if name.startswith("failpoint")),
+            "failpoints and actions": len(self.points_set),
             "webhooks": self.workload.webhooks,
             "answers": dict(sorted(self.ledger.answers.items())),
             "videos": self.workload.videos,

@@ -46,6 +46,15 @@ class Cluster(local.Stack):
     def addresses(self, which):
         return ",".join(f"127.0.0.1:{ports[which]}" for ports in self.broker_ports.values())
 
+    def kafka_command(self, main, *arguments):
+        """Brokers also tell of each rebalance."""
+        config = self.folder / "log4j2.properties"
+        if not config.exists():
+            more = "logger.group.name = org.apache.kafka.coordinator.group.GroupMetadataManager\nlogger.group.level = info\n"
+            config.write_text((harness.ROOT / "deploy/local/log4j2.properties").read_text() + more)
+        java, *rest = super().kafka_command(main, *arguments)
+        return [java, f"-Dlog4j2.configurationFile={config}", *rest]
+
     def broker_config(self, node):
         ports, count = self.broker_ports[node], len(self.brokers)
         settings = dict(line.split("=", 1) for line in self.write_kafka_config().read_text().splitlines())

@@ -30,7 +30,7 @@ class Faults:
             (1, "stop receiver", self.pause("receiver", 1, 8)),
             (1, "stop poller", self.pause("poller", 1, 8)),
             (2, "stop broker", self.pause("broker", 1, 12)),
-            (3, "stop coordinator", self.stop_coordinator),
+            (5, "stop coordinator", self.stop_coordinator),
             (2, "toggle consumers", self.toggle),
             (2, "connections reset", self.reset),
             (2, "black hole", self.hold),
@@ -73,7 +73,10 @@ class Faults:
         return begin
 
     def all_brokers_are_up(self):
-        return all(role.process is not None and not role.stopped and role.start_at < time.monotonic() - 20 for role in self.run.supervisor.of("broker"))
+        """And have had the time to catch up with each other, when there are several."""
+        brokers = self.run.supervisor.of("broker")
+        since = time.monotonic() - (20 if len(brokers) > 1 else 6)
+        return all(role.process is not None and not role.stopped and role.start_at < since for role in brokers)
 
     def kill_broker(self):
         """In turn, and only when the others have caught up: two of three must be in sync."""

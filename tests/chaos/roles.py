@@ -1,6 +1,7 @@
 """What runs, and who starts it again when it has died: the part of systemd."""
 
 import dataclasses
+import pathlib
 import signal
 import time
 
@@ -20,6 +21,7 @@ class Role:
     wanted: bool = True
     stopped: bool = False
     start_at: float = 0  # not before
+    go_on_at: float = 0  # one that has stopped itself
 
 
 class Supervisor:
@@ -39,7 +41,11 @@ class Supervisor:
                 if role.kind in OURS and role.process.status not in ENDED_WELL:
                     self.deaths.append((role.name, role.process.status, role.process.tail(3)))
                     self.say(f"{role.name} ended by itself with {role.process.status}")
-                role.process, role.stopped = None, False
+                role.process, role.stopped, role.go_on_at = None, False, 0
+            if role.process is not None and not role.stopped and role.kind in OURS and has_stopped(role.process.pid):
+                role.stopped, role.go_on_at = True, now + 7  # a failpoint; longer than a session of the group
+            if role.stopped and 0 < role.go_on_at <= now:
+                self.go_on(role)
             if role.process is None and role.wanted and now >= role.start_at:
                 role.process = role.start()
 
@@ -57,7 +63,7 @@ class Supervisor:
 
     def go_on(self, role):
         if role.process is not None:
-            role.stopped = False
+            role.stopped, role.go_on_at = False, 0
             role.process.send(signal.SIGCONT)
 
     def end(self, wait_s=60):
@@ -74,6 +80,13 @@ class Supervisor:
                 if kind in OURS and (not gentle or role.process.status != 0):
                     stubborn.append(f"{role.name}: {role.process.status}")
         return stubborn
+
+
+def has_stopped(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
+    except OSError:
+        return False
 
 
 def is_up(port):

@@ -16,7 +16,7 @@ SECRET = "canary-webhook-secret"
 class Workload:
     """Senders, each a thread. same: how many of the videos are told of in all ways, up to five times."""
 
-    def __init__(self, seed, ledger, provider, database_url, receivers, rate, videos=None, same=0, senders=8):
+    def __init__(self, seed, ledger, provider, database_url, receivers, rate, videos=None, same=0, senders=16):
         self.ledger, self.provider, self.database_url, self.receivers = ledger, provider, database_url, receivers
         self.rate, self.limit, self.same_limit = rate, videos, same
         self.seed, self.lock = seed, threading.Lock()

@@ -166,7 +166,7 @@ def an_outcome_is_visible_without_its_offset(on, video_id):
     on.commit(record, record.offset())
     behind = {other.key().decode() for other in on.bus.records("video.webhook.received")
               if other.partition() == record.partition() and other.offset() >= record.offset()}  # fmt: skip
-    outcomes = {event["video_id"] for event in on.bus.events("video.stored")}
+    outcomes = {event["video_id"] for topic in ("video.stored", "video.store_failed") for event in on.bus.events(topic)}
     yield {("lag", behind_id) for behind_id in behind} | {("torn", behind_id) for behind_id in behind & outcomes}
     run = bytes([0, end - record.offset()])  # nothing unfinished, and so many finished
     on.commit(record, record.offset(), "reelbus1r:" + base64.b64encode(bytes(4) + run).decode())
