@@ -63,7 +63,8 @@ parts_o     := $(filter-out %/main.o,$(sort $(producer_o) $(consumer_o)))
 programs    := $(out)/reelbus-producer $(out)/reelbus-consumer
 unit_tests  := $(patsubst tests/unit/%.c,$(out)/unit/%,$(unit_c))
 
-.PHONY: all run test unit lint format docs way asan tsan valgrind chaos bench-receive bench-store install clean help deps-build deps-run \
+.PHONY: all run test unit lint format docs way asan tsan fail valgrind chaos bench-receive bench-store install clean help \
+        deps-build deps-run \
         deps-test deps-lint deps-valgrind deps-bench
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -100,12 +101,29 @@ $(out)/obj/flags: FORCE
 	@echo '$(CC) $(all_cflags)' | cmp -s - $@ || echo '$(CC) $(all_cflags)' > $@
 .PHONY: FORCE
 
+# The programs as released, but for the files with failpoints in them.
+pointed_c  := $(shell grep -l '^\#include "common/failpoint.h"' $(common_c) $(producer_c) $(consumer_c))
+fail_o      = $(foreach file,$(1),$(if $(filter $(file),$(pointed_c)),build/fail/obj/$(file:.c=.o),build/obj/$(file:.c=.o)))
+
+build/fail/reelbus-producer: $(call fail_o,$(common_c) $(producer_c))
+	$(say) LINK $@
+	$(Q)$(CC) $(all_ldflags) -o $@ $^ $(all_libs)
+
+build/fail/reelbus-consumer: $(call fail_o,$(common_c) $(consumer_c))
+	$(say) LINK $@
+	$(Q)$(CC) $(all_ldflags) -o $@ $^ $(all_libs)
+
+build/fail/obj/%.o: %.c $(out)/obj/flags
+	$(say) CC $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(all_cflags) -DRB_FAILPOINTS -MMD -MP -c -o $@ $<
+
 # Files that become part of an object, which the compiler does not tell.
 $(out)/obj/common/events.o: $(wildcard schemas/*.avsc)
 $(out)/obj/producer/page.o: $(wildcard producer/page/*) deploy/examples/reelbus-watch.js
 $(out)/obj/consumer/setup_sql.o: $(wildcard deploy/sql/*.sql deploy/sql/supabase/*.sql)
 
--include $(patsubst %.c,$(out)/obj/%.d,$(all_c))
+-include $(patsubst %.c,$(out)/obj/%.d,$(all_c)) $(patsubst %.c,build/fail/obj/%.d,$(pointed_c))
 
 compile_commands.json: Makefile $(all_c)
 	$(Q)for file in $(all_c); do \
@@ -118,6 +136,7 @@ run: deps-run
 
 test: deps-test
 	$(Q)$(MAKE) --no-print-directory -j$(cores) BUILD=$(BUILD) all unit
+	$(Q)$(if $(filter release,$(BUILD)),$(MAKE) --no-print-directory fail)
 	$(Q)tests/run --build $(BUILD) $(TESTS)
 
 unit: $(unit_tests)
@@ -136,6 +155,10 @@ way:
 
 asan tsan:
 	$(Q)$(MAKE) --no-print-directory -j$(cores) BUILD=$@ all unit
+
+# The programs that die, stop or err where REELBUS_FAIL says: common/failpoint.h.
+fail:
+	$(Q)$(MAKE) --no-print-directory -j$(cores) BUILD=release build/fail/reelbus-producer build/fail/reelbus-consumer
 
 # Both programs under valgrind, through the tests of the whole way. Slow.
 valgrind: deps-test deps-valgrind
@@ -192,6 +215,7 @@ help:
 	@echo 'make docs        generate deploy/options.md and the like'
 	@echo 'make way         print the way of the data through the files, and what is over size'
 	@echo 'make asan, tsan  build with sanitizers into build/asan, build/tsan'
+	@echo 'make fail        build the programs that die where REELBUS_FAIL says, into build/fail'
 	@echo 'make valgrind    run the tests of the whole way under valgrind; slow'
 	@echo 'make chaos       run everything under faults, and audit it; CHAOS="--seed 7 --minutes 30"'
 	@echo 'make bench-receive  how fast webhooks are received; BENCH="--quick --json"'

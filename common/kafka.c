@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/errmap.h"
+#include "common/failpoint.h"
 #include "common/log.h"
 
 #define KAFKA_MAGIC     0x4b41464bu
@@ -96,6 +97,8 @@ static void take_stats(struct rb_kafka *kafka, const char *json)
 {
     bool up = json != NULL && strstr(json, "\"state\":\"UP\"") != NULL;
 
+    if (RB_FAILS(kafka_statistics))
+        return;
     if (up != kafka->up)
         rb_log(NULL, up ? RB_EV_KAFKA_UP : RB_EV_KAFKA_DOWN, "client=%s", rd_kafka_name(kafka->handle));
     kafka->up = up;

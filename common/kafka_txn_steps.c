@@ -7,6 +7,7 @@
  * depends on it.
  */
 #include "common/clock.h"
+#include "common/failpoint.h"
 #include "common/kafka_txn_inside.h"
 
 #define TRIES_MAX 3 /* of a call that librdkafka says may be repeated */
@@ -36,6 +37,10 @@ static bool failed_with(struct rb_txn_step *step, rd_kafka_resp_err_t code, cons
     return true;
 }
 
+/* For tests: this step fails, as without an answer. */
+#define POINT_FAILS(step, name)                                                                                        \
+    failed_with(step, RB_FAILS(name) ? RD_KAFKA_RESP_ERR__TRANSPORT : RD_KAFKA_RESP_ERR_NO_ERROR, "a failpoint")
+
 void rb_txn_step_open(void *arg)
 {
     struct rb_txn_step *step = arg;
@@ -64,6 +69,7 @@ static bool send_records(struct rb_txn_step *step)
 {
     bool sent = true;
 
+    RB_FAIL_HERE(txn_records);
     for (size_t i = 0; i < step->batch.count; i++) {
         rd_kafka_resp_err_t code = send_record(step, step->batch.records[i]);
 
@@ -79,6 +85,8 @@ static bool send_offsets(struct rb_txn_step *step)
 {
     if (step->batch.offsets == NULL)
         return true;
+    if (POINT_FAILS(step, txn_offsets))
+        return false;
     for (unsigned i = 0; i < TRIES_MAX; i++) {
         if (!failed(step, rd_kafka_send_offsets_to_transaction(step->handle, step->batch.offsets, step->batch.group,
                                                                step->wait_ms)))
@@ -94,7 +102,8 @@ void rb_txn_step_send(void *arg)
     struct rb_txn_step *step = arg;
     int64_t began_ms = rb_clock_ms();
 
-    if (!failed(step, rd_kafka_begin_transaction(step->handle)) && send_records(step) && send_offsets(step))
+    if (!POINT_FAILS(step, txn_begin) && !failed(step, rd_kafka_begin_transaction(step->handle)) &&
+        send_records(step) && send_offsets(step) && !POINT_FAILS(step, txn_flush))
         (void)failed_with(step, rd_kafka_flush(step->handle, step->wait_ms), "the records are not acknowledged");
     step->took_ms = rb_clock_ms() - began_ms;
 }
@@ -105,8 +114,12 @@ void rb_txn_step_commit(void *arg)
     struct rb_txn_step *step = arg;
     int64_t began_ms = rb_clock_ms();
 
-    if (failed(step, rd_kafka_commit_transaction(step->handle, -1)) && step->retriable)
-        (void)failed(step, rd_kafka_commit_transaction(step->handle, -1));
+    if (!POINT_FAILS(step, txn_commit)) {
+        if (failed(step, rd_kafka_commit_transaction(step->handle, -1)) && step->retriable)
+            (void)failed(step, rd_kafka_commit_transaction(step->handle, -1));
+        if (step->code == RD_KAFKA_RESP_ERR_NO_ERROR)
+            (void)POINT_FAILS(step, txn_committed);
+    }
     step->took_ms = rb_clock_ms() - began_ms;
 }
 
@@ -115,6 +128,7 @@ void rb_txn_step_abort(void *arg)
     struct rb_txn_step *step = arg;
     int64_t began_ms = rb_clock_ms();
 
+    RB_FAIL_HERE(txn_abort);
     if (failed(step, rd_kafka_abort_transaction(step->handle, -1)) && step->retriable)
         (void)failed(step, rd_kafka_abort_transaction(step->handle, -1));
     step->took_ms = rb_clock_ms() - began_ms;

@@ -8,6 +8,7 @@
  * its end: nothing depends on it, because whoever reads these offsets next waits for it too, but it saves them the wait.
  */
 #include "common/clock.h"
+#include "common/failpoint.h"
 #include "common/log.h"
 #include "consumer/consume_inside.h"
 
@@ -55,6 +56,7 @@ static void on_fetched(void *arg)
     }
     for (int i = 0; i < fetch->list->cnt; i++)
         consume_add_partition(consume, &fetch->list->elems[i], &fetch->maps[i]);
+    RB_FAIL_HERE(partitions_taken);
     rd_kafka_assign(consume_handle(consume), fetch->list);
     consume_fetch_done(fetch);
     consume_adapt_pause(consume);
@@ -100,6 +102,7 @@ static void take_membership(struct rb_consume *consume)
 
 static void begin_assign(struct rb_consume *consume, const rd_kafka_topic_partition_list_t *list)
 {
+    RB_FAIL_HERE(partitions_given);
     take_membership(consume);
     if (consume->assigning.call == NULL)
         start_fetch(consume, rd_kafka_topic_partition_list_copy(list));

@@ -3,6 +3,7 @@
  *
  * Way:  Kafka -> [consume] <- offsets, commit
  */
+#include "common/failpoint.h"
 #include "common/log.h"
 #include "consumer/consume_inside.h"
 
@@ -161,6 +162,7 @@ static void look(const rd_kafka_topic_partition_list_t *list, void *arg)
 {
     struct rb_consume *consume = RB_CAST(rb_consume, arg, CONSUME_MAGIC);
 
+    RB_FAIL_HERE(txn_look);
     if (consume->in_flight != consume->assignment) {
         rb_commit_looked(consume->commit, false);
         return;

@@ -5,6 +5,7 @@
  */
 #include <inttypes.h>
 
+#include "common/failpoint.h"
 #include "common/log.h"
 #include "consumer/consume_inside.h"
 #include "consumer/metrics_table.h"
@@ -100,6 +101,8 @@ void consume_drop_partitions(struct rb_consume *consume)
 {
     struct partition *partition;
 
+    if (consume->partitions != NULL)
+        RB_FAIL_HERE(partitions_lost);
     consume_resume_all(consume); /* librdkafka remembers pauses over a rebalance */
     while ((partition = consume->partitions) != NULL) {
         size_t dropped = consume_drop_works(consume, partition, false);

@@ -3,6 +3,7 @@
  *
  * Way:  consume -> [job] -> plan -> transfer -> record -> emit
  */
+#include "common/failpoint.h"
 #include "consumer/job_internal.h"
 
 #include <inttypes.h>
@@ -166,6 +167,7 @@ struct rb_job *rb_job_new(const struct rb_job_env *env, struct rb_message *messa
     rb_task_init(&job->run, env->loop, job_run, job);
     job->timer = rb_timer_new(env->loop, job_wake, job);
     rb_metrics_add(env->metrics, METRIC_JOBS, 1);
+    RB_FAIL_HERE(record_taken);
     rb_job_poke(job);
     return job;
 }

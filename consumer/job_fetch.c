@@ -4,6 +4,7 @@
  * Way:  consume -> [job] -> plan -> transfer -> record -> emit
  */
 #include "common/clock.h"
+#include "common/failpoint.h"
 #include "consumer/job_internal.h"
 #include "consumer/metrics_table.h"
 
@@ -50,6 +51,7 @@ static void start_transfer(struct rb_job *job)
     job->transfer =
         rb_transfer_new(job->env->transfer, job->target, job->plan, job->room.step == ROOM_GIVEN, job_wake, job);
     rb_progress_enter(job->env->progress, &job->progress, job->row.video_id, job->transfer);
+    RB_FAIL_HERE(transfer_begun);
 }
 
 /* What the end of a transfer says about its store. One that was not let in says nothing. */
@@ -118,6 +120,7 @@ enum job_state job_step_TRANSFERRING(struct rb_job *job)
         rb_backoff_reset(&job->backoff);
         rb_metrics_add(job->env->metrics, METRIC_RESUMES, job->result.resumes);
         job->outcome = OUTCOME_STORED;
+        RB_FAIL_HERE(store_done);
         return wants_variants(job) ? JOB_ILLUSTRATING : JOB_RECORDING;
     }
     RB_BUG("unknown poll answer");

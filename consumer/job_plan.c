@@ -4,6 +4,7 @@
  * Way:  consume -> [job] -> plan -> transfer -> record -> emit
  */
 #include "common/clock.h"
+#include "common/failpoint.h"
 #include "consumer/job_internal.h"
 #include "consumer/outcome.h"
 
@@ -42,6 +43,7 @@ enum job_state job_step_DECODING(struct rb_job *job)
     snprintf(job->about.text + used, sizeof(job->about.text) - used, " video=%s trace=%s", job->input.video_id,
              job->message->trace.trace_id);
     rb_log(&job->about, RB_EV_JOB_STARTED, "");
+    RB_FAIL_HERE(record_decoded);
     if (job->input.status == RB_INPUT_PENDING)
         return job_be_silent(job, "not_finished_yet");
     job->tries.tries = job->input.tries;
@@ -135,6 +137,7 @@ static enum job_state plan_claimed(struct rb_job *job)
 
     rb_log(&job->about, RB_EV_JOB_CLAIMED, "epoch=%" PRId64 " source=%s", job->row.claim_epoch,
            job->row.source_url != NULL ? rb_url_safe(job->row.source_url, source) : "-");
+    RB_FAIL_HERE(claim_had);
     rb_backoff_reset(&job->backoff);
     if (job->tries.tries > 0 && job->tries.last_try_at == RB_NO_LONG)
         job->tries.last_try_at = job->row.last_try_at;

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 
 #include "common/clock.h"
+#include "common/failpoint.h"
 #include "consumer/job_internal.h"
 #include "consumer/metrics_table.h"
 #include "consumer/outcome.h"
@@ -58,6 +59,7 @@ enum job_state job_step_RECORDING(struct rb_job *job)
         break;
     }
     if (answer.verdict == RB_VERDICT_MINE || answer.verdict == RB_VERDICT_ANNOUNCE) {
+        RB_FAIL_HERE(row_written);
         rb_row_done(&job->row);
         job->row = answer.row;
         rb_backoff_reset(&job->backoff);
@@ -87,6 +89,8 @@ static void on_delivered(const struct rb_delivery *delivery, const struct rb_err
 {
     struct rb_job *job = RB_CAST(rb_job, arg, JOB_MAGIC);
 
+    if (err == NULL)
+        RB_FAIL_HERE(event_acknowledged);
     job->sent = err == NULL ? RB_POLL_DONE : RB_POLL_FAILED;
     if (err != NULL)
         job->error = *err;
@@ -101,6 +105,7 @@ static int send_outcome(struct rb_job *job)
     const struct rb_emit_case about = {&job->row, job->message, &origin};
     const struct rb_dead_letter letter = {job->message, &job->reason, job->bare};
 
+    RB_TRY(RB_FAIL_AS(event_send, KAFKA_AWAY, &job->error));
     job->receipt = (struct rb_receipt){.fn = on_delivered, .arg = job};
     if (job->outcome == OUTCOME_DEAD_LETTER)
         return rb_emit_dead_letter(job->env->emit, &letter, &job->receipt, &job->error);
@@ -163,6 +168,7 @@ enum job_state job_step_RESTING(struct rb_job *job)
 enum job_state job_step_DONE(struct rb_job *job)
 {
     job->env->on_finished(job, job->env->finished_arg);
+    RB_FAIL_HERE(record_finished);
     return JOB_DONE;
 }
 

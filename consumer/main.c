@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/failpoint.h"
 #include "common/log.h"
 #include "consumer/admin.h"
 #include "consumer/commands.h"
@@ -110,8 +111,10 @@ static int run(const struct rb_options *all_options)
 int main(int argc, char **argv)
 {
     struct rb_options options = {0};
-    int status;
+    int status = rb_failpoint_start("consumer", argc, argv, getenv("REELBUS_FAIL"));
 
+    if (status >= 0)
+        return status;
     if (argc == 2 && strcmp(argv[1], "--show-job-states") == 0) {
         rb_job_print_states(stdout);
         return 0;

@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 
+#include "common/failpoint.h"
 #include "consumer/record_sql.h"
 #include "consumer/row_read.h"
 
@@ -171,6 +172,7 @@ int rb_record_claim(struct rb_record *record, const struct rb_record_ask *ask, c
 {
     struct values values = {0};
 
+    RB_TRY(RB_FAIL_AS(claim_send, DB_AWAY, err));
     add_text(&values, input->video_id);
     add_text(&values, input->source_url);
     add_text(&values, input->provider);
@@ -190,6 +192,7 @@ int rb_record_stored(struct rb_record *record, const struct rb_record_ask *ask, 
     RB_AUTO_TEXT *variants = rb_variants_print(object->variants);
     struct values values = {0};
 
+    RB_TRY(RB_FAIL_AS(row_send, DB_AWAY, err));
     add_settlement(&values, ask, claim);
     add_text(&values, object->store);
     add_text(&values, object->bucket);
@@ -209,6 +212,7 @@ int rb_record_failed(struct rb_record *record, const struct rb_record_ask *ask, 
 {
     struct values values = {0};
 
+    RB_TRY(RB_FAIL_AS(row_send, DB_AWAY, err));
     add_settlement(&values, ask, claim);
     add_text(&values, failure->class);
     add_text(&values, failure->code);

@@ -5,6 +5,7 @@
  */
 #include <inttypes.h>
 
+#include "common/failpoint.h"
 #include "common/log.h"
 #include "consumer/metrics_table.h"
 #include "consumer/remove_internal.h"
@@ -72,6 +73,7 @@ static void on_removed(void *arg)
     case RB_POLL_WAIT:
         return;
     case RB_POLL_DONE:
+        RB_FAIL_HERE(removal_done);
         removal->target->store->ops->forget(removal->ask);
         removal->ask = NULL;
         key = strsep(&removal->next_beside, "\n");
@@ -91,6 +93,8 @@ static void on_announced(const struct rb_delivery *delivery, const struct rb_err
     struct removal *removal = RB_CAST(removal, arg, REMOVAL_MAGIC);
 
     (void)delivery;
+    if (err == NULL)
+        RB_FAIL_HERE(removal_announced);
     if (err != NULL)
         removal_end(removal, err);
     else
@@ -109,6 +113,7 @@ void removal_begin(struct removal *removal)
     const struct rb_video_deleted *event = &removal->event;
     struct rb_error err = {0};
 
+    RB_FAIL_HERE(removal_noted);
     removal->receipt = (struct rb_receipt){.fn = on_announced, .arg = removal};
     removal->target = is_in(&stores->first, event) ? &stores->first : &stores->fallback;
     if (!is_in(removal->target, event))

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/beneath.h"
+#include "common/failpoint.h"
 #include "consumer/store_file_internal.h"
 
 static int fail_step(struct rb_put *put, const char *doing)
@@ -140,8 +141,9 @@ static int keep_room(struct rb_put *put)
 
 static int step_open(struct rb_put *put)
 {
-    put->fd = openat(put->store->partial_fd, put->partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-                     put->store->file_mode | 0200);
+    if (!RB_FAILS(file_open))
+        put->fd = openat(put->store->partial_fd, put->partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+                         put->store->file_mode | 0200);
     if (put->fd < 0)
         return fail_step(put, "create a file in " PARTIAL_DIR);
     if (flock(put->fd, LOCK_EX | LOCK_NB) < 0) /* says that somebody still writes it */
@@ -152,7 +154,7 @@ static int step_open(struct rb_put *put)
 static int step_write(struct rb_put *put)
 {
     for (size_t done = 0; done < put->chunk_bytes;) {
-        ssize_t count = write(put->fd, put->chunk + done, put->chunk_bytes - done);
+        ssize_t count = RB_FAILS(file_write) ? -1 : write(put->fd, put->chunk + done, put->chunk_bytes - done);
 
         if (count < 0 && errno == EINTR)
             continue;
@@ -180,7 +182,7 @@ static int step_commit(struct rb_put *put)
     struct stat info;
 
     RB_TRY(dress(put));
-    if (fsync(put->fd) < 0)
+    if (RB_FAILS(file_sync) || fsync(put->fd) < 0)
         return fail_step(put, "sync");
     if (fstat(put->fd, &info) < 0 || info.st_size != put->bytes) {
         errno = EIO;
@@ -193,8 +195,9 @@ static int step_commit(struct rb_put *put)
         return fail_on_the_way(put, "open the folder");
 
     const char *name = strrchr(put->path, '/');
-    bool moved = renameat(put->store->partial_fd, put->partial, dir_fd, name != NULL ? name + 1 : put->path) == 0;
-    bool synced = moved && fsync(dir_fd) == 0;
+    bool moved = !RB_FAILS(file_rename) &&
+                 renameat(put->store->partial_fd, put->partial, dir_fd, name != NULL ? name + 1 : put->path) == 0;
+    bool synced = moved && !RB_FAILS(file_folder_sync) && fsync(dir_fd) == 0;
 
     close_quietly(dir_fd);
     if (!moved)

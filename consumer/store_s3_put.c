@@ -8,6 +8,8 @@
  */
 #include "consumer/store_s3_put.h"
 
+#include "common/failpoint.h"
+
 void s3_put_break(struct rb_put *put, const struct rb_error *err)
 {
     put->error = *err;
@@ -71,6 +73,7 @@ static void after_creating(struct rb_put *put, const struct rb_s3_result *result
         s3_put_break(put, &err);
     else
         next_part(put);
+    RB_FAIL_HERE(s3_upload_begun);
 }
 
 static void after_part(struct rb_put *put, const struct rb_s3_result *result)
@@ -86,6 +89,7 @@ static void after_part(struct rb_put *put, const struct rb_s3_result *result)
     put->etags[put->part_count++] = rb_xstrdup(result->etag);
     put->parts_sent += sent;
     put->buffer_used = 0;
+    RB_FAIL_HERE(s3_part_sent);
     next_part(put);
 }
 
@@ -122,6 +126,7 @@ static void after_good(struct rb_put *put, const struct rb_s3_result *result)
     switch (put->state) {
     case PUT_STREAMING:
     case PUT_SENDING:
+        RB_FAIL_HERE(s3_object_there);
         after_object(put, result);
         break;
     case PUT_CREATING:
@@ -131,6 +136,7 @@ static void after_good(struct rb_put *put, const struct rb_s3_result *result)
         after_part(put, result);
         break;
     case PUT_COMPLETING:
+        RB_FAIL_HERE(s3_object_there);
         after_completing(put, result);
         break;
     case PUT_LOOKING:

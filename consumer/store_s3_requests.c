@@ -5,6 +5,7 @@
  */
 #include <inttypes.h>
 
+#include "common/failpoint.h"
 #include "consumer/s3_xml.h"
 #include "consumer/store_s3_put.h"
 
@@ -118,6 +119,7 @@ static void send_part(struct rb_put *put, struct rb_s3_call_spec *spec, char **r
 
 static void complete(struct rb_put *put, struct rb_s3_call_spec *spec, struct headers *headers, char **ret_query)
 {
+    RB_FAIL_HERE(s3_complete);
     spec->doing = "complete the upload of";
     spec->method = "POST";
     spec->slow = true;

@@ -8,6 +8,8 @@
  */
 #include "consumer/store_supabase_put.h"
 
+#include "common/failpoint.h"
+
 #define TRIES_MAX 4 /* of one request, in place; then whoever put the object begins anew */
 
 static void on_called(void *arg);
@@ -78,9 +80,10 @@ static bool wants_hash(const struct rb_put *put)
 
 static void after_sending(struct rb_put *put)
 {
-    if (supabase_put_is_sent(put))
+    if (supabase_put_is_sent(put)) {
+        RB_FAIL_HERE(supabase_object_there);
         supabase_put_enter(put, PUT_LOOKING);
-    else
+    } else
         supabase_put_break_with(put, RB_E_STORE_AWAY, "was called stored before all of it was sent");
 }
 
@@ -92,6 +95,7 @@ static void after_creating(struct rb_put *put, const struct rb_supabase_result *
         return;
     }
     put->upload_id = rb_xstrdup(result->upload_id);
+    RB_FAIL_HERE(supabase_upload_begun);
     supabase_put_enter(put, PUT_CHUNK);
 }
 
@@ -114,8 +118,11 @@ static void after_chunk(struct rb_put *put, const struct rb_supabase_result *res
 {
     bool moved = result->offset > put->offset;
 
+    RB_FAIL_HERE(supabase_chunk_sent);
+
     if (supabase_put_is_sent(put) && result->offset == put->length) {
         supabase_put_drop_upload(put);
+        RB_FAIL_HERE(supabase_object_there);
         supabase_put_enter(put, PUT_LOOKING);
     } else if (moved) {
         go_on_from(put, result->offset);

@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <openssl/evp.h>
 
+#include "common/failpoint.h"
 #include "consumer/container.h"
 
 #define TRANSFER_MAGIC 0x5452414eu
@@ -47,6 +48,8 @@ static int on_bytes(const uint8_t *bytes, size_t count, void *arg, struct rb_err
     struct rb_container *container = &transfer->container;
     bool first = container->format == RB_FORMAT_UNKNOWN;
 
+    if (first)
+        RB_FAIL_HERE(source_first);
     RB_TRY(rb_container_feed(container, bytes, count, err));
     if (first && !rb_format_agrees(container->format, rb_download_type(transfer->download)))
         return rb_fail(err, RB_E_NOT_AN_IMAGE, 0, "the source says that it is '%.40s', but it looks like %s",
@@ -189,6 +192,7 @@ static int finish(struct rb_transfer *transfer, struct rb_error *err)
         return 0;
     RB_TRY(rb_container_finish(&transfer->container, rb_download_is_framed(transfer->download), err));
     finish_hash(transfer);
+    RB_FAIL_HERE(source_all);
     if (transfer->put != NULL)
         transfer->store->ops->commit(transfer->put, bytes, transfer->sha256);
     else if (bytes != transfer->found.bytes || strcmp(transfer->sha256, transfer->found.sha256) != 0) {

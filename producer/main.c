@@ -7,6 +7,7 @@
 #include <signal.h>
 
 #include "common/clock.h"
+#include "common/failpoint.h"
 #include "common/http.h"
 #include "common/log.h"
 #include "producer/app.h"
@@ -100,8 +101,10 @@ static int run(const struct rb_options *all_options)
 int main(int argc, char **argv)
 {
     struct rb_options options = {0};
-    int status = rb_options_read(&option_spec, argc, argv, environ, &options);
+    int status = rb_failpoint_start("producer", argc, argv, getenv("REELBUS_FAIL"));
 
+    if (status < 0)
+        status = rb_options_read(&option_spec, argc, argv, environ, &options);
     if (status >= 0)
         return status;
     signal(SIGPIPE, SIG_IGN);

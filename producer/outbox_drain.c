@@ -11,6 +11,7 @@
 #include <inttypes.h>
 
 #include "common/clock.h"
+#include "common/failpoint.h"
 #include "common/hash.h"
 #include "common/log.h"
 #include "common/random.h"
@@ -95,6 +96,8 @@ static void on_drained(const struct rb_delivery *delivery, const struct rb_error
     flight->magic = 0;
     free(flight);
     outbox->flying--;
+    if (err == NULL)
+        RB_FAIL_HERE(spool_drained);
     outbox->settled[place] = err == NULL;
     if (err != NULL && outbox->producer != NULL)
         take_failure(outbox, place, err);

@@ -9,6 +9,7 @@
 
 #include "common/adapter_send.h"
 #include "common/clock.h"
+#include "common/failpoint.h"
 #include "common/log.h"
 #include "producer/metrics_table.h"
 
@@ -140,6 +141,7 @@ static void on_delivered(const struct rb_delivery *delivery, const struct rb_err
         ask_settle(ask, NULL);
         return;
     }
+    RB_FAIL_HERE(poll_acknowledged);
     rb_metrics_add(ask->env->metrics, METRIC_RESULT_QUEUED + (size_t)answer->status, 1);
     if (rb_adapter_is_final(answer->status) && !ask->given_up && ask->row.announced == 0)
         rb_heard_poll(ask->env->heard, ask->row.video_id, answer->completed_at_ms);
@@ -277,6 +279,8 @@ static void on_answered(long status, const struct rb_buffer *body, const struct 
 
     rb_request_free(RB_STEAL(ask->request));
     ask->answered_unix_ms = rb_clock_unix_ms();
+    if (!failed)
+        RB_FAIL_HERE(poll_answered);
     count_result(ask, failed ? &err : NULL);
     ask->closed_ms = ask->listener.on_answer(failed ? &err : NULL, ask->begun_ms, retry_after_ms, ask->listener.arg);
     ask_decide(ask, failed ? &err : NULL);

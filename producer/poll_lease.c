@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 
+#include "common/failpoint.h"
 #include "common/log.h"
 #include "common/notify.h"
 #include "common/pg_array.h"
@@ -131,6 +132,7 @@ static void send_settlements(void *arg)
     lease->pending++;
     if (rb_pg_send(lease->pg, settle_sql, RB_COUNT(values), values, on_written, lease, NULL, &err) < 0)
         on_written(NULL, &err, lease);
+    RB_FAIL_HERE(poll_settled);
     for (size_t i = 0; i < COLUMN_COUNT; i++)
         rb_buffer_done(&lease->columns[i]);
 }
@@ -188,6 +190,8 @@ static void on_rows(const PGresult *result, const struct rb_error *err, void *ar
 
     for (size_t i = 0; i < count; i++)
         read_row(result, (int)i, &rows[i]);
+    if (count > 0)
+        RB_FAIL_HERE(poll_leased);
     taking->on_rows(rows, count, err, taking->arg);
     free(rows);
     taking->magic = 0;

@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 
+#include "common/failpoint.h"
 #include "common/outgoing.h"
 
 struct rb_publish {
@@ -96,7 +97,10 @@ int rb_publish_webhook(struct rb_publish *publish, const struct rb_video_webhook
         .tracestate = tracestate,
     };
 
-    return send_outgoing(publish, &outgoing, fn, arg, err);
+    RB_TRY(RB_FAIL_AS(webhook_publish, KAFKA_AWAY, err));
+    RB_TRY(send_outgoing(publish, &outgoing, fn, arg, err));
+    RB_FAIL_HERE(webhook_handed_over);
+    return 0;
 }
 
 int rb_publish_poll(struct rb_publish *publish, const struct rb_video_poll_result *event, const struct rb_trace *trace,
@@ -113,6 +117,7 @@ int rb_publish_poll(struct rb_publish *publish, const struct rb_video_poll_resul
         .trace = trace,
     };
 
+    RB_TRY(RB_FAIL_AS(poll_publish, KAFKA_AWAY, err));
     return send_outgoing(publish, &outgoing, fn, arg, err);
 }
 

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 
 #include "common/clock.h"
+#include "common/failpoint.h"
 #include "common/log.h"
 #include "producer/metrics_table.h"
 
@@ -90,6 +91,7 @@ static void on_delivered(const struct rb_delivery *delivery, const struct rb_err
         defer(receipt, err);
         return;
     }
+    RB_FAIL_HERE(webhook_acknowledged);
     rb_metrics_observe(receipt->receive->config.metrics, METRIC_ACK_SECONDS,
                        (double)(rb_clock_ms() - rb_exchange_began_ms(receipt->exchange)) / 1000);
     rb_log(&receipt->about, RB_EV_WEBHOOK_ACCEPTED,
@@ -98,6 +100,7 @@ static void on_delivered(const struct rb_delivery *delivery, const struct rb_err
            delivery->partition, delivery->offset, rb_clock_ms() - rb_exchange_began_ms(receipt->exchange));
     rb_heard_webhook(receipt->receive->config.heard, receipt->event.video_id, receipt->completed_at_ms);
     receipt_end(receipt, RB_OUTCOME_ACCEPTED, NULL);
+    RB_FAIL_HERE(webhook_answered);
 }
 
 static void publish(struct receipt *receipt)
@@ -280,6 +283,7 @@ void rb_receipt_begin(struct rb_receive *receive, struct rb_exchange *exchange, 
     struct rb_error err = {0};
     void *owner = NULL;
 
+    RB_FAIL_HERE(webhook_verified);
     if (receipt->notice.status == RB_NOTICE_OTHER) {
         end_silently(receipt, RB_OUTCOME_IGNORED, "not_final");
         return;

@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/failpoint.h"
+
 #define LOCK_NAME     "lock"
 #define POSITION_NAME "position"
 #define REFUSED_NAME  "refused"
@@ -194,7 +196,8 @@ static int write_all(int fd, const char *bytes, size_t count, off_t offset)
 /* A file that failed to reach the disk once cannot be believed to do so the next time. */
 static int append_to(const struct rb_spool_dir *dir, int fd, uint64_t offset, const void *bytes, size_t count)
 {
-    if (write_all(fd, bytes, count, (off_t)offset) < 0 || fdatasync(fd) < 0)
+    if (RB_FAILS(spool_write) || write_all(fd, bytes, count, (off_t)offset) < 0 || RB_FAILS(spool_sync) ||
+        fdatasync(fd) < 0)
         return -1;
     return offset == 0 ? fsync(dir->fd) : 0;
 }
@@ -284,6 +287,8 @@ int rb_spool_dir_save(const struct rb_spool_dir *dir, const struct rb_spool_posi
     char bytes[RB_SPOOL_POSITION_BYTES];
 
     rb_spool_format_put_position(position, (uint8_t *)bytes);
+    if (RB_FAILS(spool_mark))
+        return -1;
     RB_TRY(write_all(dir->position_fd, bytes, sizeof(bytes), (off_t)(position->sequence % 2 * PLACE_BYTES)));
     return fdatasync(dir->position_fd);
 }
