@@ -12,6 +12,7 @@
 #include "common/errmap.h"
 #include "common/failpoint.h"
 #include "common/log.h"
+#include "common/watchdog.h"
 
 #define KAFKA_MAGIC     0x4b41464bu
 #define EVENTS_PER_TURN 500
@@ -28,6 +29,8 @@ struct rb_kafka {
     void *arg; /* borrowed */
     bool up;
     int64_t error_count;
+    struct rb_front front; /* librdkafka's own threads */
+    int64_t heard;         /* statistics that have come; RB_FRONT_IDLE before the first */
 };
 
 /* What every client of ours wants, with the reason where it is not plain. */
@@ -99,6 +102,7 @@ static void take_stats(struct rb_kafka *kafka, const char *json)
 
     if (RB_FAILS(kafka_statistics))
         return;
+    kafka->heard++;
     if (up != kafka->up)
         rb_log(NULL, up ? RB_EV_KAFKA_UP : RB_EV_KAFKA_DOWN, "client=%s", rd_kafka_name(kafka->handle));
     kafka->up = up;
@@ -123,6 +127,11 @@ static void take_log(struct rb_kafka *kafka, rd_kafka_event_t *event)
     if (rd_kafka_event_log(event, &facility, &text, &level) == 0 && level <= LOG_WARNING)
         rb_log(NULL, RB_EV_KAFKA_LOG, "client=%s facility=%s text=%s", rd_kafka_name(kafka->handle), facility,
                rb_log_quote(text, quoted));
+}
+
+static int64_t heard(void *arg)
+{
+    return RB_CAST(rb_kafka, arg, KAFKA_MAGIC)->heard;
 }
 
 static void dispatch(struct rb_kafka *kafka, rd_kafka_event_t *event)
@@ -177,6 +186,16 @@ static void on_wake(int status, int events, void *arg)
         kafka_drain(kafka);
 }
 
+/* Between two statistics, as the operator may have it. */
+static int64_t interval_ms(const struct rb_kafka *kafka)
+{
+    char text[24] = "";
+    size_t bytes = sizeof(text);
+
+    (void)rd_kafka_conf_get(rd_kafka_conf(kafka->handle), "statistics.interval.ms", text, &bytes);
+    return strtoll(text, NULL, 10);
+}
+
 static void kafka_hook_up(struct rb_kafka *kafka, rd_kafka_type_t type)
 {
     static const uint64_t one = 1;
@@ -193,6 +212,9 @@ static void kafka_hook_up(struct rb_kafka *kafka, rd_kafka_type_t type)
     rb_watch_events(kafka->watch, UV_READABLE);
     rd_kafka_queue_io_event_enable(kafka->queue, kafka->wake_fd, &one, sizeof(one));
     rb_task_queue(&kafka->again); /* what came before the descriptor was there */
+    kafka->front =
+        (struct rb_front){.name = "kafka", .more_ms = 10 * interval_ms(kafka), .progress = heard, .arg = kafka};
+    rb_front_enter(kafka->loop, &kafka->front);
 }
 
 int rb_kafka_open(struct rb_loop *loop, rd_kafka_type_t type, const struct rb_kafka_config *config,
@@ -203,7 +225,8 @@ int rb_kafka_open(struct rb_loop *loop, rd_kafka_type_t type, const struct rb_ka
     struct rb_kafka *kafka = rb_xalloc(sizeof(*kafka));
     char trouble[160];
 
-    *kafka = (struct rb_kafka){.magic = KAFKA_MAGIC, .loop = loop, .on_event = on_event, .arg = arg};
+    *kafka =
+        (struct rb_kafka){.magic = KAFKA_MAGIC, .loop = loop, .on_event = on_event, .arg = arg, .heard = RB_FRONT_IDLE};
     if (set_all(conf, config, settings, err) < 0) {
         rd_kafka_conf_destroy(conf);
         free(kafka);
@@ -225,6 +248,7 @@ rd_kafka_t *rb_kafka_release(struct rb_kafka *kafka)
 {
     rd_kafka_t *handle = kafka->handle;
 
+    rb_front_leave(&kafka->front);
     rd_kafka_queue_io_event_enable(kafka->queue, -1, NULL, 0);
     rb_watch_free(kafka->watch);
     rb_task_done(&kafka->again);

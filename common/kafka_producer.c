@@ -9,6 +9,7 @@
 
 #include "common/errmap.h"
 #include "common/log.h"
+#include "common/watchdog.h"
 
 #define PRODUCER_MAGIC 0x50524f44u
 #define SENDING_MAGIC  0x53454e44u
@@ -24,6 +25,8 @@ struct rb_producer {
     char timeout_text[24];
     struct rb_task restart;
     size_t pending;
+    int64_t finished;
+    struct rb_front front;            /* each record is acknowledged or given up within the timeout */
     struct rb_producer_errors errors; /* but for those of the client that is open */
 };
 
@@ -40,6 +43,7 @@ static void finish_message(struct rb_producer *producer, const rd_kafka_message_
     struct rb_error err = {0};
 
     producer->pending--;
+    producer->finished++;
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         sending->fn(&delivery, NULL, sending->arg);
     } else {
@@ -64,6 +68,13 @@ static void on_event(rd_kafka_event_t *event, void *arg)
         finish_message(producer, message);
     if (rb_kafka_check_fatal(producer->kafka, &err) < 0)
         rb_task_queue(&producer->restart);
+}
+
+static int64_t deliveries(void *arg)
+{
+    const struct rb_producer *producer = RB_CAST(rb_producer, arg, PRODUCER_MAGIC);
+
+    return producer->pending > 0 ? producer->finished : RB_FRONT_IDLE;
 }
 
 static int producer_open(struct rb_producer *producer, struct rb_error *err)
@@ -159,6 +170,9 @@ int rb_producer_new(struct rb_loop *loop, const struct rb_kafka_config *config, 
         rb_producer_free(producer);
         return -1;
     }
+    producer->front = (struct rb_front){
+        .name = "deliveries", .more_ms = delivery_timeout_ms, .progress = deliveries, .arg = producer};
+    rb_front_enter(loop, &producer->front);
     *ret_producer = producer;
     return 0;
 }
@@ -167,6 +181,7 @@ void rb_producer_free(struct rb_producer *producer)
 {
     if (producer == NULL)
         return;
+    rb_front_leave(&producer->front);
     producer_close(producer);
     rb_task_done(&producer->restart);
     for (char **topic = producer->topics; *topic != NULL; topic++)

@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/pool.h"
 #include "common/random.h"
+#include "common/watchdog.h"
 
 #define TXN_MAGIC       0x54584e21u
 #define ANSWER_MS       10000 /* that the brokers may take for one request ... */
@@ -48,7 +49,9 @@ struct rb_txn {
     struct rb_kafka *kafka; /* NULL while there is none */
     struct rb_pool_call *call;
     struct rb_txn_step step;
-    struct rb_timer *timer;    /* of RESTING; else, the step takes too long */
+    int64_t calls; /* that have come back */
+    struct rb_front front;
+    struct rb_timer *timer;    /* of RESTING */
     struct rb_backoff backoff; /* of opening */
     bool away;                 /* opening has failed */
     int64_t began_ms;          /* the transaction */
@@ -134,7 +137,6 @@ static void txn_call(struct rb_txn *txn, enum txn_state state, rb_loop_fn work, 
     txn->step.wait_ms = state == TXN_OPENING ? OPEN_MS : (int)RB_MIN(ANSWER_MS, txn->config.timeout_ms);
     txn->step.code = RD_KAFKA_RESP_ERR_NO_ERROR;
     txn->step.retriable = txn->step.fatal = false;
-    rb_timer_start(txn->timer, 3 * txn->config.timeout_ms + ANSWER_MS); /* each call has a time-out below that */
     txn->call = rb_pool_start(txn->loop, work, done, &txn->step);
 }
 
@@ -145,26 +147,24 @@ static struct rb_txn *txn_back(void *arg)
     struct rb_txn *txn = RB_CAST(rb_txn, step->owner, TXN_MAGIC);
 
     txn->call = NULL;
-    rb_timer_stop(txn->timer);
+    txn->calls++;
     txn_serve(txn);
     return txn;
 }
 
-static void txn_stuck(struct rb_txn *txn)
+/* Each call has a time-out; librdkafka 2.10 was seen not to come back from some of them. */
+static int64_t calls(void *arg)
 {
-    struct rb_error err = {0};
+    const struct rb_txn *txn = RB_CAST(rb_txn, arg, TXN_MAGIC);
 
-    rb_fail(&err, RB_E_KAFKA_FATAL, 0, "librdkafka does not come back from a call about transactions");
-    txn->config.on_fatal(&err, txn->config.arg);
+    return txn->call != NULL ? txn->calls : RB_FRONT_IDLE;
 }
 
 static void on_timer(void *arg)
 {
     struct rb_txn *txn = RB_CAST(rb_txn, arg, TXN_MAGIC);
 
-    if (txn->call != NULL)
-        txn_stuck(txn);
-    else if (txn->state == TXN_RESTING)
+    if (txn->state == TXN_RESTING)
         txn_open(txn);
 }
 
@@ -380,6 +380,9 @@ int rb_txn_new(struct rb_loop *loop, const struct rb_txn_config *config, struct 
         (void)rb_txn_free(txn);
         return -1;
     }
+    txn->front = (struct rb_front){
+        .name = "transaction", .more_ms = 3 * config->timeout_ms + ANSWER_MS, .progress = calls, .arg = txn};
+    rb_front_enter(loop, &txn->front);
     txn_open(txn);
     *ret_txn = txn;
     return 0;
@@ -414,6 +417,7 @@ bool rb_txn_free(struct rb_txn *txn)
 {
     if (txn == NULL)
         return true;
+    rb_front_leave(&txn->front);
     if (!txn_give_up(txn))
         return false;
     rb_kafka_close(txn->kafka);

@@ -27,7 +27,7 @@ struct rb_txn_config {
     rb_loop_fn on_ready;          /* a transaction can begin */
     /* One has ended; err says why it was not committed. The next one may begin from on_ready on. */
     void (*on_ended)(enum rb_txn_end end, const struct rb_error *err, void *arg);
-    /* Another process has our transactional id, or librdkafka does not come back: the program cannot go on. */
+    /* Another process has our transactional id: the program cannot go on. */
     void (*on_fatal)(const struct rb_error *err, void *arg);
     void *arg; /* borrowed */
 };

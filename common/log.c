@@ -6,11 +6,15 @@
 #include "common/log.h"
 
 #include <ctype.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <unistd.h>
 
 #include "common/clock.h"
+
+#define PIECE_BYTES 4096 /* a pipe that can be written to has room for so many (PIPE_BUF) */
+#define LAST_MS     1000 /* for a reader to make room */
 
 struct event_row {
     const char *name;
@@ -172,6 +176,40 @@ void rb_log_error(const struct rb_log_about *about, enum rb_log_event event, con
         line_add(&line, " detail=%d", err->detail);
     line_add(&line, " error=%s", rb_log_quote(err->message, quoted));
     line_write(&line, row->level);
+}
+
+/* As much as goes without waiting. */
+static void write_last(const char *text, size_t count)
+{
+    while (count > 0) {
+        struct pollfd writable = {.fd = STDERR_FILENO, .events = POLLOUT};
+        ssize_t done = 0;
+
+        if (poll(&writable, 1, LAST_MS) == 1)
+            done = write(STDERR_FILENO, text, RB_MIN(count, PIECE_BYTES));
+        if (done <= 0)
+            return;
+        text += done;
+        count -= (size_t)done;
+    }
+}
+
+/* Whoever has the lock may be the one that is stuck. */
+void rb_log_last(enum rb_log_event event, const char *format, ...)
+{
+    struct line line;
+    va_list args;
+
+    va_start(args, format);
+    line_begin(&line, NULL, &event_rows[event], format, args);
+    va_end(args);
+    line.text[line.used++] = '\n';
+    if (pthread_mutex_trylock(&kept.lock) == 0) {
+        write_last(kept.text, kept.used);
+        kept.used = 0;
+        pthread_mutex_unlock(&kept.lock);
+    }
+    write_last(line.text, line.used);
 }
 
 char *rb_log_quote(const char *text, char *ret_quoted)

@@ -46,6 +46,14 @@ void rb_log_error(const struct rb_log_about *about, enum rb_log_event event, con
                   const char *format, ...) RB_PRINTF(4, 5);
 
 /*
+ * Log one event as the last words of a program that has got stuck: waits for nobody, not even for a reader of the log.
+ *
+ * Takes:  format, "key=value key=value".
+ * Loop:   any thread.
+ */
+void rb_log_last(enum rb_log_event event, const char *format, ...) RB_PRINTF(2, 3);
+
+/*
  * Keep lines back and write them together, at the latest at the next rb_log_flush; warnings are written at once, with what
  * was kept before them. The loop does this: a write for each line costs more than the line.
  *

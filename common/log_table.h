@@ -12,6 +12,8 @@
     X(STOP, INFO, "reason, drain_ms", "asked to stop; finishes what it has begun")                                     \
     X(STOPPED, INFO, "left", "the end; left counts what was not finished and will come again")                         \
     X(FATAL, CRIT, "code, error", "cannot go on and exits with 1; the supervisor should start it again")               \
+    X(STUCK, CRIT, "front, stuck_ms, limit_ms, loop_at",                                                               \
+      "the watchdog sees no progress and exits with 3; the supervisor should start it again; loop_at is a wchan")      \
     X(LISTENING, INFO, "address, tls", "the HTTP server accepts connections")                                          \
     X(ACCEPT_FAILS, WARNING, "connections, error",                                                                     \
       "the system has no descriptor or no memory for one more connection; trying again, error is its errno")           \

@@ -18,9 +18,10 @@ struct reap {
 
 struct rb_loop {
     uv_loop_t uv;
-    uv_prepare_t prepare; /* writes the log of a turn before the next one may sleep */
-    uv_check_t check;     /* runs tasks and reaps once per turn, after the descriptors were served */
-    uv_idle_t idle;       /* active while tasks wait, so that the turn does not sleep */
+    struct rb_watchdog *watchdog; /* borrowed; NULL when nobody watches */
+    uv_prepare_t prepare;         /* writes the log of a turn before the next one may sleep */
+    uv_check_t check;             /* runs tasks and reaps once per turn, after the descriptors were served */
+    uv_idle_t idle;               /* active while tasks wait, so that the turn does not sleep */
     uv_signal_t signals[2];
     rb_loop_fn signal_fn;
     void *signal_arg;
@@ -130,6 +131,16 @@ void rb_loop_free(struct rb_loop *loop)
 uv_loop_t *rb_loop_uv(struct rb_loop *loop)
 {
     return &loop->uv;
+}
+
+void rb_loop_set_watchdog(struct rb_loop *loop, struct rb_watchdog *watchdog)
+{
+    loop->watchdog = watchdog;
+}
+
+struct rb_watchdog *rb_loop_watchdog(const struct rb_loop *loop)
+{
+    return loop->watchdog;
 }
 
 void rb_loop_run(struct rb_loop *loop)

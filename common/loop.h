@@ -13,6 +13,7 @@
 #include "common/error.h"
 
 struct rb_loop;
+struct rb_watchdog;
 struct rb_timer;
 struct rb_watch;
 
@@ -41,6 +42,22 @@ void rb_loop_free(struct rb_loop *loop);
  * Loop:   loop thread.
  */
 uv_loop_t *rb_loop_uv(struct rb_loop *loop);
+
+/*
+ * Keep the watchdog of the loop, for those that have something watched.
+ *
+ * Takes:  watchdog, borrowed for as long as the loop lives.
+ * Loop:   before the loop runs.
+ */
+void rb_loop_set_watchdog(struct rb_loop *loop, struct rb_watchdog *watchdog);
+
+/*
+ * The watchdog of the loop.
+ *
+ * Gives:  borrowed; NULL when there is none.
+ * Loop:   loop thread.
+ */
+struct rb_watchdog *rb_loop_watchdog(const struct rb_loop *loop);
 
 /*
  * Run until rb_loop_stop.

@@ -89,6 +89,7 @@ static void pg_take_results(struct rb_pg *pg)
         else if (result != NULL)
             pg_answer(pg->first, result);
         PQclear(result);
+        pg->moves++;
     }
 }
 

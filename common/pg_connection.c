@@ -111,6 +111,7 @@ static void pg_connect(struct rb_pg *pg)
     const char *const keywords[] = {"dbname", "fallback_application_name", "client_encoding", NULL};
     const char *const values[] = {pg->url, pg->application_name, "UTF8", NULL};
 
+    pg->moves++;
     pg->conn = PQconnectStartParams(keywords, values, 1);
     if (pg->conn == NULL)
         RB_BUG("out of memory");
@@ -153,6 +154,14 @@ struct rb_pg_config rb_pg_config_of(const struct rb_common_options *options, con
     };
 }
 
+/* Answers come or the connection is given up; without one, tries go on. */
+static int64_t moves(void *arg)
+{
+    const struct rb_pg *pg = RB_CAST(rb_pg, arg, PG_MAGIC);
+
+    return pg->state != PG_UP || pg->first != NULL ? pg->moves : RB_FRONT_IDLE;
+}
+
 struct rb_pg *rb_pg_new(struct rb_loop *loop, const struct rb_pg_config *config)
 {
     struct rb_pg *pg = rb_xalloc(sizeof(*pg));
@@ -172,6 +181,13 @@ struct rb_pg *rb_pg_new(struct rb_loop *loop, const struct rb_pg_config *config)
     };
     pg->timer = rb_timer_new(loop, on_timer, pg);
     rb_task_init(&pg->flush, loop, rb_pg_flush_task, pg);
+    pg->front = (struct rb_front){
+        .name = "database",
+        .more_ms = RB_MAX(pg->connect_timeout_ms, pg->query_timeout_ms) + pg->backoff.max_ms,
+        .progress = moves,
+        .arg = pg,
+    };
+    rb_front_enter(loop, &pg->front);
     pg_connect(pg);
     return pg;
 }
@@ -182,6 +198,7 @@ void rb_pg_free(struct rb_pg *pg)
         return;
     struct rb_error err = {0};
 
+    rb_front_leave(&pg->front);
     if (pg->conn != NULL)
         pg_close(pg);
     rb_fail(&err, RB_E_DB_AWAY, 0, "the program stops");

@@ -7,6 +7,7 @@
 
 #include "common/backoff.h"
 #include "common/pg.h"
+#include "common/watchdog.h"
 
 #define PG_MAGIC 0x50474442u
 
@@ -39,6 +40,8 @@ struct rb_pg {
     struct rb_backoff backoff;
     struct rb_pg_query *first; /* sent and not answered, oldest first */
     struct rb_pg_query *last;
+    struct rb_front front;
+    int64_t moves; /* answers, and tries to connect */
 };
 
 /*

@@ -12,6 +12,8 @@
 #include "consumer/metrics_table.h"
 #include "consumer/outcome.h"
 
+#define STEP_MS_MAX 600000 /* no deadline of a step can be longer, but that of TRANSFERRING */
+
 typedef enum job_state (*job_step_fn)(struct rb_job *job);
 
 #define TO(state) (1u << JOB_##state)
@@ -144,6 +146,38 @@ enum job_state job_be_silent(struct rb_job *job, const char *because)
     return JOB_DONE;
 }
 
+/* What it waits for has a deadline in these states, and there it stands in no line. */
+static bool must_go_on(const struct rb_job *job)
+{
+    switch (job->state) {
+    case JOB_PLANNING:
+    case JOB_ILLUSTRATING:
+    case JOB_RECORDING:
+        return true;
+    case JOB_RENEWING:
+        return job->renew != NULL;
+    case JOB_TRANSFERRING:
+        return job->transfer != NULL;
+    case JOB_EMITTING:
+        return rb_emit_is_up(job->env->emit);
+    default:
+        return false;
+    }
+}
+
+static int64_t progress(void *arg)
+{
+    struct rb_job *job = RB_CAST(rb_job, arg, JOB_MAGIC);
+    int64_t bytes = 0, total;
+
+    if (!must_go_on(job))
+        return RB_FRONT_IDLE;
+    job->front.more_ms = job->transfer != NULL ? job->env->transfer->timeout_ms : STEP_MS_MAX;
+    if (job->transfer != NULL)
+        rb_transfer_progress(job->transfer, &bytes, &total);
+    return job->state_since_ms + bytes;
+}
+
 struct rb_job *rb_job_new(const struct rb_job_env *env, struct rb_message *message, enum rb_event event, void *owner)
 {
     struct rb_job *job = rb_xalloc(sizeof(*job));
@@ -166,6 +200,8 @@ struct rb_job *rb_job_new(const struct rb_job_env *env, struct rb_message *messa
              message->origin.topic, message->origin.partition, message->origin.offset);
     rb_task_init(&job->run, env->loop, job_run, job);
     job->timer = rb_timer_new(env->loop, job_wake, job);
+    job->front = (struct rb_front){.name = "job", .progress = progress, .arg = job};
+    rb_front_enter(env->loop, &job->front);
     rb_metrics_add(env->metrics, METRIC_JOBS, 1);
     RB_FAIL_HERE(record_taken);
     rb_job_poke(job);
@@ -177,6 +213,7 @@ void rb_job_free(struct rb_job *job)
     if (job == NULL)
         return;
     rb_metrics_add(job->env->metrics, METRIC_JOBS, -1);
+    rb_front_leave(&job->front);
     job_drop_work(job);
     rb_delay_leave(job->env->delay, &job->delayed);
     rb_slots_leave(job->env->asks, &job->asking);

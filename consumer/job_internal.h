@@ -7,6 +7,7 @@
 
 #include "common/backoff.h"
 #include "common/log.h"
+#include "common/watchdog.h"
 #include "consumer/job.h"
 #include "consumer/outcome.h"
 #include "consumer/renew.h"
@@ -88,6 +89,7 @@ struct rb_job {
     int64_t started_ms;
     struct rb_log_about about;
     struct rb_task run;
+    struct rb_front front;
 
     struct rb_message *message;
     enum rb_event event;

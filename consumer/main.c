@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/failpoint.h"
 #include "common/log.h"
+#include "common/supervisor.h"
 #include "consumer/admin.h"
 #include "consumer/commands.h"
 
@@ -68,6 +69,7 @@ static void on_signal(void *arg)
         rb_loop_stop(parts->loop); /* asked a second time: at once */
         return;
     }
+    rb_supervisor_tell("STOPPING=1");
     rb_log(NULL, RB_EV_STOP, "reason=signal jobs=%zu", rb_consume_count(parts->consume));
     parts->drain_until_ms = rb_clock_ms() + parts->options->common.shutdown_ms;
     rb_timer_start(parts->drain, 0);
@@ -100,6 +102,7 @@ static int run(const struct rb_options *all_options)
     } else {
         rb_log(NULL, RB_EV_READY, "group=%s bucket=%s store=%s", options->group, options->bucket,
                parts.stores.first.store->ops->kind);
+        rb_supervisor_tell("READY=1");
         rb_loop_run(parts.loop);
         rb_log(NULL, RB_EV_STOPPED, "left=%zu", rb_consume_count(parts.consume));
     }

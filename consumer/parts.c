@@ -7,6 +7,7 @@
 
 #include <unistd.h>
 
+#include "common/failpoint.h"
 #include "common/log.h"
 #include "common/version.h"
 #include "consumer/metrics_table.h"
@@ -219,6 +220,7 @@ int rb_parts_open(struct rb_parts *parts, struct rb_error *err)
     RB_TRY(rb_log_set_level(parts->options->common.log_level, err));
     rb_metrics_init(&parts->metrics, metric_rows, RB_COUNT(metric_rows));
     parts->loop = rb_loop_new();
+    parts->watchdog = rb_watchdog_new(parts->loop, parts->options->common.watchdog_ms);
     rb_log(NULL, RB_EV_START, "program=reelbus-consumer version=%s pid=%d", RB_VERSION, (int)getpid());
     open_database(parts);
     RB_TRY(rb_parts_open_transfers(parts, err));
@@ -230,6 +232,8 @@ int rb_parts_open(struct rb_parts *parts, struct rb_error *err)
 
 bool rb_parts_close(struct rb_parts *parts)
 {
+    rb_watchdog_close(parts->watchdog);
+    RB_FAIL_HERE(program_closing);
     rb_httpd_free(parts->httpd);
     if (!rb_consume_free(parts->consume))
         return false;
@@ -258,5 +262,6 @@ bool rb_parts_close(struct rb_parts *parts)
     rb_timer_free(parts->drain);
     rb_loop_free(parts->loop);
     rb_metrics_done(&parts->metrics);
+    rb_watchdog_free(parts->watchdog);
     return true;
 }

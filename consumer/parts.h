@@ -6,6 +6,7 @@
 #pragma once
 
 #include "common/httpd.h"
+#include "common/watchdog.h"
 #include "consumer/consume.h"
 #include "consumer/make_room.h"
 #include "consumer/options.h"
@@ -21,6 +22,7 @@ struct rb_parts {
     const struct rb_options *all_options;   /* borrowed */
     const struct consumer_options *options; /* borrowed; the values of all_options */
     struct rb_loop *loop;
+    struct rb_watchdog *watchdog;
     struct rb_metrics metrics;
     struct rb_pg *pg;
     struct rb_record *record;

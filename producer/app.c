@@ -8,8 +8,10 @@
 #include <openssl/crypto.h>
 #include <unistd.h>
 
+#include "common/failpoint.h"
 #include "common/log.h"
 #include "common/version.h"
+#include "common/watchdog.h"
 #include "producer/metrics_table.h"
 
 #define PROGRESS_POINTS 10 /* percent points of a generation that are worth an event */
@@ -210,6 +212,7 @@ int rb_app_open(struct rb_app *app, struct rb_error *err)
     RB_TRY(read_mode(app, err));
     rb_metrics_init(&app->metrics, metric_rows, RB_COUNT(metric_rows));
     app->loop = rb_loop_new();
+    app->watchdog = rb_watchdog_new(app->loop, app->options->common.watchdog_ms);
     rb_log(NULL, RB_EV_START, "program=reelbus-producer version=%s pid=%d", RB_VERSION, (int)getpid());
     open_database(app);
     RB_TRY(open_kafka(app, err));
@@ -224,6 +227,8 @@ int rb_app_open(struct rb_app *app, struct rb_error *err)
 /* In the order of the way: whoever still waits for a part gets its answer when that part goes. */
 void rb_app_close(struct rb_app *app)
 {
+    rb_watchdog_close(app->watchdog);
+    RB_FAIL_HERE(program_closing);
     if (app->live != NULL)
         rb_live_stop(app->live);
     if (app->receive != NULL)
@@ -253,4 +258,5 @@ void rb_app_close(struct rb_app *app)
     rb_timer_free(app->drain);
     rb_loop_free(app->loop);
     rb_metrics_done(&app->metrics);
+    rb_watchdog_free(app->watchdog);
 }

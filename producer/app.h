@@ -29,6 +29,7 @@ struct rb_app {
     const struct rb_options *all_options;   /* borrowed */
     const struct producer_options *options; /* borrowed; the values of all_options */
     struct rb_loop *loop;
+    struct rb_watchdog *watchdog;
     struct rb_metrics metrics;
     struct rb_pg *pg;
     struct rb_codec *codec;

@@ -10,6 +10,7 @@
 #include "common/failpoint.h"
 #include "common/http.h"
 #include "common/log.h"
+#include "common/supervisor.h"
 #include "producer/app.h"
 
 #define DRAIN_STEP_MS 20
@@ -51,6 +52,7 @@ static void on_signal(void *arg)
         rb_loop_stop(app->loop); /* asked a second time: at once */
         return;
     }
+    rb_supervisor_tell("STOPPING=1");
     rb_log(NULL, RB_EV_STOP, "reason=signal pending=%zu", rb_httpd_pending(app->httpd));
     app->drain_until_ms = rb_clock_ms() + app->options->common.shutdown_ms;
     rb_httpd_quiesce(app->httpd);
@@ -91,6 +93,7 @@ static int run(const struct rb_options *all_options)
         status = err.code == RB_E_BAD_OPTION ? 2 : 1;
     } else {
         rb_log(NULL, RB_EV_READY, "listen=%s", options->listen);
+        rb_supervisor_tell("READY=1");
         rb_loop_run(app.loop);
         rb_log(NULL, RB_EV_STOPPED, "left=%zu", rb_httpd_pending(app.httpd));
     }
