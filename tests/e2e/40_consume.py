@@ -133,7 +133,7 @@ def test_a_member_whose_identity_is_taken_ends_and_commits_nothing(bus, source):
     wait_for(source.paths, "the first one has begun")
     second = bus.start_consumer(REELBUS_GROUP_INSTANCE_ID="the-same")
     wait_for(lambda: not first.process.alive(), "the first one ends")
-    assert first.process.status == 1
+    assert first.process.status == 3
     assert "ev=fatal" in first.log and "code=group_fenced" in first.log
     assert bus.committed()[0] == 0 and second.process.alive()
     source.open()

@@ -26,7 +26,7 @@ JOB = [name for name in CONSUMER if not name.startswith(OF_A_STORE)]
 FIRST = {"txn_abort": "txn_flush:1:EIO", "txn_look": "txn_committed:1:EIO"}  # what has to happen for a point to be reached
 
 
-def video(zeros=0):
+def video(zeros=1):
     """A source of a whole MP4 of about this size."""
     return Source(MP4_HEAD + (8 + zeros).to_bytes(4, "big") + b"mdat", zeros)
 
