@@ -68,11 +68,12 @@ void rb_record_free(struct rb_record *record)
 static int read_answer(struct rb_record_op *op, const PGresult *result)
 {
     struct rb_row *row = &op->answer.row;
-    bool exists = false;
+    bool exists = false, mine = rb_pg_is_true(result, 0, "mine");
 
     RB_TRY(rb_row_read(result, row, &exists, &op->error));
-    op->answer.verdict = rb_row_verdict(rb_pg_is_true(result, 0, "known"), rb_pg_is_true(result, 0, "mine"),
-                                        exists ? row : NULL, &op->asker);
+    if (exists && !mine)
+        rb_row_read_superseded(result, &op->asker.origin, row);
+    op->answer.verdict = rb_row_verdict(rb_pg_is_true(result, 0, "known"), mine, exists ? row : NULL, &op->asker);
     return 0;
 }
 

@@ -23,7 +23,7 @@
     " r.video_id::text AS video_id, r.state, r.user_id, r.source_url, r.provider, r.provider_video_id, r.store,"       \
     " r.bucket, r.object_key, r.stored_url, r.bytes, r.sha256, r.content_type, r.variants, r.attempt, r.tries, r.error_class,"     \
     " r.error_code, r.error_message, r.put_off, r.spilled, r.claim_epoch, r.owner_topic, r.owner_partition,"            \
-    " r.owner_offset,"                                                                                                 \
+    " r.owner_offset, r.superseded,"                                                                                   \
     " " MS("expires_at") ", " MS("received_at") ", " MS("stored_at") ", " MS("failed_at") ","                          \
     " " MS("first_try_at") ", " MS("last_try_at")                                                                      \
     " FROM (SELECT 1) AS one LEFT JOIN (SELECT * FROM written UNION ALL SELECT * FROM before"                          \
@@ -49,6 +49,9 @@
  */
 #define NEW_URL                                                                                                        \
     "(NOT $15::bool AND excluded.source_url IS NOT NULL AND v.source_url IS DISTINCT FROM excluded.source_url)"
+/* This very record has settled the video before, and has to announce that; another attempt has begun meanwhile. */
+#define WAS_OWNER                                                                                                      \
+    "coalesce(v.superseded ? concat_ws('/', $12::text, $13::text, $14::text), false)"
 #define IN_TURN                                                                                                        \
     "(v.put_off <= $16::int OR v.next_try_at IS NULL OR v.next_try_at < now() - interval '1 hour')"
 
@@ -69,8 +72,8 @@
     " next_try_at = NULL, error_class = NULL, error_code = NULL, error_message = NULL, failed_at = NULL,"              \
     " owner_topic = NULL, owner_partition = NULL, owner_offset = NULL,"                                                \
     " claim_epoch = v.claim_epoch + 1, " TOUCH                                                                         \
-    " WHERE v.state = 'waiting' OR (v.state = 'processing' AND (" IN_TURN " OR " NEW_URL "))"                          \
-    " OR (v.state = 'failed' AND " NEW_URL ")"                                                                         \
+    " WHERE NOT " WAS_OWNER " AND (v.state = 'waiting'"                                                                \
+    " OR (v.state = 'processing' AND (" IN_TURN " OR " NEW_URL ")) OR (v.state = 'failed' AND " NEW_URL "))"           \
     " RETURNING v.*),"                                                                                                 \
     shown                                                                                                              \
     " noted AS (" HISTORY                                                                                              \

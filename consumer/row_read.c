@@ -5,6 +5,10 @@
  */
 #include "consumer/row_read.h"
 
+#include <inttypes.h>
+
+#include "common/json.h"
+
 /* As enum rb_row_state has them. */
 static const char *const state_names[] = {"waiting", "processing", "stored", "failed", "deleted"};
 
@@ -71,4 +75,59 @@ int rb_row_read(const PGresult *result, struct rb_row *row, bool *ret_exists, st
         return rb_fail(err, RB_E_DB_REFUSED, 0, "the database has a video with an id or a state that is none");
     read_columns(result, row);
     return 0;
+}
+
+static char *take_text(const json_t *failure, const char *key)
+{
+    return rb_xstrdup(json_string_value(json_object_get(failure, key)));
+}
+
+static int64_t take_number(const json_t *failure, const char *key)
+{
+    const json_t *number = json_object_get(failure, key);
+
+    return json_is_integer(number) ? json_integer_value(number) : RB_NO_LONG;
+}
+
+/* As deploy/sql/009_superseded.sql has put it aside. */
+static struct rb_row row_of_failure(const json_t *failure, const struct rb_origin *origin)
+{
+    return (struct rb_row){
+        .state = RB_ROW_FAILED,
+        .source_url = take_text(failure, "source_url"),
+        .provider = take_text(failure, "provider"),
+        .provider_video_id = take_text(failure, "provider_video_id"),
+        .expires_at = RB_NO_LONG,
+        .received_at = take_number(failure, "received_at"),
+        .bytes = RB_NO_LONG,
+        .stored_at = RB_NO_LONG,
+        .attempt = take_number(failure, "attempt"),
+        .tries = take_number(failure, "tries"),
+        .first_try_at = take_number(failure, "first_try_at"),
+        .last_try_at = take_number(failure, "last_try_at"),
+        .error_class = take_text(failure, "error_class"),
+        .error_code = take_text(failure, "error_code"),
+        .error_message = take_text(failure, "error_message"),
+        .failed_at = take_number(failure, "failed_at"),
+        .owner_topic = rb_xstrdup(origin->topic),
+        .owner_partition = origin->partition,
+        .owner_offset = origin->offset,
+    };
+}
+
+void rb_row_read_superseded(const PGresult *result, const struct rb_origin *origin, struct rb_row *row)
+{
+    const char *text = rb_pg_text(result, 0, "superseded");
+    RB_AUTO_JSON *all = text != NULL ? rb_json_parse_trusted(text, strlen(text)) : NULL;
+    RB_AUTO_TEXT *key = rb_xprintf("%s/%" PRId32 "/%" PRId64, origin->topic, origin->partition, origin->offset);
+    const json_t *failure = json_object_get(all, key);
+    struct rb_row old;
+
+    if (failure == NULL)
+        return;
+    old = row_of_failure(failure, origin);
+    old.user_id = rb_xstrdup(row->user_id);
+    memcpy(old.video_id, row->video_id, sizeof(old.video_id));
+    rb_row_done(row);
+    *row = old;
 }

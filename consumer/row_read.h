@@ -17,3 +17,11 @@
  * Loop:   pure, any thread.
  */
 RB_MUST_CHECK int rb_row_read(const PGresult *result, struct rb_row *row, bool *ret_exists, struct rb_error *err);
+
+/*
+ * Has the record that asks settled an earlier attempt? Then its failure takes the place of the row as it is now.
+ *
+ * Takes:  row, as rb_row_read has read it; origin, of the record.
+ * Loop:   pure, any thread.
+ */
+void rb_row_read_superseded(const PGresult *result, const struct rb_origin *origin, struct rb_row *row);

@@ -135,3 +135,29 @@ def test_a_death_in_any_state_leads_to_one_outcome(bus, source, stopped_kafka, s
     bus.wait_until_finished()
     assert bus.events("video.store_failed") == [] and bus.wait_for_event("video.stored", video_id) == event
     assert len(bus.objects()) == len({event["video_id"] for event in bus.events("video.stored")})
+
+
+def test_a_failure_is_announced_though_the_next_attempt_has_begun(bus, source, stopped_kafka):
+    """By the record that has led to it, which comes again after a death; it does not go on with what is not its own."""
+    stop, start = stopped_kafka
+    source.answers["v"] = [410]
+    bus.start_consumer(REELBUS_LOG_LEVEL="debug")
+    source.shut()
+    video_id = begin(bus, source)
+    reached(bus, video_id, "TRANSFERRING")
+    stop(signal.SIGSTOP)
+    source.open()
+    reached(bus, video_id, "EMITTING")
+    bus.consumer.kill()
+    bus.query("SELECT reelbus.expect_video(%s, 'ours', 'another')", video_id)  # the application asks for it once more
+    assert bus.video_row(video_id)["state"] == "waiting"
+    start()
+    bus.start_consumer()
+    failed = bus.wait_for_event("video.store_failed", video_id)
+    assert (failed["attempt"], failed["code"], failed["source_url"]) == (1, "source_gone", source.url("v"))
+    assert bus.video_row(video_id)["state"] == "waiting"
+    bus.send_webhook_event(video_id, source.url("w"))
+    stored = bus.wait_for_event("video.stored", video_id)
+    bus.wait_until_finished()
+    assert stored["attempt"] == bus.video_row(video_id)["attempt"] == 2
+    assert len(bus.events("video.store_failed", video_id)) == len(bus.events("video.stored", video_id)) == 1
