@@ -163,7 +163,7 @@ static bool read_bits(const struct body *body, int64_t base, struct rb_offset_ma
     for (size_t bit = 0; bit < 8 * body->count; bit++)
         if (body->bytes[bit / 8] & 1u << bit % 8)
             rb_offset_map_add(map, base + (int64_t)bit, base + (int64_t)bit + 1);
-    return true;
+    return map->runs[map->count - 1].to <= OFFSET_HIGHEST;
 }
 
 /* -- text ---------------------------------------------------------------------------------------------------------- */

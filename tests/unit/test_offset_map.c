@@ -120,6 +120,23 @@ static void what_is_about_other_records_is_no_map(void **state)
     rb_offset_map_done(&map);
 }
 
+static void no_map_speaks_of_offsets_that_no_record_has(void **state)
+{
+    const int64_t highest = INT64_MAX / 2;
+    struct rb_offset_map map = {0}, read;
+    char text[RB_OFFSET_MAP_TEXT_BYTES];
+
+    (void)state;
+    rb_offset_map_add(&map, highest - 1, highest + 3);
+
+    size_t length = rb_offset_map_write(&map, 0, highest - 2, text);
+
+    assert_memory_equal(text, "reelbus1b:", 10);
+    assert_false(rb_offset_map_read(text, length, 0, highest - 2, &read));
+    assert_int_equal(read.count, 0);
+    rb_offset_map_done(&map);
+}
+
 static void texts_of_others_and_broken_ones_are_no_map(void **state)
 {
     static const char *const texts[] = {
@@ -178,4 +195,5 @@ static void cut_and_changed_maps_are_none(void **state)
 
 UNIT_MAIN(T(what_is_written_is_read_a_million_times), T(the_shorter_of_two_ways_is_taken),
           T(what_does_not_fit_is_left_out_from_the_top), T(what_is_about_other_records_is_no_map),
-          T(texts_of_others_and_broken_ones_are_no_map), T(cut_and_changed_maps_are_none))
+          T(no_map_speaks_of_offsets_that_no_record_has), T(texts_of_others_and_broken_ones_are_no_map),
+          T(cut_and_changed_maps_are_none))
