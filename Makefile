@@ -63,9 +63,8 @@ parts_o     := $(filter-out %/main.o,$(sort $(producer_o) $(consumer_o)))
 programs    := $(out)/reelbus-producer $(out)/reelbus-consumer
 unit_tests  := $(patsubst tests/unit/%.c,$(out)/unit/%,$(unit_c))
 
-.PHONY: all run test unit lint format docs way asan tsan fail valgrind chaos bench-receive bench-store install clean help \
-        deps-build deps-run \
-        deps-test deps-lint deps-valgrind deps-bench
+.PHONY: all run test unit lint format docs way asan tsan fail valgrind fuzz chaos bench-receive bench-store install clean help \
+        deps-build deps-run deps-test deps-lint deps-fuzz deps-valgrind deps-bench
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
@@ -118,6 +117,18 @@ build/fail/obj/%.o: %.c $(out)/obj/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(all_cflags) -DRB_FAILPOINTS -MMD -MP -c -o $@ $<
 
+# A target of fuzzing includes the file that it is about, and is linked with what that one needs.
+build/fuzz/offset_map: common/base.c common/digits.c
+
+fuzzers     := $(patsubst tests/fuzz/fuzz_%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+flags_fuzz  := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
+
+build/fuzz/%: tests/fuzz/fuzz_%.c $(wildcard common/*.h consumer/*.[ch])
+	$(say) FUZZ $@
+	@mkdir -p $(@D)
+	$(Q)clang-14 -std=gnu17 -D_GNU_SOURCE -I. -Wall -Wextra -Wshadow -Werror $(flags_fuzz) -o $@ \
+	    $(filter-out consumer/% %.h,$^) -lcrypto
+
 # Files that become part of an object, which the compiler does not tell.
 $(out)/obj/common/events.o: $(wildcard schemas/*.avsc)
 $(out)/obj/producer/page.o: $(wildcard producer/page/*) deploy/examples/reelbus-watch.js
@@ -169,6 +180,11 @@ valgrind: deps-test deps-valgrind
 	        '$(CURDIR)/build/'$$program > build/valgrind/$$program; chmod +x build/valgrind/$$program; done
 	$(Q)tests/run --e2e-only --build valgrind $(or $(TESTS),40_consume.py 60_download.py 80_record.py 90_whole_way.py)
 
+# Parsers under whatever libFuzzer comes to think of. FUZZ="--seconds 20".
+fuzz: deps-fuzz
+	$(Q)$(MAKE) --no-print-directory -j$(cores) $(fuzzers)
+	$(Q)tests/fuzz/run $(FUZZ)
+
 # Everything under faults that are drawn from a seed. CHAOS="--seed 7 --minutes 30": tests/README.md.
 chaos: deps-test
 	$(Q)$(MAKE) --no-print-directory -j$(cores) BUILD=$(BUILD) all
@@ -201,7 +217,7 @@ clean:
 	$(Q)rm -rf build compile_commands.json
 
 # Install what is missing. Fast when nothing is.
-deps-build deps-run deps-test deps-lint deps-valgrind deps-bench:
+deps-build deps-run deps-test deps-lint deps-fuzz deps-valgrind deps-bench:
 	$(Q)deploy/install-deps $(@:deps-%=%)
 
 help:
@@ -217,6 +233,7 @@ help:
 	@echo 'make asan, tsan  build with sanitizers into build/asan, build/tsan'
 	@echo 'make fail        build the programs that die where REELBUS_FAIL says, into build/fail'
 	@echo 'make valgrind    run the tests of the whole way under valgrind; slow'
+	@echo 'make fuzz        feed parsers with whatever libFuzzer comes to think of; FUZZ="--seconds 20"'
 	@echo 'make chaos       run everything under faults, and audit it; CHAOS="--seed 7 --minutes 30"'
 	@echo 'make bench-receive  how fast webhooks are received; BENCH="--quick --json"'
 	@echo 'make bench-store    how fast videos are stored; BENCH="--quick --json"'
