@@ -37,6 +37,10 @@ class Run:
     cpu_s_per_gb: float  # of the mover and of all that it has started
     nginx_cpu_s_per_gb: float  # of source and target
     peak_mib: float  # of the mover; 0 when it is many processes
+    videos_per_s: float
+    cpu_ms: float  # of the mover, for a video; the next two are of those who help reelbus
+    postgres_cpu_ms: float
+    kafka_cpu_ms: float
 
 
 def digest(path):
@@ -67,13 +71,14 @@ class Mover:
 
     def run(self, names):
         sizes = [(self.there.source_folder / name).stat().st_size for name in names]
-        nginx_s = self.there.nginx_cpu_s()
+        before_s = self.there.cpu_s()
         seconds, cpu_s, peak_mib = self.move(names)
-        nginx_s = self.there.nginx_cpu_s() - nginx_s
+        nginx_s, postgres_s, kafka_s = (after - before for after, before in zip(self.there.cpu_s(), before_s))
         self.check(names, sizes)
         self.clear()
-        gb = sum(sizes) / 1e9
-        return Run(len(names), gb * 1e3 / seconds, cpu_s / gb, nginx_s / gb, peak_mib)
+        gb, count = sum(sizes) / 1e9, len(names)
+        return Run(count, gb * 1e3 / seconds, cpu_s / gb, nginx_s / gb, peak_mib, count / seconds, cpu_s * 1e3 / count,
+                   postgres_s * 1e3 / count, kafka_s * 1e3 / count)  # fmt: skip
 
     def check(self, names, sizes):
         found = self.found()

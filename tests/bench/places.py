@@ -134,8 +134,11 @@ class Places:
     def empty_target(self):
         shutil.rmtree(self.target_folder / BUCKET)
 
-    def nginx_cpu_s(self):
-        return servers.cpu_s(self.source) + servers.cpu_s(self.target)
+    def cpu_s(self):
+        """Of source and target, of Postgres, of Kafka."""
+        processes = self.stack.processes
+        return (servers.cpu_s(self.source) + servers.cpu_s(self.target), servers.children_cpu_s(processes["postgres"]),
+                servers.cpu_s(processes["kafka"]))  # fmt: skip
 
     def close(self):
         shutil.rmtree(self.folder, ignore_errors=True)

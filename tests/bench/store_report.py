@@ -8,6 +8,7 @@ import report
 GOAL_PEAK_MIB = 64
 GOAL_SLOW_KIB = 256
 GOAL_P50_MS, GOAL_P99_MS = 100, 250
+GOAL_TINY_PER_S, GOAL_TINY_OF_OTHER = 2000, 0.8
 
 
 def versions(root):
@@ -59,6 +60,26 @@ def goals(results, trials):
         found.append(goal("webhook to video.stored, over a raw copy: p50 ms", latency["p50_ms"] - latency["raw_p50_ms"], most=GOAL_P50_MS))
         found.append(goal("webhook to video.stored, over a raw copy: p99 ms", latency["p99_ms"] - latency["raw_p50_ms"], most=GOAL_P99_MS))
     return found
+
+
+def tiny_goals(results):
+    found = []
+    for at_once, cells in results.items():
+        if "f" not in cells:
+            continue
+        ours = cells["f"]["videos_per_s"]
+        found.append(goal(f"{at_once} at once: videos/s", ours, least=GOAL_TINY_PER_S))
+        found += [goal(f"{at_once} at once: videos/s, (f) / ({letter})", ours / cell["videos_per_s"], least=GOAL_TINY_OF_OTHER)
+                  for letter, cell in cells.items() if letter != "f"]  # fmt: skip
+    return found
+
+
+def print_tiny(titles, results):
+    for at_once, cells in results.items():
+        rows = [(f"{at_once} at once", "videos/s", "CPU ms/video", "Postgres'", "Kafka's", "memory MiB")]
+        rows += [(f"({letter}) {titles[letter]}", f"{cell['videos_per_s']:.0f}", f"{cell['cpu_ms']:.2f}", f"{cell['postgres_cpu_ms']:.2f}",
+                  f"{cell['kafka_cpu_ms']:.2f}", f"{cell['peak_mib']:.1f}") for letter, cell in cells.items()]  # fmt: skip
+        print(f"\n{report.table(rows)}")
 
 
 def print_results(titles, results):
