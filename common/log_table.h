@@ -84,6 +84,8 @@
       "nobody knew whether a transaction was committed; the group's offsets tell")                                     \
     X(DB_UP, INFO, "host", "connected to Postgres")                                                                    \
     X(DB_DOWN, WARNING, "code, error, retry_ms", "the connection to Postgres is lost; waiting")                        \
+    X(DB_NAMELESS, INFO, "state",                                                                                      \
+      "prepared statements cannot be used, as behind some poolers, or since a table changed: each is planned anew")    \
     X(LISTEN_UP, INFO, "channel", "Postgres tells of changes of videos; nobody has to ask")                            \
     X(LISTEN_DOWN, WARNING, "code, error",                                                                             \
       "Postgres does not tell of changes; the videos that somebody looks at are asked for regularly instead")          \

@@ -12,6 +12,12 @@ static int64_t now_ms(struct rb_pg *pg)
     return (int64_t)uv_now(rb_loop_uv(pg->loop));
 }
 
+static void query_free(struct rb_pg_query *query)
+{
+    free(query->again);
+    free(query);
+}
+
 static struct rb_pg_query *pg_pop(struct rb_pg *pg)
 {
     struct rb_pg_query *query = pg->first;
@@ -32,7 +38,7 @@ void rb_pg_fail_all(struct rb_pg *pg, const struct rb_error *err)
 
         if (query->fn != NULL && !query->answered)
             query->fn(NULL, err, query->arg);
-        free(query);
+        query_free(query);
         query = next;
     }
 }
@@ -48,11 +54,16 @@ static void pg_arm_deadline(struct rb_pg *pg)
         rb_timer_start(pg->timer, pg->first->sent_ms + pg->query_timeout_ms - now_ms(pg));
 }
 
-static void pg_answer(struct rb_pg_query *query, const PGresult *result)
+static void pg_answer(struct rb_pg *pg, struct rb_pg_query *query, const PGresult *result)
 {
     ExecStatusType status = PQresultStatus(result);
     struct rb_error err = {0};
 
+    if (query->prepares != NULL)
+        rb_pg_note_prepared(pg, query, result);
+    query->refused = rb_pg_lacks_name(pg, query, result);
+    if (query->refused)
+        return;
     query->answered = true;
     if (query->fn == NULL)
         return;
@@ -70,6 +81,22 @@ static void pg_answer(struct rb_pg_query *query, const PGresult *result)
     query->fn(NULL, &err, query->arg);
 }
 
+/* A query and its sync are through. */
+static void pg_end_query(struct rb_pg *pg)
+{
+    struct rb_pg_query *query = pg_pop(pg);
+    const struct rb_pg_again *again = query->again;
+
+    if (!query->refused || query->fn == NULL) {
+        query_free(query);
+        return;
+    }
+    rb_pg_enter(pg, query);
+    if (PQsendQueryParams(pg->conn, again->sql, again->count, NULL, again->values, NULL, NULL, 0) == 0 ||
+        PQpipelineSync(pg->conn) == 0)
+        rb_pg_lose_by_libpq(pg, "cannot send to Postgres");
+}
+
 /*
  * Hand out what has come. Each query brings its result, a NULL that ends its results, and the sync that ends its
  * segment. A second NULL in a row means that libpq expects nothing while we do: no more comes in this turn.
@@ -85,9 +112,9 @@ static void pg_take_results(struct rb_pg *pg)
             return;
         ended = result == NULL;
         if (result != NULL && PQresultStatus(result) == PGRES_PIPELINE_SYNC)
-            free(pg_pop(pg));
+            pg_end_query(pg);
         else if (result != NULL)
-            pg_answer(pg->first, result);
+            pg_answer(pg, pg->first, result);
         PQclear(result);
         pg->moves++;
     }
@@ -145,17 +172,10 @@ bool rb_pg_is_up(const struct rb_pg *pg)
     return pg->state == PG_UP;
 }
 
-int rb_pg_send(struct rb_pg *pg, const char *sql, int count, const char *const *values, rb_pg_fn fn, void *arg,
-               struct rb_pg_query **ret_query, struct rb_error *err)
+void rb_pg_enter(struct rb_pg *pg, struct rb_pg_query *query)
 {
-    if (pg->state != PG_UP)
-        return rb_fail(err, RB_E_DB_AWAY, 0, "there is no connection to Postgres");
-    if (PQsendQueryParams(pg->conn, sql, count, NULL, values, NULL, NULL, 0) == 0 || PQpipelineSync(pg->conn) == 0)
-        return rb_fail(err, RB_E_DB_AWAY, 0, "libpq does not take the query: %.120s", PQerrorMessage(pg->conn));
-
-    struct rb_pg_query *query = rb_xalloc(sizeof(*query));
-
-    *query = (struct rb_pg_query){.fn = fn, .arg = arg, .sent_ms = now_ms(pg)};
+    query->next = NULL;
+    query->sent_ms = now_ms(pg);
     if (pg->last != NULL)
         pg->last->next = query;
     else
@@ -164,6 +184,56 @@ int rb_pg_send(struct rb_pg *pg, const char *sql, int count, const char *const *
     if (query == pg->first)
         pg_arm_deadline(pg);
     rb_task_queue(&pg->flush);
+}
+
+static int pg_no_connection(struct rb_error *err)
+{
+    return rb_fail(err, RB_E_DB_AWAY, 0, "there is no connection to Postgres");
+}
+
+static int pg_not_taken(struct rb_pg *pg, struct rb_error *err)
+{
+    return rb_fail(err, RB_E_DB_AWAY, 0, "libpq does not take the query: %.120s", PQerrorMessage(pg->conn));
+}
+
+static struct rb_pg_query *query_new(rb_pg_fn fn, void *arg)
+{
+    struct rb_pg_query *query = rb_xalloc(sizeof(*query));
+
+    *query = (struct rb_pg_query){.fn = fn, .arg = arg};
+    return query;
+}
+
+int rb_pg_send(struct rb_pg *pg, const char *sql, int count, const char *const *values, rb_pg_fn fn, void *arg,
+               struct rb_pg_query **ret_query, struct rb_error *err)
+{
+    if (pg->state != PG_UP)
+        return pg_no_connection(err);
+    if (PQsendQueryParams(pg->conn, sql, count, NULL, values, NULL, NULL, 0) == 0 || PQpipelineSync(pg->conn) == 0)
+        return pg_not_taken(pg, err);
+
+    struct rb_pg_query *query = query_new(fn, arg);
+
+    rb_pg_enter(pg, query);
+    if (ret_query != NULL)
+        *ret_query = query;
+    return 0;
+}
+
+int rb_pg_send_often(struct rb_pg *pg, const char *sql, int count, const char *const *values, rb_pg_fn fn, void *arg,
+                     struct rb_pg_query **ret_query, struct rb_error *err)
+{
+    if (pg->state != PG_UP)
+        return pg_no_connection(err);
+
+    struct rb_pg_query *query = query_new(fn, arg);
+
+    query->again = rb_pg_again_new(sql, count, values);
+    if (!rb_pg_send_named(pg, query)) {
+        query_free(query);
+        return pg_not_taken(pg, err);
+    }
+    rb_pg_enter(pg, query);
     if (ret_query != NULL)
         *ret_query = query;
     return 0;

@@ -3,7 +3,8 @@
  *
  * Way:  common
  *
- * Works behind a transaction pooler: unnamed statements only, each query its own transaction, no session state.
+ * Works behind a transaction pooler: each query is its own transaction, and there is no state of a session but the names of
+ * statements, which can be done without.
  */
 #pragma once
 
@@ -80,6 +81,18 @@ bool rb_pg_is_up(const struct rb_pg *pg);
  */
 RB_MUST_CHECK int rb_pg_send(struct rb_pg *pg, const char *sql, int count, const char *const *values, rb_pg_fn fn,
                              void *arg, struct rb_pg_query **ret_query, struct rb_error *err);
+
+/*
+ * Send a statement that is sent again and again, as rb_pg_send does: it is parsed once, and planned anew only while that
+ * makes a difference. Where a pooler stands between that knows no prepared statements, this is rb_pg_send.
+ *
+ * Takes:  as rb_pg_send; but sql stays what it is, and where it is, for as long as anything is sent by it.
+ * Gives:  as rb_pg_send.
+ * Fails:  as rb_pg_send.
+ * Loop:   as rb_pg_send.
+ */
+RB_MUST_CHECK int rb_pg_send_often(struct rb_pg *pg, const char *sql, int count, const char *const *values, rb_pg_fn fn,
+                                   void *arg, struct rb_pg_query **ret_query, struct rb_error *err);
 
 /*
  * Forget a query: fn will not be called. The server may carry it out all the same.

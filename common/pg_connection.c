@@ -17,6 +17,8 @@ static void pg_close(struct rb_pg *pg)
     PQfinish(pg->conn);
     pg->conn = NULL;
     pg->state = PG_DOWN;
+    pg->name_count = 0;
+    pg->nameless = false;
     rb_task_done(&pg->flush);
 }
 

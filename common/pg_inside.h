@@ -13,12 +13,31 @@
 
 enum pg_state { PG_DOWN, PG_CONNECTING, PG_UP };
 
+#define PG_NAMES_MAX  16 /* statements with a name; more go without one */
+#define PG_NAME_BYTES 32
+
 struct rb_pg_query {
     rb_pg_fn fn; /* NULL after cancel */
     void *arg;
     int64_t sent_ms;
-    bool answered; /* its result came; what is missing is the end of its pipeline segment */
+    bool answered;             /* its result came; what is missing is the end of its pipeline segment */
+    bool refused;              /* its name is unknown: it is sent again, without one */
+    const char *prepares;      /* NULL, or the statement that it gives a name to */
+    struct rb_pg_again *again; /* NULL when it was sent without a name; owned */
     struct rb_pg_query *next;
+};
+
+/* What it takes to send a statement again. */
+struct rb_pg_again {
+    const char *sql; /* borrowed */
+    int count;
+    const char *values[]; /* their text stands behind them */
+};
+
+/* A statement that the server has a name for. */
+struct rb_pg_name {
+    const char *sql; /* borrowed: it is known by its place */
+    char text[PG_NAME_BYTES];
 };
 
 struct rb_pg {
@@ -40,6 +59,9 @@ struct rb_pg {
     struct rb_backoff backoff;
     struct rb_pg_query *first; /* sent and not answered, oldest first */
     struct rb_pg_query *last;
+    struct rb_pg_name names[PG_NAMES_MAX]; /* of this connection */
+    size_t name_count;
+    bool nameless; /* names are not kept */
     struct rb_front front;
     int64_t moves; /* answers, and tries to connect */
 };
@@ -50,6 +72,44 @@ struct rb_pg {
  * Loop:   loop thread, as all below; calls back before it returns.
  */
 void rb_pg_fail_all(struct rb_pg *pg, const struct rb_error *err);
+
+/*
+ * Libpq has taken a query, with its sync: wait for its answer.
+ *
+ * Takes:  query, owned from now on.
+ * Loop:   as above, but calls nobody.
+ */
+void rb_pg_enter(struct rb_pg *pg, struct rb_pg_query *query);
+
+/*
+ * Send a query that has what it takes, by its name if possible.
+ *
+ * Gives:  false when libpq does not take it.
+ * Loop:   as above, but calls nobody.
+ */
+bool rb_pg_send_named(struct rb_pg *pg, const struct rb_pg_query *query);
+
+/*
+ * The answer to what gives a statement a name.
+ *
+ * Loop:   as above, but calls nobody.
+ */
+void rb_pg_note_prepared(struct rb_pg *pg, const struct rb_pg_query *query, const PGresult *result);
+
+/*
+ * Was a query not carried out because its name, or its plan, is none any more?
+ *
+ * Loop:   as above, but calls nobody.
+ */
+bool rb_pg_lacks_name(struct rb_pg *pg, const struct rb_pg_query *query, const PGresult *result);
+
+/*
+ * Copy what it takes to send a statement again.
+ *
+ * Gives:  owned by the caller; free() it.
+ * Loop:   as above, but calls nobody.
+ */
+struct rb_pg_again *rb_pg_again_new(const char *sql, int count, const char *const *values);
 
 /*
  * The connection has something to read, or room to write.

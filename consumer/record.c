@@ -160,7 +160,7 @@ static int op_send(struct rb_record *record, const char *sql, const struct value
         .arg = ask->arg,
     };
     op->asker = (struct rb_asker){{op->topic, ask->origin->partition, ask->origin->offset}, ask->progress};
-    if (rb_pg_send(record->pg, sql, values->count, values->list, on_answer, op, &op->query, err) < 0) {
+    if (rb_pg_send_often(record->pg, sql, values->count, values->list, on_answer, op, &op->query, err) < 0) {
         rb_record_op_free(op);
         return -1;
     }

@@ -2,8 +2,12 @@
 
 import contextlib
 import signal
+import urllib.parse
 import uuid
 
+import harness
+import pooler
+import pytest
 from harness import wait_for
 from sse import Events
 
@@ -214,3 +218,27 @@ def test_a_row_that_refuses_holds_up_nobody_and_its_failure_is_announced(bus, so
     assert bus.wait_for_event("video.store_failed", failed)["code"] == "generation_failed"
     bus.wait_until_finished()
     assert bus.records("video.store.dlq") == []
+
+
+@pytest.mark.parametrize("connections", harness.alike([1, 2]))
+def test_behind_a_transaction_pooler_statements_have_a_name_if_it_is_kept(bus, connections):
+    port = urllib.parse.urlsplit(bus.database_url).port
+    with contextlib.closing(pooler.Pooler(port, connections)) as between:
+        consumer = bus.start_consumer(DATABASE_URL=bus.database_url.replace(f":{port}/", f":{between.port}/"))
+        bus.start_producer()
+
+        def store():
+            video_id, provider_video = bus.store_video()
+            bus.assert_stored(video_id, provider_video)
+
+        store()
+        store()
+        assert ("ev=db_nameless state=26000" in consumer.log) == (connections > 1)
+        between.cut()
+        wait_for(lambda: consumer.log.count("ev=db_up") == 2, "it has connected again")
+        store()  # its names are there already
+        assert consumer.log.count("ev=db_nameless") == (2 if connections > 1 else 0)
+        bus.query("ALTER TABLE reelbus.video ALTER COLUMN content_type TYPE varchar(99)")
+        store()
+        assert ("ev=db_nameless state=0A000" in consumer.log) == (connections == 1)
+        assert consumer.log.count("ev=db_down") == 1
