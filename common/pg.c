@@ -43,7 +43,10 @@ void rb_pg_fail_all(struct rb_pg *pg, const struct rb_error *err)
     }
 }
 
-/* The timer stands for the deadline of the oldest query; none waits, none runs. */
+/*
+ * The timer stands for the deadline of the oldest query; none waits, none runs. Postgres answers one after the other: until the one
+ * before it is answered, a query waits for its turn, and not for Postgres.
+ */
 static void pg_arm_deadline(struct rb_pg *pg)
 {
     if (pg->state != PG_UP)
@@ -51,7 +54,7 @@ static void pg_arm_deadline(struct rb_pg *pg)
     if (pg->first == NULL)
         rb_timer_stop(pg->timer);
     else
-        rb_timer_start(pg->timer, pg->first->sent_ms + pg->query_timeout_ms - now_ms(pg));
+        rb_timer_start(pg->timer, RB_MAX(pg->first->sent_ms, pg->answered_ms) + pg->query_timeout_ms - now_ms(pg));
 }
 
 static void pg_answer(struct rb_pg *pg, struct rb_pg_query *query, const PGresult *result)
@@ -111,6 +114,7 @@ static void pg_take_results(struct rb_pg *pg)
         if (result == NULL && ended)
             return;
         ended = result == NULL;
+        pg->answered_ms = now_ms(pg);
         if (result != NULL && PQresultStatus(result) == PGRES_PIPELINE_SYNC)
             pg_end_query(pg);
         else if (result != NULL)

@@ -26,7 +26,7 @@ struct rb_pg_config {
     const char *url; /* connection string or URI as libpq reads it; may hold a password */
     const char *application_name;
     int64_t connect_timeout_ms;
-    int64_t query_timeout_ms;  /* from sending a query to its answer; then the connection is given up */
+    int64_t query_timeout_ms;  /* from a query's turn to its answer; then the connection is given up */
     rb_pg_notify_fn on_notify; /* NULL when it does not listen; see producer/listen.h */
     rb_pg_change_fn on_change; /* NULL when nobody wants to know */
     void *arg;                 /* of both; borrowed */

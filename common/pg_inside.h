@@ -59,6 +59,7 @@ struct rb_pg {
     struct rb_backoff backoff;
     struct rb_pg_query *first; /* sent and not answered, oldest first */
     struct rb_pg_query *last;
+    int64_t answered_ms;                   /* when something has come last */
     struct rb_pg_name names[PG_NAMES_MAX]; /* of this connection */
     size_t name_count;
     bool nameless; /* names are not kept */

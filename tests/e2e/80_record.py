@@ -124,6 +124,19 @@ def test_a_database_that_hangs_is_given_up_in_time_and_taken_back(bus):
     bus.assert_stored(video_id, provider_video)
 
 
+def test_a_database_that_is_slow_with_many_is_not_away(bus, source):
+    """A query's time begins with its turn: what waits behind others in the pipeline is not given up, and begun anew by all."""
+    bus.query("CREATE FUNCTION take_time() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.25); RETURN NEW; END $$")
+    bus.query("CREATE TRIGGER take_time BEFORE INSERT ON reelbus.video FOR EACH ROW EXECUTE FUNCTION take_time()")
+    videos = [bus.insert_video() for _ in range(20)]
+    for video_id in videos:
+        bus.send_webhook_event(video_id, source.url("v"))
+    bus.start_consumer(REELBUS_DB_TIMEOUT_MS="3s")
+    for video_id in videos:
+        bus.wait_for_event("video.stored", video_id)
+    assert "ev=db_down" not in bus.consumer.log
+
+
 def test_a_table_that_is_missing_is_waited_for_and_named(running):
     running.query("ALTER TABLE reelbus.video RENAME TO elsewhere")
     video_id, provider_video = running.store_video()
