@@ -15,7 +15,7 @@
 
 #include "common/log.h"
 
-#define RULES_MAX 16
+#define RULES_MAX 256
 
 enum { OF_CONSUMER = 1, OF_PRODUCER = 2, OF_BOTH = 3 };
 enum { TAKES_PLAIN, TAKES_ERRNO };
@@ -62,6 +62,7 @@ static struct {
 } rules[RULES_MAX];
 
 static size_t rule_count;
+static bool counting;
 static atomic_ulong seen[RB_FAIL_COUNT];
 
 static int of_program(const char *program)
@@ -132,9 +133,21 @@ int rb_failpoint_read(const char *program, const char *text, struct rb_error *er
     RB_AUTO_TEXT *copy = rb_xstrdup(text);
 
     rule_count = 0;
-    for (char *rest = copy, *rule; (rule = strsep(&rest, ",")) != NULL;)
-        RB_TRY(read_rule(program, rule, err));
+    counting = false;
+    for (char *rest = copy, *rule; (rule = strsep(&rest, ",")) != NULL;) {
+        if (strcmp(rule, "count") == 0)
+            counting = true;
+        else
+            RB_TRY(read_rule(program, rule, err));
+    }
     return 0;
+}
+
+static void print_counts(void)
+{
+    for (size_t i = 0; i < RB_FAIL_COUNT; i++)
+        if (atomic_load(&seen[i]) > 0)
+            dprintf(STDERR_FILENO, "failpoint %s reached=%lu\n", rows[i].name, atomic_load(&seen[i]));
 }
 
 static void print_table(const char *program, FILE *file)
@@ -153,8 +166,13 @@ int rb_failpoint_start(const char *program, int argc, char **argv, const char *t
         print_table(program, stdout);
         return 0;
     }
-    if (text == NULL || text[0] == '\0' || rb_failpoint_read(program, text, &err) == 0)
+    if (text == NULL || text[0] == '\0')
         return -1;
+    if (rb_failpoint_read(program, text, &err) == 0) {
+        if (counting)
+            atexit(print_counts);
+        return -1;
+    }
     fprintf(stderr, "reelbus-%s: %s; there are:\n", program, err.message);
     print_table(program, stderr);
     return 2;
@@ -187,7 +205,7 @@ bool rb_failpoint_fails(enum rb_failpoint point)
 {
     bool fails = false;
 
-    if (rule_count == 0)
+    if (rule_count == 0 && !counting)
         return false;
 
     unsigned long nth = atomic_fetch_add(&seen[point], 1) + 1;

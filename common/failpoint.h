@@ -6,7 +6,8 @@
  * They are there only in the programs that `make fail` builds; everywhere else the macros below are nothing.
  * REELBUS_FAIL=name:nth:what says which; several are parted by commas. nth counts from 1; with a plus
  * behind it, it is the nth and all that come after it. what is kill (SIGKILL), stop
- * (SIGSTOP), hang (the thread goes no further), or the name of an errno, where the table says ERRNO.
+ * (SIGSTOP), hang (the thread goes no further), or the name of an errno, where the table says ERRNO. The word
+ * count in place of one of them has the program say at its end how often each was reached.
  */
 #pragma once
 
