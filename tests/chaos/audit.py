@@ -37,6 +37,7 @@ KINDS = {
 ROWS = """SELECT h.id::text AS video, h.video_url, h.status, v.state, v.source_url, v.stored_url, v.bucket, v.object_key, v.bytes, v.sha256,
     v.attempt, v.variants, v.owner_topic, v.owner_partition, v.owner_offset
     FROM video_history h LEFT JOIN reelbus.video v ON v.video_id = h.id"""
+LIST_UP_TO = 2000  # objects: listing all of them, again and again, takes too long above
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -47,6 +48,7 @@ class Auditor:
         self.ledger = LedgerReader(ledger)
         self.rows = {}
         self.hashes = {}  # object and token -> SHA-256
+        self.sound = set()  # objects that were right when they were looked at, while others came
         self.rounds = 0
 
     def round(self, final, wait_s=60):
@@ -196,6 +198,9 @@ class Auditor:
 
     def check_objects(self, final):
         stored = {f"{row['bucket']}/{row['object_key']}": row for row in self.rows.values() if row["state"] == "stored"}
+        if not final and len(stored) > LIST_UP_TO:
+            yield from self.check_new_objects(stored)
+            return
         objects = {found.name: found for found in self.store.objects()}
         for name, row in stored.items():
             yield from self.check_object(name, row, objects.get(name))
@@ -204,6 +209,15 @@ class Auditor:
             row = self.rows.get(video)
             if name not in stored and found.age_s >= self.grace_s and not is_variant(row, name) and (final or not row or row["state"] != "processing"):
                 yield Violation("orphan", video, f"{name}, {found.age_s:.0f} s old")
+
+    def check_new_objects(self, stored):
+        """Where there are many: those that nobody has looked at yet. All of them at the end."""
+        looked_at = {name for name, _ in self.hashes}
+        for name in stored.keys() - looked_at - self.sound:
+            violations = list(self.check_object(name, stored[name], None))
+            yield from violations
+            if not violations:
+                self.sound.add(name)
 
     def check_object(self, name, row, found):
         key = (name, found.token) if found else None

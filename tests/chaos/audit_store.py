@@ -5,6 +5,8 @@ import hashlib
 import pathlib
 import time
 
+import boto3
+import botocore.client
 import botocore.exceptions
 from audit_topics import Away
 
@@ -61,3 +63,12 @@ class S3Store:
             return None
         except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as problem:
             raise Away(f"the store: {problem}") from None
+
+
+def of(root=None, s3=None, bucket=None, access_key=None, secret_key=None):
+    """The store in a folder, or in a bucket of an S3 server."""
+    if root is not None:
+        return FileStore(root)
+    config = botocore.client.Config(s3={"addressing_style": "path"}, retries={"max_attempts": 2})
+    return S3Store(boto3.client("s3", endpoint_url=s3, region_name="us-east-1", config=config, aws_access_key_id=access_key,
+                                aws_secret_access_key=secret_key), bucket)  # fmt: skip

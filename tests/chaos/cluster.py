@@ -3,7 +3,10 @@
 import pathlib
 import subprocess
 import sys
+import threading
+import time
 
+import confluent_kafka.admin
 import harness
 import s3
 from harness import local
@@ -69,6 +72,7 @@ class Cluster(local.Stack):
             "inter.broker.listener.name": "PLAINTEXT",
             "log.dirs": folder / "data",
             "unclean.leader.election.enable": "false",
+            "group.min.session.timeout.ms": 1000,
             "transaction.abort.timed.out.transaction.cleanup.interval.ms": 1000,
             "offsets.topic.num.partitions": 3,
             "transaction.state.log.num.partitions": 3,
@@ -117,3 +121,31 @@ class Cluster(local.Stack):
 
     def program_url(self):
         return f"postgresql://program@127.0.0.1:{self.wired['postgres']}/app"
+
+
+class InSync:
+    """Since when each partition has all of its replicas in sync, as the brokers say."""
+
+    def __init__(self, brokers, replicas):
+        self.brokers, self.replicas, self.since = brokers, replicas, None
+        self.stop = threading.Event()
+        threading.Thread(target=self.look_on, daemon=True).start()
+
+    def for_s(self):
+        return time.monotonic() - self.since if self.since else 0
+
+    def look_on(self):
+        client = confluent_kafka.admin.AdminClient({"bootstrap.servers": self.brokers, "log_level": 0})
+        while not self.stop.wait(1):
+            asked = time.monotonic()
+            if not self.are_in_sync(client):
+                self.since = None
+            elif self.since is None:
+                self.since = asked
+
+    def are_in_sync(self, client):
+        try:
+            topics = client.list_topics(timeout=5).topics.values()
+        except confluent_kafka.KafkaException:
+            return False
+        return all(len(partition.isrs) >= self.replicas for topic in topics for partition in topic.partitions.values())

@@ -55,7 +55,7 @@ class Wire:
         self.relay.call(self.held.clear)
 
     def heal(self):
-        self.bytes_per_s = self.cut_after = self.trap = None
+        self.bytes_per_s = self.cut_after = None
         self.relay.call(self.held.set)
 
     # -- in the relay's thread -------------------------------------------------------------------------------------------

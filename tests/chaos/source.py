@@ -22,7 +22,8 @@ KINDS = {
     "plain": ({}, True),
     "slow": ({"bytes_per_s": 30_000}, True),
     "busy": ({"status": 503, "status_times": 2}, True),
-    "limited": ({"status": 429, "status_times": 1, "retry_after": 1}, True),
+    "limited": ({"status": 429, "status_times": 1, "retry_after": 1}, True),  # the first one to five times
+    "late": ({"status": 429, "status_times": 1, "retry_after": 1}, True),  # and polls find it in progress as often
     "cut": ({"cuts": [0.5], "reset": True, "etag": '"v"'}, True),
     "twice": ({"cuts": [0.3, 0.6]}, True),
     "chunked": ({"chunked": True}, True),
@@ -44,6 +45,11 @@ class Videos(dict):
             return default
         if name not in self:
             behaviour = {**KINDS[match[1]][0], "bytes": int(match[2]), "generate_s": 0, "expires_s": 86400}
+            times = int(name[-1], 16) % 5
+            if match[1] in ("limited", "late"):
+                behaviour["status_times"] = 1 + times
+            if match[1] == "late":
+                behaviour["answers"] = [{"status": "in_progress"}] * times + [{}]
             video = sample.Video(self.provider, {"prompt": "chaos", "behaviour": behaviour})
             video.id, video.created = name, float(match[3])
             self[name] = video

@@ -1,49 +1,69 @@
 """An application, and a provider that tells it about videos: webhooks that are sent again until they are answered 2xx, videos that
-are only found by asking, and the same video in several ways at once."""
+are only found by asking, and the same video in several ways at once.
+
+It runs in a process of its own: see apart.py.
+"""
 
 import random
 import threading
 import time
+import types
 import uuid
 
+import apart
 import psycopg
 import requests
 import source
+from ledger import Ledger
 
 SECRET = "canary-webhook-secret"
+TRIES = 12  # of one webhook
+SIZES, WEIGHTS = (13_000, 40_000, 150_000, 6_000_000), (30, 15, 15, 1)  # the last one takes an S3 store several parts
 
 
 class Workload:
-    """Senders, each a thread. same: how many of the videos are told of in all ways, up to five times."""
+    """Senders, each a thread. videos: how many in all; same: how many of them are told of in all ways, up to five times; webhooks: how
+    many are to be answered 2xx; waiting: how many may be without an outcome before others begin; seconds: the webhooks are spread over these."""
 
-    def __init__(self, seed, ledger, provider, database_url, receivers, rate, videos=None, same=0, senders=16):
-        self.ledger, self.provider, self.database_url, self.receivers = ledger, provider, database_url, receivers
-        self.rate, self.limit, self.same_limit = rate, videos, same
+    def __init__(self, seed, ledger, provider, database, receivers, rate, videos, same, webhooks, waiting, seconds, senders):
+        self.ledger, self.database, self.receivers = Ledger(ledger), database, receivers
+        self.provider = source.Provider(types.SimpleNamespace(**provider, bytes=16000, listen=""))
+        self.rate, self.limit, self.same_limit, self.webhooks_wanted, self.waiting_most = rate, videos, same, webhooks, waiting
+        self.began, self.seconds = time.monotonic(), seconds
         self.seed, self.lock = seed, threading.Lock()
-        self.videos = self.same = self.webhooks = self.polled = 0
+        self.videos = self.same = self.webhooks = self.polled = self.answered = self.owed = self.settled = 0
+        self.turns = 0.0  # videos that the rate allows
         self.stop = threading.Event()
-        self.began = time.monotonic()
-        self.threads = [threading.Thread(target=self.run, args=(number,), daemon=True) for number in range(senders)]
+        for work in [self.keep_time] + [lambda number=number: self.run(number) for number in range(senders)]:
+            threading.Thread(target=work, daemon=True).start()
 
-    def start(self):
-        for thread in self.threads:
-            thread.start()
+    def is_done(self):
+        return (self.limit is not None and self.videos >= self.limit) or (
+            self.webhooks_wanted is not None and self.same >= self.same_limit and self.answered >= self.webhooks_wanted)  # fmt: skip
 
-    def end(self):
-        self.stop.set()
-        for thread in self.threads:
-            thread.join(120)
-
-    def done(self):
-        return self.limit is not None and self.videos >= self.limit
+    def keep_time(self):
+        """So many turns a second, and none while too many videos have no outcome."""
+        connection, last = [None], time.monotonic()
+        for turn in range(1 << 40):
+            if self.stop.wait(0.05):
+                return
+            if turn % 40 == 0:
+                settled = self.query(connection, "SELECT count(*) FROM reelbus.video WHERE state IN ('stored', 'failed')")
+                self.settled = settled[0] if settled else self.settled
+            now = time.monotonic()
+            early = self.webhooks_wanted and self.answered / self.webhooks_wanted > (now - self.began) / self.seconds
+            if not early and self.owed - self.settled < self.waiting_most:
+                self.turns = min(self.turns + (now - last) * self.rate, self.videos + self.rate)
+            last = now
 
     def take_turn(self):
-        """Whether to begin another video, and whether in all ways; keeps the rate."""
+        """Whether to begin another video, and whether in all ways: these are spread over the run."""
         with self.lock:
-            if self.done() or self.videos >= (time.monotonic() - self.began) * self.rate:
+            if self.is_done() or self.videos >= self.turns:
                 return None
             self.videos += 1
-            same = self.same < self.same_limit
+            so_far, of = (self.answered, self.webhooks_wanted) if self.limit is None else (self.videos, self.limit)
+            same = self.same < self.same_limit and (not of or self.same * of <= so_far * self.same_limit)
             self.same += same
             return same
 
@@ -58,49 +78,55 @@ class Workload:
             self.video(rng, connection, session, same)
 
     def query(self, connection, sql, *values):
-        """Until the database takes it; what is asked here may be asked twice."""
+        """Until the database takes it; what is asked here may be asked twice. Gives a row, () without one, None at the end."""
         while not self.stop.is_set():
             try:
                 if connection[0] is None:
-                    connection[0] = psycopg.connect(self.database_url, autocommit=True, connect_timeout=5)
-                connection[0].execute(sql, values)
-                return True
+                    connection[0] = psycopg.connect(self.database, autocommit=True, connect_timeout=5)
+                cursor = connection[0].execute(sql, values)
+                return cursor.fetchone() if cursor.description else ()
             except psycopg.Error:
                 if connection[0] is not None:
                     connection[0].close()
                 connection[0] = None
                 self.stop.wait(0.5)
-        return False
+        return None
 
     def video(self, rng, connection, session, same):
         kinds = list(source.KINDS)
-        kind = rng.choice(["busy", "limited"] if same else kinds + ["plain"] * len(kinds))
-        name = f"video_{kind}-{rng.choice([13_000, 40_000, 40_000, 150_000])}-{int(time.time())}-{uuid.UUID(int=rng.getrandbits(128)).hex[:12]}"
+        kind = rng.choice(["busy", "limited", "late"] if same else kinds + ["plain"] * len(kinds))
+        name = f"video_{kind}-{rng.choices(SIZES, WEIGHTS)[0]}-{int(time.time())}-{uuid.UUID(int=rng.getrandbits(128)).hex[:12]}"
         url, sha256, size = source.facts(self.provider, name)
         video_id = str(uuid.UUID(int=rng.getrandbits(128), version=4))
         ways = {"webhook", "poll"} if same else {rng.choice(["webhook", "webhook", "webhook", "poll"])}
         good = source.KINDS[kind][1]
         self.ledger.video(video_id, url, sha256 if good else None, size if good else None, "poll" in ways)
-        if not self.query(connection, "INSERT INTO video_history (id, user_id, prompt) VALUES (%s, %s, 'chaos') ON CONFLICT DO NOTHING",
-                          video_id, str(uuid.UUID(int=rng.getrandbits(4), version=4))):  # fmt: skip
+        if self.query(connection, "INSERT INTO video_history (id, user_id, prompt) VALUES (%s, %s, 'chaos') ON CONFLICT DO NOTHING",
+                      video_id, str(uuid.UUID(int=rng.getrandbits(4), version=4))) is None:  # fmt: skip
             return
         if "poll" in ways:
             self.query(connection, "SELECT reelbus.expect_video(%s, 'sample', %s)", video_id, name)
             with self.lock:
                 self.polled += 1
+                self.owed += 1
         if "webhook" in ways:
             body = {"videoId": video_id, "status": "failed"} if kind == "broken" else {"videoId": video_id, "videoUrl": url, "status": "completed"}
-            self.tell(rng, session, video_id, body, rng.randint(1, 5) if same else rng.choice([1, 1, 1, 2]))
+            self.tell(rng, session, video_id, body, rng.randint(1, 5 if same else 9), "poll" not in ways)
 
-    def tell(self, rng, session, video_id, body, times):
-        """So many webhooks; each is sent again until somebody takes it, five times at most."""
+    def tell(self, rng, session, video_id, body, times, owes):
+        """So many webhooks; each is sent again until somebody takes it."""
         for _ in range(times):
-            for _ in range(5):
+            for turn in range(TRIES):
                 if 200 <= self.webhook(rng, session, video_id, body) < 300:
+                    with self.lock:
+                        self.answered += 1
+                        self.owed += owes
+                    owes = False
                     break
-                self.stop.wait(rng.uniform(0.1, 1))
+                if self.stop.wait(rng.uniform(0.1, min(1 + turn, 4))):
+                    return
             if times > 1:
-                self.stop.wait(rng.uniform(0, 0.3))
+                self.stop.wait(rng.uniform(0, 0.2))
 
     def webhook(self, rng, session, video_id, body):
         number = self.ledger.send(video_id)
@@ -113,3 +139,18 @@ class Workload:
             status = 0
         self.ledger.answer(video_id, number, status)
         return status
+
+    # -- what the harness asks ---------------------------------------------------------------------------------------------
+
+    def answer(self, what):
+        if what == "end":
+            self.stop.set()
+            for thread in threading.enumerate():
+                if thread is not threading.main_thread():
+                    thread.join(60)
+        return {"videos": self.videos, "same": self.same, "webhooks": self.webhooks, "answered": self.answered, "polled": self.polled,
+                "waiting": self.owed - self.settled, "answers": dict(sorted(self.ledger.answers.items())), "done": self.is_done()}  # fmt: skip
+
+
+if __name__ == "__main__":
+    apart.serve(Workload(**apart.told()).answer)
