@@ -44,6 +44,7 @@ struct rb_txn {
     char *pairs;
     char **topics; /* NULL at the end */
     char timeout_text[24];
+    char answer_text[24];
 
     enum txn_state state;
     struct rb_kafka *kafka; /* NULL while there is none */
@@ -62,6 +63,11 @@ struct rb_txn {
 };
 
 static void txn_open(struct rb_txn *txn);
+
+static int64_t answer_ms(const struct rb_txn *txn)
+{
+    return RB_MIN(ANSWER_MS, txn->config.timeout_ms);
+}
 
 /* -- the client ---------------------------------------------------------------------------------------------------- */
 
@@ -95,7 +101,7 @@ static int txn_open_client(struct rb_txn *txn, struct rb_error *err)
         "delivery.timeout.ms",
         txn->timeout_text,
         "socket.timeout.ms",
-        "10000", /* else it is derived from the transaction's */
+        txn->answer_text, /* not above the transaction's; without it, it would be derived from that */
         "linger.ms",
         "1", /* all records of a transaction come together */
         "retry.backoff.ms",
@@ -134,7 +140,7 @@ static void txn_call(struct rb_txn *txn, enum txn_state state, rb_loop_fn work, 
     txn->state = state;
     txn->step.owner = txn;
     txn->step.handle = rb_kafka_handle(txn->kafka);
-    txn->step.wait_ms = state == TXN_OPENING ? OPEN_MS : (int)RB_MIN(ANSWER_MS, txn->config.timeout_ms);
+    txn->step.wait_ms = state == TXN_OPENING ? OPEN_MS : (int)answer_ms(txn);
     txn->step.code = RD_KAFKA_RESP_ERR_NO_ERROR;
     txn->step.retriable = txn->step.fatal = false;
     txn->call = rb_pool_start(txn->loop, work, done, &txn->step);
@@ -375,6 +381,7 @@ int rb_txn_new(struct rb_loop *loop, const struct rb_txn_config *config, struct 
         .backoff = {.first_ms = REOPEN_FIRST_MS, .max_ms = REOPEN_MAX_MS},
     };
     snprintf(txn->timeout_text, sizeof(txn->timeout_text), "%" PRId64, config->timeout_ms);
+    snprintf(txn->answer_text, sizeof(txn->answer_text), "%" PRId64, answer_ms(txn));
     txn->timer = rb_timer_new(loop, on_timer, txn);
     if (txn_open_client(txn, err) < 0) {
         (void)rb_txn_free(txn);

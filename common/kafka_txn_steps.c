@@ -108,15 +108,16 @@ void rb_txn_step_send(void *arg)
     step->took_ms = rb_clock_ms() - began_ms;
 }
 
-/* With the time that is left for the transaction, as librdkafka recommends: and once more if it says so. */
+/* Without a limit, which librdkafka recommends, it would wait for an answer for ever: while nobody knows whether there will be one,
+ * and although the brokers have given up the transaction long since. Another try goes on with the same request. */
 void rb_txn_step_commit(void *arg)
 {
     struct rb_txn_step *step = arg;
     int64_t began_ms = rb_clock_ms();
 
     if (!POINT_FAILS(step, txn_commit)) {
-        if (failed(step, rd_kafka_commit_transaction(step->handle, -1)) && step->retriable)
-            (void)failed(step, rd_kafka_commit_transaction(step->handle, -1));
+        if (failed(step, rd_kafka_commit_transaction(step->handle, step->wait_ms)) && step->retriable)
+            (void)failed(step, rd_kafka_commit_transaction(step->handle, step->wait_ms));
         if (step->code == RD_KAFKA_RESP_ERR_NO_ERROR)
             (void)POINT_FAILS(step, txn_committed);
     }
@@ -129,8 +130,8 @@ void rb_txn_step_abort(void *arg)
     int64_t began_ms = rb_clock_ms();
 
     RB_FAIL_HERE(txn_abort);
-    if (failed(step, rd_kafka_abort_transaction(step->handle, -1)) && step->retriable)
-        (void)failed(step, rd_kafka_abort_transaction(step->handle, -1));
+    if (failed(step, rd_kafka_abort_transaction(step->handle, step->wait_ms)) && step->retriable)
+        (void)failed(step, rd_kafka_abort_transaction(step->handle, step->wait_ms));
     step->took_ms = rb_clock_ms() - began_ms;
 }
 

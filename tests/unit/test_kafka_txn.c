@@ -53,20 +53,19 @@ static void on_fatal(const struct rb_error *err, void *arg)
     rb_loop_stop(the.loop);
 }
 
-static int start(void **state)
+static int start_with(int64_t timeout_ms)
 {
     char trouble[200];
     struct rb_error err = {0};
     struct rb_txn_config config = {
         .transactional_id = "one",
         .topics = (const char *const[]){"events", NULL},
-        .timeout_ms = 10000,
+        .timeout_ms = timeout_ms,
         .on_ready = on_ready,
         .on_ended = on_ended,
         .on_fatal = on_fatal,
     };
 
-    (void)state;
     memset(&the, 0, sizeof(the));
     the.host = rd_kafka_new(RD_KAFKA_PRODUCER, NULL, trouble, sizeof(trouble));
     the.cluster = rd_kafka_mock_cluster_new(the.host, 1);
@@ -80,6 +79,18 @@ static int start(void **state)
     rb_loop_run(the.loop);
     assert_int_equal(the.ready, 1);
     return 0;
+}
+
+static int start(void **state)
+{
+    (void)state;
+    return start_with(10000);
+}
+
+static int start_with_little_time(void **state)
+{
+    (void)state;
+    return start_with(2000);
 }
 
 static int stop(void **state)
@@ -163,6 +174,20 @@ static void a_commit_that_was_sent_twice_is_one_but_the_client_is_another_one_th
     assert_int_equal(the.end, RB_TXN_COMMITTED);
 }
 
+static void a_commit_that_is_never_answered_comes_to_an_end_and_is_unknown(void **state)
+{
+    rd_kafka_resp_err_t errors[10000];
+
+    (void)state;
+    for (size_t i = 0; i < RB_COUNT(errors); i++)
+        errors[i] = RD_KAFKA_RESP_ERR__TRANSPORT;
+    rd_kafka_mock_push_request_errors_array(the.cluster, END, RB_COUNT(errors), errors);
+    run_one();
+    assert_int_equal(the.end, RB_TXN_UNKNOWN);
+    assert_int_equal(the.err.code, RB_E_KAFKA_AWAY);
+    assert_int_equal(the.fatal, 0);
+}
+
 static void who_is_fenced_at_once_has_a_twin_and_ends(void **state)
 {
     (void)state;
@@ -179,4 +204,6 @@ UNIT_MAIN(F(a_transaction_is_committed_and_the_next_one_begins),
           F(one_whose_record_is_refused_is_aborted_and_the_record_is_named), F(one_that_may_not_write_is_aborted),
           F(a_commit_that_fails_is_unknown_and_the_client_is_another_one_then),
           F(a_commit_that_was_sent_twice_is_one_but_the_client_is_another_one_then),
+          cmocka_unit_test_setup_teardown(a_commit_that_is_never_answered_comes_to_an_end_and_is_unknown,
+                                          start_with_little_time, stop),
           F(who_is_fenced_at_once_has_a_twin_and_ends))
