@@ -41,7 +41,9 @@ class Wire:
         self.held.set()  # set: bytes pass
         self.bytes_per_s = None
         self.cut_after = None  # bytes that still pass before a connection is reset
-        self.trap = None  # called with the kind of each request of Kafka's protocol, before it is handed on
+        self.trap = None  # called with the kind of each request of Kafka's protocol, before it is handed on; may give a verdict:
+        self.released = asyncio.Event()  # "hang": it is handed on when this is set
+        self.losing = set()  # "lose": it is handed on, and the connection is reset when the answer comes; "cut": before it is handed on
         self.pairs = set()
 
     # -- called from outside ---------------------------------------------------------------------------------------------
@@ -57,6 +59,10 @@ class Wire:
     def heal(self):
         self.bytes_per_s = self.cut_after = None
         self.relay.call(self.held.set)
+
+    def release(self):
+        """What hangs goes on."""
+        self.relay.call(self.released.set)
 
     # -- in the relay's thread -------------------------------------------------------------------------------------------
 
@@ -78,8 +84,23 @@ class Wire:
         ways = [asyncio.ensure_future(self.pump(reader, there[1], pair, Frames())), asyncio.ensure_future(self.pump(there[0], writer, pair, None))]
         await asyncio.wait(ways)
         self.pairs.discard(pair)
+        self.losing.discard(pair)
         for end in pair:
             end.close()
+
+    async def is_cut(self, data, pair, frames):
+        """What the trap says about these bytes, which are answers when there are no frames."""
+        if frames is None:
+            return pair in self.losing
+        for kind in list(frames.kinds(data)):
+            verdict = self.trap(kind) if self.trap else None
+            if verdict == "cut":
+                return True
+            if verdict == "lose":
+                self.losing.add(pair)
+            if verdict == "hang":
+                await self.released.wait()
+        return False
 
     async def pump(self, reader, writer, pair, frames):
         try:
@@ -87,9 +108,9 @@ class Wire:
                 await self.held.wait()
                 if self.bytes_per_s:
                     await asyncio.sleep(min(len(data) / self.bytes_per_s, 5))
-                for kind in frames.kinds(data) if frames else ():
-                    if self.trap:
-                        self.trap(kind)
+                if await self.is_cut(data, pair, frames):
+                    self.abort(pair)
+                    return
                 if self.cut_after is not None:
                     self.cut_after -= len(data)
                     if self.cut_after < 0:
@@ -122,3 +143,19 @@ class Relay:
 
         self.wires[name] = asyncio.run_coroutine_threadsafe(begin(), self.loop).result(20)
         return self.wires[name]
+
+    def close(self):
+        """All wires are cut, and their ports are free again."""
+
+        async def end():
+            for wire in self.wires.values():
+                wire.server.close()
+                for pair in list(wire.pairs):
+                    wire.abort(pair)
+            tasks = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self.loop.call_soon(self.loop.stop)
+
+        asyncio.run_coroutine_threadsafe(end(), self.loop).result(20)

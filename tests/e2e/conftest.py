@@ -9,7 +9,9 @@ import sys
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+sys.path.append(str(pathlib.Path(__file__).parents[1] / "chaos"))
 import harness
+import relay
 import sources
 
 
@@ -33,6 +35,7 @@ def shows_nothing_new(item, build):
 def pytest_collection_modifyitems(config, items):
     """What is not in C, as a browser or a stand-in, or takes the same way through the C code as its neighbour, is tested
     once: sanitizers would only make it slow. So is, by ThreadSanitizer, what has one thread."""
+    items.sort(key=lambda item: item.get_closest_marker("begun_first") is None)
     if config.getoption("--whole"):
         return
     left_out = [item for item in items if shows_nothing_new(item, config.getoption("--build"))]
@@ -59,6 +62,15 @@ def running(bus):
     """And with a producer and a consumer."""
     bus.start_producer()
     bus.start_consumer()
+    return bus
+
+
+@pytest.fixture
+def failing(bus):
+    """With the programs that fail where REELBUS_FAIL says."""
+    bus.programs = harness.binaries("fail")
+    if not (bus.programs / "reelbus-consumer").exists():
+        pytest.skip("needs `make fail`")
     return bus
 
 
@@ -90,6 +102,20 @@ def stopped_kafka(stack):
 
     yield stop, start
     start()
+
+
+@pytest.fixture
+def wire(stack):
+    """A wire that leads to Kafka, for whom `wired` shows it."""
+    wires = relay.Relay()
+    yield wires.wire("kafka", stack.ports["wire"], stack.ports["wired"])
+    wires.close()
+
+
+@pytest.fixture
+def wired(wire):
+    """Options of a program that sees Kafka through the wire."""
+    return {"REELBUS_KAFKA_BROKERS": f"127.0.0.1:{wire.port}"}
 
 
 @pytest.fixture

@@ -86,11 +86,35 @@ def fingerprint(schema):
     return bytes.fromhex(fastavro.schema.fingerprint(form, "CRC-64-AVRO"))
 
 
+class Stack(local.Stack):
+    """With a second door to Kafka: those who come in there are sent to the port `wire`, where tests may listen and lead on to
+    `wired` whom they like. And groups and transactions whose owners are silent are given up soon when these ask for it."""
+
+    MORE = "inter.broker.listener.name=PLAINTEXT\ngroup.min.session.timeout.ms=500\ntransaction.abort.timed.out.transaction.cleanup.interval.ms=500\n"
+
+    def write_kafka_config(self):
+        config = super().write_kafka_config()
+        settings = dict(line.split("=", 1) for line in config.read_text().splitlines())
+        settings["listeners"] += f",WIRED://127.0.0.1:{self.ports['wired']}"
+        settings["advertised.listeners"] += f",WIRED://127.0.0.1:{self.ports['wire']}"
+        settings["listener.security.protocol.map"] += ",WIRED:PLAINTEXT"
+        config.write_text("".join(f"{name}={value}\n" for name, value in settings.items()) + self.MORE)
+        return config
+
+
+def ports_and_wire():
+    ports = local.free_ports()
+    for name in ("wire", "wired"):
+        ports[name], lock = local.lock_port()
+        local.stack_locks.append(lock)
+    return ports
+
+
 @contextlib.contextmanager
 def test_stack():
     """Kafka, Postgres and the sample provider, on ports of their own, for as long as the tests run."""
     folder = ROOT / ".run/tests" / os.environ.get("PYTEST_XDIST_WORKER", "one")
-    stack = local.Stack(folder, local.free_ports(), attached=True, durable=False)
+    stack = Stack(folder, ports_and_wire(), attached=True, durable=False)
     stack.wipe()
     try:
         stack.start_postgres()
