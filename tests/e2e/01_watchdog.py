@@ -6,18 +6,10 @@ import socket
 
 import pytest
 import requests
-from harness import SECRET, binaries, wait_for
+from harness import SECRET, wait_for
 
-pytestmark = pytest.mark.release_only  # its thread is tested by a unit test, under sanitizers too
+only_here = pytest.mark.release_only  # programs of `make fail`, or a watchdog that is in a hurry
 NOWHERE = {"REELBUS_KAFKA_BROKERS": "127.0.0.1:1", "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing"}
-
-
-@pytest.fixture
-def failing(bus):
-    bus.programs = binaries("fail")
-    if not (bus.programs / "reelbus-consumer").exists():
-        pytest.skip("needs `make fail`")
-    return bus
 
 
 def starts(bus):
@@ -31,6 +23,7 @@ def wait_until_stuck(program, front):
     program.process.status = -signal.SIGKILL  # nobody expects an orderly end
 
 
+@only_here
 def test_a_producer_that_hangs_ends_and_what_it_was_sent_is_taken_by_the_next(failing):
     bus = failing
     video_id = bus.insert_video()
@@ -43,6 +36,7 @@ def test_a_producer_that_hangs_ends_and_what_it_was_sent_is_taken_by_the_next(fa
     assert bus.webhook(body).status_code == 200
 
 
+@only_here
 def test_a_consumer_that_hangs_ends_although_it_was_asked_to_stop_and_the_next_one_stores(failing):
     bus = failing
     bus.start_producer()
@@ -55,6 +49,7 @@ def test_a_consumer_that_hangs_ends_although_it_was_asked_to_stop_and_the_next_o
     bus.assert_stored(video_id, provider_video)
 
 
+@only_here
 def test_taking_down_that_hangs_is_ended(failing):
     for start in starts(failing):
         program = start(REELBUS_FAIL="program_closing:1:hang", REELBUS_WATCHDOG_MS="2s")
@@ -62,12 +57,14 @@ def test_taking_down_that_hangs_is_ended(failing):
         wait_until_stuck(program, "close")
 
 
+@only_here
 def test_a_kafka_client_that_says_nothing_any_more_ends_the_program(failing):
     for start in starts(failing):
         program = start(wait=False, REELBUS_FAIL="kafka_statistics:30+:EIO", REELBUS_WATCHDOG_MS="2s")
         wait_until_stuck(program, "kafka")
 
 
+@only_here
 def test_what_is_away_is_waited_for(bus):
     options = {"REELBUS_WATCHDOG_MS": "2s", "REELBUS_DB_TIMEOUT_MS": "100ms", "REELBUS_DB_CONNECT_TIMEOUT_MS": "100ms", **NOWHERE}
     for program in [start(wait=False, **options) for start in starts(bus)]:
@@ -75,6 +72,7 @@ def test_what_is_away_is_waited_for(bus):
         assert program.process.alive()
 
 
+@only_here
 def test_a_program_that_was_stopped_for_a_while_goes_on(bus):
     programs = [start(REELBUS_WATCHDOG_MS="2s") for start in starts(bus)]
     for program in programs:
