@@ -4,7 +4,7 @@
  * Way:  Kafka -> [consume] -> job
  *
  * The group uses the eager range assignor: partitions of the same number of all topics go to the same member, so that
- * records about one video meet in one process, and librdkafka 2.0.2's cooperative assignors have bugs.
+ * records about one video meet in one process; the cooperative one of librdkafka parts them (README.md says more).
  */
 #include "consumer/consume.h"
 
