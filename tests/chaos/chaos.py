@@ -32,7 +32,7 @@ class Chaos:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         self.relay = Relay()
-        self.cluster = Cluster(self.folder, args.brokers, self.relay)
+        self.cluster = Cluster(self.folder, args.brokers, args.broker_session_s, self.relay)
         self.actions, self.order = [], itertools.count()
         self.s3_proxy = self.supervisor = self.in_sync = None
         self.state = {"videos": 0, "same": 0, "webhooks": 0, "answered": 0, "polled": 0, "waiting": 0, "answers": {}, "done": False}
@@ -64,8 +64,10 @@ class Chaos:
         cluster.start_postgres()
         cluster.create_program_database()
         brokers = {node: cluster.begin_broker(node) for node in cluster.brokers}
+        began = time.monotonic()
         for node, process in brokers.items():
             cluster.wait_for_broker(node, process)
+        self.brokers_took_s = time.monotonic() - began
         started = cluster.begin_source()
         cluster.wait_for(started, "the source", is_up(cluster.ports["provider"]))
         self.prepare_store()
@@ -274,6 +276,7 @@ class Chaos:
         counts, killed, state = self.faults.counts, self.supervisor.killed, self.state
         return {
             "seed": self.args.seed,
+            "the brokers had started after": f"{self.brokers_took_s:.1f} s",
             "minutes with faults": f"{self.fault_s / 60:.1f}",
             "kill -9 of consumers": killed["consumer"],
             "kill -9 of receivers": killed["receiver"],

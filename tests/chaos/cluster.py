@@ -23,9 +23,10 @@ def port():
 class Cluster(local.Stack):
     """Nothing here forks from a thread with Python code in between: setpriv lets children die with us."""
 
-    def __init__(self, folder, brokers, relay):
+    def __init__(self, folder, brokers, broker_session_s, relay):
         super().__init__(folder, local.free_ports(), durable=False)
         self.relay, self.brokers, self.commands = relay, range(1, brokers + 1), {}
+        self.broker_session_s = broker_session_s
         self.broker_ports = {node: {name: port() for name in ("inside", "client", "controller", "wire")} for node in self.brokers}
         self.wired = {name: port() for name in ("postgres", "source", "s3")}
         relay.wire("postgres", self.wired["postgres"], self.ports["postgres"])
@@ -72,6 +73,7 @@ class Cluster(local.Stack):
             "inter.broker.listener.name": "PLAINTEXT",
             "log.dirs": folder / "data",
             "unclean.leader.election.enable": "false",
+            "broker.session.timeout.ms": 1000 * self.broker_session_s,
             "group.min.session.timeout.ms": 1000,
             "transaction.abort.timed.out.transaction.cleanup.interval.ms": 1000,
             "offsets.topic.num.partitions": 3,

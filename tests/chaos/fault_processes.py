@@ -3,9 +3,7 @@
 import collections
 import time
 
-SOCKET_TIMEOUT_S = 8  # of librdkafka in our programs
-
-NOTICED_S = 8  # after which the brokers know that one of them was away: `broker.session.timeout.ms`, and some more
+MORE_S = 2  # than a broker may be silent: after these the others know that it was away
 REBALANCE_S = 15  # a group may take so long to come to rest
 
 Healing = collections.namedtuple("Healing", "after_s heal counts", defaults=(True,))
@@ -55,9 +53,9 @@ class Processes:
 
     def brokers_are_well(self):
         """All of them run, and have caught up with each other."""
-        brokers, now = self.run.supervisor.of("broker"), time.monotonic()
+        brokers, now, noticed_s = self.run.supervisor.of("broker"), time.monotonic(), self.run.args.broker_session_s + MORE_S
         return self.run.in_sync.for_s() > 0 and all(
-            role.process is not None and not role.stopped and now - role.disturbed_at > NOTICED_S for role in brokers)  # fmt: skip
+            role.process is not None and not role.stopped and now - role.disturbed_at > noticed_s for role in brokers)  # fmt: skip
 
     def kill_broker(self, rng):
         """In turn, and only when the others have caught up: two of three must be in sync."""
@@ -91,7 +89,7 @@ class Processes:
         that has come to pass."""
         if not self.brokers_are_well():
             return None
-        seconds = SOCKET_TIMEOUT_S + rng.uniform(1, 5)
+        seconds = self.run.args.socket_timeout_s + rng.uniform(1, 5)
         self.run.trap_end_txn(seconds)
         return Healing(10, self.run.untrap, counts=False)
 

@@ -11,7 +11,6 @@ import subprocess
 import harness
 import s3
 from cluster import KEY, port
-from fault_processes import SOCKET_TIMEOUT_S
 from sweep import Sweep
 from workload import SECRET
 
@@ -58,7 +57,7 @@ class Programs:
         providers.write_text(json.dumps({"providers": [{"name": "sample", "api": api}]}))
         return {
             "REELBUS_KAFKA_BROKERS": self.cluster.addresses("wire"),
-            "REELBUS_KAFKA": f"socket.timeout.ms={SOCKET_TIMEOUT_S * 1000};reconnect.backoff.max.ms=1000",
+            "REELBUS_KAFKA": f"socket.timeout.ms={self.args.socket_timeout_s * 1000};reconnect.backoff.max.ms=1000",
             "DATABASE_URL": self.cluster.program_url(),
             "REELBUS_PROVIDERS": str(providers),
             **(self.clock_options() if self.clock else {}),
