@@ -39,5 +39,4 @@ def test_who_wakes_up_when_others_have_gone_on_changes_nothing(failing, source, 
     zombie.process.send(signal.SIGCONT)
     wait_for(lambda: said_by(zombie).count("ev=partitions_taken") > 9, "it hears that it has slept, and joins again")
     zombie.stop()
-    assert said_by(zombie).count("ev=job_dropped") + said_by(zombie).count("ev=job_overtaken") >= 1
     assert facts(bus, videos) == before

@@ -7,7 +7,7 @@ import signal
 import threading
 
 import psycopg
-from harness import ROOT, wait_for
+from harness import ROOT, WAIT_S, wait_for
 
 TABLE = re.findall(r'^    X\((\w+), (CONSUMER|PRODUCER|BOTH), (PLAIN|ERRNO), "(.+)"\)', (ROOT / "common/failpoint.h").read_text(), re.MULTILINE)
 ERRNO = {name for name, _, takes, _ in TABLE if takes == "ERRNO"}
@@ -111,7 +111,7 @@ class Lives:
         self.counts |= dict.fromkeys((*FIRST, "kafka_statistics"), AT_ONCE)
         assert [point for point in self.points if not self.counts.get(point)] == []
 
-    def keep_busy(self, program, point, over, what):
+    def keep_busy(self, program, point, over, what, wait_s=WAIT_S):
         """Until that is so, there is always something to do."""
         asked_to_end = False
 
@@ -124,7 +124,7 @@ class Lives:
                 program.process.send(signal.SIGTERM) if asked_to_end else self.feed()
             return False
 
-        wait_for(look, f"{what}: {said_by(program)[-3000:]}")
+        wait_for(look, f"{what}: {said_by(program)[-3000:]}", wait_s)
 
     def die(self, point, nth):
         program = self.start(",".join([*self.first(point), f"{point}:{nth}:kill"]))
@@ -144,7 +144,7 @@ class Lives:
         program = self.start(",".join(rules))
         with woken(program):
             self.keep_busy(program, None, lambda: all(f"failpoint {rule}" in said_by(program) for rule in rules if rule not in late),
-                           "all of it happens")  # fmt: skip
+                           "all of it happens", 5 * WAIT_S)  # fmt: skip
             program.stop()
         assert [rule for rule in late if f"failpoint {rule}" not in said_by(program)] == []
 
