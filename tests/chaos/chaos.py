@@ -126,7 +126,8 @@ class Chaos:
             subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_KB}k", "tmpfs", self.folder / "store"], check=True)
 
     def can_fill_disk(self):
-        return self.args.store == "file" and os.geteuid() == 0
+        wanted = self.args.share > 0 or self.args.goals.get("disk full", 0) > 0
+        return wanted and self.args.store == "file" and os.geteuid() == 0
 
     def free_disk(self):
         subprocess.run(["umount", "-q", "-l", self.folder / "store"], capture_output=True)
