@@ -18,7 +18,7 @@ from cluster import KEY, Cluster, InSync, port
 from faults import Faults, Rebalances
 from programs import BUCKET, Programs, WallClock
 from relay import Relay
-from roles import Role, Supervisor, is_up
+from roles import OURS, Role, Supervisor, is_up
 
 END_TXN = 26  # of Kafka's protocol
 DISK_KB = 4 << 20
@@ -261,6 +261,7 @@ class Chaos:
         problems = self.auditing.problems()
         problems += [audit.Violation("death", name, f"status {status}: {tail}") for name, status, tail in self.supervisor.deaths]
         problems += [audit.Violation("death", "", f"did not end well: {who}") for who in stubborn]
+        problems += [audit.Violation("log", path.stem, f"{word} in {path}") for path, word in self.bad_words()]
         problems += [audit.Violation("goal", "", f"{name}: {reached} of {goal}") for name, reached, goal in self.goals_missed]
         if self.steady_s > self.args.steady_s:
             problems.append(audit.Violation("unsteady", "", f"steady {self.steady_s:.0f} s after the last fault, at most {self.args.steady_s} are allowed"))
@@ -268,10 +269,19 @@ class Chaos:
             self.free_disk()
         return problems
 
+    def bad_words(self):
+        """What no log of ours may hold: secrets, and the words of those who have found a mistake."""
+        for kind in OURS:
+            for path in (self.folder / "logs").glob(f"{kind}*.log"):
+                text = path.read_bytes()
+                yield from ((path, word) for word in ("canary", KEY, "ev=bug", "Sanitizer", "runtime error") if word.encode() in text)
+
     def abandon(self):
         """Something in the harness went wrong: nothing stays behind but logs and data."""
-        self.in_sync and self.in_sync.stop.set()
-        self.supervisor and self.supervisor.end(5)
+        if self.in_sync:
+            self.in_sync.stop.set()
+        if self.supervisor:
+            self.supervisor.end(5)
 
     def summary(self):
         counts, killed, state = self.faults.counts, self.supervisor.killed, self.state

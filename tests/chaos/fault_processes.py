@@ -24,11 +24,14 @@ class Processes:
             "kill poller": self.kill("poller"),
             "kill source": self.kill("source"),
             "kill s3": self.run.args.store == "s3" and self.kill("s3"),
-            "kill broker": self.kill_broker,
+            "kill broker": self.end_broker(9),
+            "restart broker": self.end_broker(15),
             "restart postgres": self.restart_postgres,
             "stop consumer": self.pause("consumer", 1, 15),
             "stop receiver": self.pause("receiver", 1, 8),
             "stop poller": self.pause("poller", 1, 8),
+            "stop source": self.pause("source", 1, 8),
+            "stop s3": self.run.args.store == "s3" and self.pause("s3", 1, 8),
             "stop broker": self.pause("broker", 1, 12),
             "stop coordinator": self.stop_coordinator,
             "toggle consumers": self.toggle,
@@ -57,14 +60,18 @@ class Processes:
         return self.run.in_sync.for_s() > 0 and all(
             role.process is not None and not role.stopped and now - role.disturbed_at > noticed_s for role in brokers)  # fmt: skip
 
-    def kill_broker(self, rng):
+    def end_broker(self, number):
         """In turn, and only when the others have caught up: two of three must be in sync."""
-        if not self.brokers_are_well():
-            return None
-        brokers = self.run.supervisor.of("broker")
-        self.next_broker += 1
-        self.run.supervisor.kill(brokers[self.next_broker % len(brokers)], rest_s=rng.uniform(0, 3))
-        return Healing(0, None)
+
+        def begin(rng):
+            if not self.brokers_are_well():
+                return None
+            brokers = self.run.supervisor.of("broker")
+            self.next_broker += 1
+            self.run.supervisor.kill(brokers[self.next_broker % len(brokers)], number, rest_s=rng.uniform(0, 3))
+            return Healing(0, None)
+
+        return begin
 
     def restart_postgres(self, rng):
         """An immediate one: nobody is told, and the log is replayed."""
@@ -109,10 +116,10 @@ class Processes:
         return Healing(8, None)
 
     def come_and_go(self, rng):
-        """One consumer ends as it should and comes again, once the group has come to rest."""
-        role, now = self.one(rng, "consumer"), time.monotonic()
+        """One consumer ends as it should and comes again, once the group has come to rest. Not the first: nobody misses a static member."""
+        role, now = rng.choice(self.run.supervisor.of("consumer")[1:]), time.monotonic()
         waits = self.run.rebalances.last < self.came_and_went_at > now - REBALANCE_S
-        if role is None or waits or now - self.run.rebalances.last < 1.5:
+        if role.process is None or role.stopped or waits or now - self.run.rebalances.last < 1.5:
             return None
         self.came_and_went_at = now
         self.run.supervisor.kill(role, number=15)

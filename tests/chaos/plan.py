@@ -13,10 +13,13 @@ GOALS = {
     "kill broker": 60,
     "kill source": 30,
     "kill s3": 15,
-    "restart postgres": 20,
+    "restart postgres": 20,  # at once, as after a death
+    "restart broker": 6,  # as it should be
     "stop consumer": 40,
     "stop receiver": 20,
     "stop poller": 20,
+    "stop source": 15,
+    "stop s3": 15,
     "stop broker": 10,
     "stop coordinator": 50,  # each with an EndTxn on its way
     "toggle consumers": 8,  # for seconds, each 0 to 500 ms

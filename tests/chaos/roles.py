@@ -25,7 +25,7 @@ class Role:
     stopped: bool = False
     start_at: float = 0  # not before
     go_on_at: float = 0  # one that has stopped itself
-    disturbed_at: float = 0  # begun or woken
+    disturbed_at: float = 0  # begun, woken or told to end
 
 
 class Supervisor:
@@ -67,6 +67,7 @@ class Supervisor:
         role.start_at = time.monotonic() + rest_s
         if role.process is not None and role.process.alive():
             self.killed[role.kind] += number == signal.SIGKILL
+            role.disturbed_at = time.monotonic()
             role.process.send(number)
             if role.stopped and number != signal.SIGKILL:
                 role.process.send(signal.SIGCONT)

@@ -23,7 +23,8 @@ SIZES, WEIGHTS = (13_000, 40_000, 150_000, 6_000_000), (30, 15, 15, 1)  # the la
 
 class Workload:
     """Senders, each a thread. videos: how many in all; same: how many of them are told of in all ways, up to five times; webhooks: how
-    many are to be answered 2xx; waiting: how many may be without an outcome before others begin; seconds: the webhooks are spread over these."""
+    many are to be answered 2xx, at least: they go on at that pace until they are told to end; waiting: how many may be without an outcome
+    before others begin; seconds: the webhooks are spread over these."""
 
     def __init__(self, seed, ledger, provider, database, receivers, rate, videos, same, webhooks, waiting, seconds, senders):
         self.ledger, self.database, self.receivers = Ledger(ledger), database, receivers
@@ -59,7 +60,7 @@ class Workload:
     def take_turn(self):
         """Whether to begin another video, and whether in all ways: these are spread over the run."""
         with self.lock:
-            if self.is_done() or self.videos >= self.turns:
+            if self.videos >= (self.turns if self.limit is None else min(self.turns, self.limit)):
                 return None
             self.videos += 1
             so_far, of = (self.answered, self.webhooks_wanted) if self.limit is None else (self.videos, self.limit)
