@@ -31,6 +31,7 @@ KINDS = {
     "gone": ({"status": 410}, False),
     "broken": ({"outcome": "failed"}, False),
 }
+SLOW_S = 6  # a slow one takes so long at most
 NAME = re.compile(r"video_([a-z]+)-(\d+)-(\d+)-[0-9a-f]{12}")
 
 
@@ -45,6 +46,8 @@ class Videos(dict):
             return default
         if name not in self:
             behaviour = {**KINDS[match[1]][0], "bytes": int(match[2]), "generate_s": 0, "expires_s": 86400}
+            if "bytes_per_s" in behaviour:
+                behaviour["bytes_per_s"] = max(behaviour["bytes_per_s"], behaviour["bytes"] // SLOW_S)
             times = int(name[-1], 16) % 5
             if match[1] in ("limited", "late"):
                 behaviour["status_times"] = 1 + times
