@@ -34,3 +34,10 @@ int64_t rb_budget_next(const struct rb_budget *budget, int64_t now, int64_t trie
         return RB_NO_LONG;
     return RB_MAX(RB_MIN(now + pause_ms, last), now);
 }
+
+int64_t rb_budget_wait_ms(int64_t not_before, int64_t written_at, int64_t now)
+{
+    int64_t wait_ms = not_before - now;
+
+    return written_at >= 0 ? RB_MIN(wait_ms, not_before - written_at) : wait_ms;
+}

@@ -47,3 +47,13 @@ int64_t rb_budget_last_try(const struct rb_budget *budget);
  * Loop:   pure, any thread.
  */
 int64_t rb_budget_next(const struct rb_budget *budget, int64_t now, int64_t tried_at, int64_t pause_ms);
+
+/*
+ * How long a record of the topic of retries waits. Its times are those of the clock of whoever wrote it, which may show another hour
+ * than ours, or have shown one for a moment: never longer than was meant.
+ *
+ * Takes:  not_before, written_at, as the record and Kafka say, below zero when it does not; now, of our clock.
+ * Gives:  milliseconds; zero and below: its time has come.
+ * Loop:   pure, any thread.
+ */
+int64_t rb_budget_wait_ms(int64_t not_before, int64_t written_at, int64_t now);

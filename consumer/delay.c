@@ -8,7 +8,6 @@
 #include "common/clock.h"
 
 #define DELAY_MAGIC 0x444c4159u
-#define LOOK_MAX_MS 1000 /* the wall clock may jump meanwhile */
 
 struct rb_delay {
     uint32_t magic;
@@ -27,13 +26,13 @@ static void start_timer(struct rb_delay *delay)
     if (first == NULL)
         rb_timer_stop(delay->timer);
     else
-        rb_timer_start(delay->timer, RB_MIN(RB_MAX(first->rank - rb_clock_unix_ms(), 1), LOOK_MAX_MS));
+        rb_timer_start(delay->timer, RB_MAX(first->rank - rb_clock_ms(), 1));
 }
 
 void rb_delay_poke(struct rb_delay *delay)
 {
     size_t room = delay->room != NULL ? delay->room(delay->arg) : SIZE_MAX;
-    int64_t now = rb_clock_unix_ms();
+    int64_t now = rb_clock_ms();
     struct rb_heap_node *first;
 
     for (; room > 0 && (first = rb_heap_first(&delay->heap)) != NULL && first->rank <= now; room--) {
@@ -76,9 +75,10 @@ void rb_delay_set_room(struct rb_delay *delay, rb_delay_room_fn room, void *arg)
     delay->arg = arg;
 }
 
-void rb_delay_enter(struct rb_delay *delay, struct rb_delayed *delayed, int64_t not_before_unix_ms)
+/* One more: both this clock and the one that wait_ms was read from are cut to milliseconds. */
+void rb_delay_enter(struct rb_delay *delay, struct rb_delayed *delayed, int64_t wait_ms)
 {
-    delayed->node.rank = not_before_unix_ms;
+    delayed->node.rank = rb_clock_ms() + wait_ms + 1;
     delayed->node.owner = delayed;
     rb_heap_add(&delay->heap, &delayed->node);
     start_timer(delay);

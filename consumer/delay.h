@@ -50,10 +50,10 @@ void rb_delay_set_room(struct rb_delay *delay, rb_delay_room_fn room, void *arg)
 /*
  * Keep one until its time has come. One more than rb_delay_is_full allows does no harm: what was fetched is kept.
  *
- * Takes:  not_before_unix_ms; delayed, with on_due and arg set, not kept yet.
+ * Takes:  wait_ms, below zero when its time has come long ago; delayed, with on_due and arg set, not kept yet.
  * Loop:   loop thread.
  */
-void rb_delay_enter(struct rb_delay *delay, struct rb_delayed *delayed, int64_t not_before_unix_ms);
+void rb_delay_enter(struct rb_delay *delay, struct rb_delayed *delayed, int64_t wait_ms);
 
 /*
  * Keep it no longer; on_due is not called. Fine for one that is not kept.

@@ -171,9 +171,11 @@ struct rb_origin job_origin(const struct rb_job *job)
 enum job_state job_step_DELAYED(struct rb_job *job)
 {
     if (job->delayed.on_due == NULL) {
+        int64_t wait_ms = rb_budget_wait_ms(job->input.not_before, job->message->timestamp_ms, rb_clock_unix_ms());
+
         job->delayed.on_due = job_wake;
         job->delayed.arg = job;
-        rb_delay_enter(job->env->delay, &job->delayed, job->input.not_before);
+        rb_delay_enter(job->env->delay, &job->delayed, wait_ms);
     }
     return rb_delay_has(&job->delayed) ? JOB_DELAYED : JOB_LINING_UP;
 }

@@ -1,6 +1,8 @@
 """Trying again: in place and later, before the URL dies, with a fresh one, fairly, and not at all while the store is shut."""
 
 import concurrent.futures
+import datetime
+import io
 import json
 import signal
 import threading
@@ -8,9 +10,10 @@ import time
 import uuid
 
 import confluent_kafka
+import fastavro
 import pytest
 import s3
-from harness import alike, wait_for
+from harness import SCHEMAS, alike, fingerprint, wait_for
 from sources import with_provider
 
 TOPIC = "video.store.retry"
@@ -118,6 +121,19 @@ def test_the_frontend_reads_why_it_takes_longer_and_when_it_goes_on(bus, source)
 
 
 # -- not before, and not lost ----------------------------------------------------------------------------------------
+
+
+def test_a_record_of_somebody_whose_clock_is_ahead_waits_as_long_as_was_meant(bus, source):
+    bus.start_producer()
+    bus.start_consumer()
+    source.answers["v"] = [limits(3600), 200]
+    video_id = bus.send(source.url("v"))
+    (retry,) = wait_for_retries(bus, video_id)
+    stream, written_at = io.BytesIO(), retry["not_before"]  # by a clock that shows an hour more
+    fastavro.schemaless_writer(stream, SCHEMAS["video_store_retry"], {**retry, "not_before": written_at + datetime.timedelta(seconds=1)})
+    bus.produce(TOPIC, b"\xc3\x01" + fingerprint(SCHEMAS["video_store_retry"]) + stream.getvalue(), video_id, timestamp=written_at.timestamp())
+    event = bus.wait_for_event("video.stored", video_id)
+    assert event["tries"] == 2 and source.times("v")[1] < written_at.timestamp()
 
 
 def test_nobody_is_asked_before_the_time_and_the_group_is_not_left_meanwhile(bus, source):

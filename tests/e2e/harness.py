@@ -407,10 +407,11 @@ class Bus:
         value = b"\xc3\x01" + fingerprint(schema) + stream.getvalue().replace(filler.encode() or b"\0never", url)
         self.produce("video.webhook.received", value, video_id)
 
-    def produce(self, topic, value, key):
+    def produce(self, topic, value, key, timestamp=0):
+        """timestamp: seconds since 1970, if not now."""
         if not hasattr(self, "kafka_producer"):
             self.kafka_producer = confluent_kafka.Producer({"bootstrap.servers": self.common["REELBUS_KAFKA_BROKERS"]})
-        self.kafka_producer.produce(self.prefix + topic, value, key)
+        self.kafka_producer.produce(self.prefix + topic, value, key, timestamp=int(timestamp * 1000))
         assert self.kafka_producer.flush(60) == 0
 
     def send_again(self, record):

@@ -1,7 +1,6 @@
 /* When and in which order videos are tried again: budget, outcome, heap, slots, delay, circuit, lifetime. */
 #include "tests/unit/unit.h"
 
-#include "common/clock.h"
 #include "consumer/circuit.h"
 #include "consumer/delay.h"
 #include "consumer/lifetime.h"
@@ -701,7 +700,6 @@ static void delayed_records_leave_in_the_order_of_their_times_when_there_is_room
     struct rb_loop *loop = rb_loop_new();
     struct rb_delay *delay = rb_delay_new(loop, 4);
     struct rb_delayed delayed[6] = {0};
-    int64_t now = rb_clock_unix_ms();
     static const int64_t past_ms[] = {30, 10, 50, 20, 40, -3600000}; /* the last one's time is in an hour */
 
     (void)state;
@@ -710,7 +708,7 @@ static void delayed_records_leave_in_the_order_of_their_times_when_there_is_room
     rb_delay_set_room(delay, room, NULL);
     for (size_t i = 0; i < RB_COUNT(delayed); i++) {
         delayed[i] = (struct rb_delayed){.on_due = on_due, .arg = (void *)(uintptr_t)i};
-        rb_delay_enter(delay, &delayed[i], now - past_ms[i]);
+        rb_delay_enter(delay, &delayed[i], -past_ms[i]);
     }
     assert_true(rb_delay_is_full(delay)); /* what was fetched is kept all the same */
     assert_int_equal(rb_delay_count(delay), 6);
@@ -732,6 +730,18 @@ static void delayed_records_leave_in_the_order_of_their_times_when_there_is_room
     rb_delay_leave(delay, &delayed[5]);
     rb_delay_free(delay);
     rb_loop_free(loop);
+}
+
+static void nobody_waits_longer_than_was_meant_whatever_the_clocks_show(void **state)
+{
+    const int64_t now = 1800000000000, hour = 3600000;
+
+    (void)state;
+    assert_int_equal(rb_budget_wait_ms(now + 1000, now - 500, now), 1000);
+    assert_int_equal(rb_budget_wait_ms(now - 1000, now - 2000, now), -1000);
+    assert_int_equal(rb_budget_wait_ms(now + hour + 1000, now + hour, now), 1000); /* the writer's clock was ahead */
+    assert_int_equal(rb_budget_wait_ms(now - hour + 1000, now - hour, now), -hour + 1000);
+    assert_int_equal(rb_budget_wait_ms(now + 1000, -1, now), 1000); /* Kafka has no time for it */
 }
 
 /* -- lifetime ------------------------------------------------------------------------------------------------------ */
@@ -814,6 +824,7 @@ UNIT_MAIN(T(a_budget_ends_when_the_url_expires), T(the_last_try_is_kept_for_just
           T(one_hiccup_of_the_store_does_not_open_the_circuit_but_a_row_of_them_does),
           T(what_is_wrong_with_one_object_opens_no_circuit), T(a_video_is_refused_for_good_only_while_others_are_taken),
           T(delayed_records_leave_in_the_order_of_their_times_when_there_is_room),
+          T(nobody_waits_longer_than_was_meant_whatever_the_clocks_show),
           T(lifetimes_are_learnt_from_what_urls_say_and_from_those_that_die),
           T(a_video_that_was_deleted_does_not_shorten_the_lives_of_all_others),
           T(no_more_is_remembered_than_there_is_room_for))
