@@ -52,7 +52,7 @@ class Chaos:
             self.programs.sweep.look(self.supervisor)
         if time.monotonic() > self.asked_at + 0.5:
             self.asked_at = time.monotonic()
-            self.state = self.workload.ask("state")
+            self.state = self.workload.ask("state" if self.faults.missing() else "hurry")
             if self.s3_proxy:
                 self.s3_proxy.seen.clear()
         time.sleep(0.02)

@@ -34,6 +34,7 @@ class Workload:
         self.seed, self.lock = seed, threading.Lock()
         self.videos = self.same = self.webhooks = self.polled = self.answered = self.owed = self.settled = 0
         self.turns = 0.0  # videos that the rate allows
+        self.hurry = False
         self.stop = threading.Event()
         for work in [self.keep_time] + [lambda number=number: self.run(number) for number in range(senders)]:
             threading.Thread(target=work, daemon=True).start()
@@ -54,8 +55,12 @@ class Workload:
             now = time.monotonic()
             early = self.webhooks_wanted and self.answered / self.webhooks_wanted > (now - self.began) / self.seconds
             if not early and self.owed - self.settled < self.waiting_most:
-                self.turns = min(self.turns + (now - last) * self.rate, self.videos + self.rate)
+                self.turns = min(self.turns + (now - last) * self.rate_now(), self.videos + self.rate)
             last = now
+
+    def rate_now(self):
+        """The last fifth is for those faults that need work to go on: one by one, until all faults were had."""
+        return self.rate if self.limit is None or self.videos < self.limit * 4 / 5 or self.hurry else min(self.rate, 1)
 
     def take_turn(self):
         """Whether to begin another video, and whether in all ways: these are spread over the run."""
@@ -144,6 +149,7 @@ class Workload:
     # -- what the harness asks ---------------------------------------------------------------------------------------------
 
     def answer(self, what):
+        self.hurry = what == "hurry"
         if what == "end":
             self.stop.set()
             for thread in threading.enumerate():
