@@ -10,6 +10,7 @@ rows, then objects. What an earlier step saw, a later one must see as well.
 
 import collections
 import re
+import time
 
 import audit_topics
 import psycopg
@@ -50,9 +51,11 @@ class Auditor:
         self.hashes = {}  # object and token -> SHA-256
         self.sound = set()  # objects that were right when they were looked at, while others came
         self.rounds = 0
+        self.looked_at = 0  # when all was read but the objects, of which there may be many
 
     def round(self, final, wait_s=60):
         """Look at everything once. Gives the violations; `final`: nothing moves any more. Raises Away when somebody does not answer."""
+        self.looked_at = time.monotonic()
         accepted = {video for video, told in self.ledger.read().items() if told.accepted()}
         rows_before = self.rows
         before = self.topics.covered()
@@ -63,13 +66,14 @@ class Auditor:
         found = [*self.check_asked(accepted, final), *self.check_outcomes(), *self.check_committed(before), *self.check_rows(before, final)]
         found += self.check_originals(self.rows if final else rows_before)
         found += self.check_visible(after) if after else []
+        if final:
+            found += [*self.check_lag(after), *self.check_open()]
+        self.looked_at = time.monotonic()
         try:
             found += self.check_objects(final)
         except Away:
             if final:
                 raise
-        if final:
-            found += [*self.check_lag(after), *self.check_open()]
         self.rounds += 1
         return sorted(set(found))
 

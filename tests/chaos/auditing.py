@@ -33,8 +33,8 @@ class Auditing:
         try:
             answer = self.apart.ask("round", final=final, wait_s=wait_s)
         except apart.Gone as gone:
-            answer = {"found": [("auditor", "", str(gone))], "away": None, "figures": {}}
-        self.figures = answer["figures"]
+            answer = {"found": [("auditor", "", str(gone))], "away": None, "figures": {}, "objects_s": 0}
+        self.figures, self.objects_s = answer["figures"], answer["objects_s"]
         if answer["away"]:
             self.note(f"not audited: {answer['away']}")
         return None if answer["away"] else [audit.Violation(*violation) for violation in answer["found"]]
@@ -68,7 +68,7 @@ class Auditing:
         self.thread.join()
         while True:
             found = self.round(final=True, wait_s=30)
-            steady_s = time.monotonic() - healed
+            steady_s = time.monotonic() - healed - self.objects_s
             self.left = [audit.Violation("auditor", "", "somebody is away at the end")] if found is None else found
             if steady_s > wait_s or not any(violation.kind in PASSING for violation in self.left):
                 self.apart.end()
@@ -93,7 +93,7 @@ class Process:
             away = str(problem)
         except Exception as problem:
             found = [("auditor", "", repr(problem))]
-        return {"found": found, "away": away, "figures": self.auditor.figures()}
+        return {"found": found, "away": away, "figures": self.auditor.figures(), "objects_s": time.monotonic() - self.auditor.looked_at}
 
 
 if __name__ == "__main__":
