@@ -16,6 +16,16 @@ static uint64_t seed_of(const rd_kafka_topic_partition_t *entry)
     return rb_offset_map_seed(entry->topic, entry->partition);
 }
 
+/* librdkafka asks whom it takes for the leader, and after a refusal the same one again, for minutes: it learns better only here. The
+ * group waits for us meanwhile. What is told is of no interest, nor whether it is. */
+static void look_for_leaders(rd_kafka_t *handle)
+{
+    const struct rd_kafka_metadata *metadata = NULL;
+
+    if (rd_kafka_metadata(handle, /* all_topics= */ 1, NULL, &metadata, FETCH_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        rd_kafka_metadata_destroy(metadata);
+}
+
 /* What is finished is in the log: a map that says more than that is about another one, made anew under the same name. */
 static rd_kafka_resp_err_t check_map(rd_kafka_t *handle, const rd_kafka_topic_partition_t *entry,
                                      struct rb_offset_map *map)
@@ -24,7 +34,9 @@ static rd_kafka_resp_err_t check_map(rd_kafka_t *handle, const rd_kafka_topic_pa
     rd_kafka_resp_err_t code =
         rd_kafka_query_watermark_offsets(handle, entry->topic, entry->partition, &low, &high, FETCH_MS);
 
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR && map->runs[map->count - 1].to > high)
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        look_for_leaders(handle);
+    else if (map->runs[map->count - 1].to > high)
         rb_offset_map_done(map);
     return code;
 }
