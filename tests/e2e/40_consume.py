@@ -1,14 +1,12 @@
 """What comes from Kafka is input like any other."""
 
 import http.server
-import io
 import os
 import time
 import uuid
 
 import confluent_kafka
-import fastavro
-from harness import SCHEMAS, TINY_MP4, fingerprint, wait_for
+from harness import SCHEMAS, TINY_MP4, encode, fingerprint, wait_for
 from sources import serving
 
 
@@ -16,13 +14,6 @@ def produce(bus, topic, value, key=b"key", headers=None, **settings):
     producer = confluent_kafka.Producer({"bootstrap.servers": bus.common["REELBUS_KAFKA_BROKERS"], **settings})
     producer.produce(bus.prefix + topic, value, key, headers=headers or [])
     assert producer.flush(60) == 0
-
-
-def encode(name, **event):
-    schema = SCHEMAS[name]
-    value = io.BytesIO()
-    fastavro.schemaless_writer(value, schema, event)
-    return b"\xc3\x01" + fingerprint(schema) + value.getvalue()
 
 
 def webhook_event(video_id, **more):

@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import datetime
-import io
 import json
 import signal
 import threading
@@ -10,10 +9,9 @@ import time
 import uuid
 
 import confluent_kafka
-import fastavro
 import pytest
 import s3
-from harness import SCHEMAS, alike, fingerprint, wait_for
+from harness import alike, encode, wait_for
 from sources import with_provider
 
 TOPIC = "video.store.retry"
@@ -100,12 +98,18 @@ def test_what_is_refused_for_good_is_not_tried_again(bus, source, answer, code):
     assert row["video_url"] == url and bus.events(TOPIC) == []
 
 
-def test_the_frontend_reads_why_it_takes_longer_and_when_it_goes_on(bus, source):
+def put_off_for_an_hour(bus, source):
+    """A video that its source has refused for the time being; gives its retry, too."""
     bus.start_producer()
     bus.start_consumer()
     source.answers["v"] = [limits(3600), 200]
     video_id = bus.send(source.url("v"))
     (retry,) = wait_for_retries(bus, video_id)
+    return video_id, retry
+
+
+def test_the_frontend_reads_why_it_takes_longer_and_when_it_goes_on(bus, source):
+    video_id, retry = put_off_for_an_hour(bus, source)
 
     def resting():
         view = bus.producer.get("/api/video/status", params={"videoId": video_id}).json()
@@ -124,14 +128,10 @@ def test_the_frontend_reads_why_it_takes_longer_and_when_it_goes_on(bus, source)
 
 
 def test_a_record_of_somebody_whose_clock_is_ahead_waits_as_long_as_was_meant(bus, source):
-    bus.start_producer()
-    bus.start_consumer()
-    source.answers["v"] = [limits(3600), 200]
-    video_id = bus.send(source.url("v"))
-    (retry,) = wait_for_retries(bus, video_id)
-    stream, written_at = io.BytesIO(), retry["not_before"]  # by a clock that shows an hour more
-    fastavro.schemaless_writer(stream, SCHEMAS["video_store_retry"], {**retry, "not_before": written_at + datetime.timedelta(seconds=1)})
-    bus.produce(TOPIC, b"\xc3\x01" + fingerprint(SCHEMAS["video_store_retry"]) + stream.getvalue(), video_id, timestamp=written_at.timestamp())
+    video_id, retry = put_off_for_an_hour(bus, source)
+    written_at = retry["not_before"]  # by a clock that shows an hour more
+    value = encode("video_store_retry", **{**retry, "not_before": written_at + datetime.timedelta(seconds=1)})
+    bus.produce(TOPIC, value, video_id, timestamp=written_at.timestamp())
     event = bus.wait_for_event("video.stored", video_id)
     assert event["tries"] == 2 and source.times("v")[1] < written_at.timestamp()
 

@@ -86,6 +86,13 @@ def fingerprint(schema):
     return bytes.fromhex(fastavro.schema.fingerprint(form, "CRC-64-AVRO"))
 
 
+def encode(name, **event):
+    """Single-object encoding, by fastavro."""
+    stream = io.BytesIO()
+    fastavro.schemaless_writer(stream, SCHEMAS[name], event)
+    return b"\xc3\x01" + fingerprint(SCHEMAS[name]) + stream.getvalue()
+
+
 class Stack(local.Stack):
     """With a second door to Kafka: those who come in there are sent to the port `wire`, where tests may listen and lead on to
     `wired` whom they like. And groups and transactions whose owners are silent are given up soon when these ask for it."""
@@ -401,18 +408,17 @@ class Bus:
         filler = "u" * len(url)
         event = {"event_id": str(uuid.uuid4()), "video_id": video_id, "user_id": self.user, "status": "completed", "video_url": filler,
                  "scheme": "plain", "checked": True, "received_at": int(time.time() * 1000), **fields}  # fmt: skip
-        schema = SCHEMAS["video_webhook_received"]
-        stream = io.BytesIO()
-        fastavro.schemaless_writer(stream, schema, event)
-        value = b"\xc3\x01" + fingerprint(schema) + stream.getvalue().replace(filler.encode() or b"\0never", url)
+        value = encode("video_webhook_received", **event).replace(filler.encode() or b"\0never", url)
         self.produce("video.webhook.received", value, video_id)
 
     def produce(self, topic, value, key, timestamp=0):
         """timestamp: seconds since 1970, if not now."""
         if not hasattr(self, "kafka_producer"):
             self.kafka_producer = confluent_kafka.Producer({"bootstrap.servers": self.common["REELBUS_KAFKA_BROKERS"]})
-        self.kafka_producer.produce(self.prefix + topic, value, key, timestamp=int(timestamp * 1000))
-        assert self.kafka_producer.flush(60) == 0
+        refused = []
+        self.kafka_producer.produce(self.prefix + topic, value, key, timestamp=int(timestamp * 1000),
+                                    on_delivery=lambda error, _: error and refused.append(error))  # fmt: skip
+        assert self.kafka_producer.flush(60) == 0 and not refused, refused
 
     def send_again(self, record):
         """Another record with the same event, as after a crash of whoever sent it."""
