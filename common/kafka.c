@@ -8,14 +8,18 @@
 #include <sys/eventfd.h>
 #include <syslog.h>
 #include <unistd.h>
+#include <uv.h>
 
+#include "common/clock.h"
 #include "common/errmap.h"
 #include "common/failpoint.h"
 #include "common/log.h"
+#include "common/pool.h"
 #include "common/watchdog.h"
 
 #define KAFKA_MAGIC     0x4b41464bu
 #define EVENTS_PER_TURN 500
+#define CLOSE_STEP_MS   5
 
 struct rb_kafka {
     uint32_t magic;
@@ -45,6 +49,8 @@ static const char *const shared_settings[] = {
     "true", /**/
     "reconnect.backoff.max.ms",
     "2000", /* the default of 10 s keeps senders waiting after a restart */
+    "topic.metadata.refresh.interval.ms",
+    "30000", /* when new partitions, and a topic that was made anew, are noticed; the default is 5 minutes */
     "allow.auto.create.topics",
     "false", /* a missing topic is an error that setup mends */
     NULL,
@@ -259,10 +265,26 @@ rd_kafka_t *rb_kafka_release(struct rb_kafka *kafka)
     return handle;
 }
 
+static void destroy(void *handle)
+{
+    rd_kafka_destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+}
+
 void rb_kafka_close(struct rb_kafka *kafka)
 {
     if (kafka != NULL)
-        rd_kafka_destroy_flags(rb_kafka_release(kafka), RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+        destroy(rb_kafka_release(kafka));
+}
+
+bool rb_kafka_close_within(struct rb_kafka *kafka, int64_t wait_ms)
+{
+    struct rb_loop *loop = kafka->loop;
+    struct rb_pool_call *call = rb_pool_start(loop, destroy, NULL, rb_kafka_release(kafka));
+    int64_t until_ms = rb_clock_ms() + wait_ms;
+
+    while (!rb_pool_has_ended(call) && rb_clock_ms() < until_ms)
+        uv_sleep(CLOSE_STEP_MS);
+    return rb_pool_has_ended(call);
 }
 
 rd_kafka_t *rb_kafka_handle(const struct rb_kafka *kafka)

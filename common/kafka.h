@@ -45,6 +45,15 @@ RB_MUST_CHECK int rb_kafka_open(struct rb_loop *loop, rd_kafka_type_t type, cons
 void rb_kafka_close(struct rb_kafka *kafka);
 
 /*
+ * Close a client that may hang: librdkafka 2.0.2 never comes back from closing a consumer whose topic was deleted.
+ *
+ * Takes:  kafka, as rb_kafka_close; wait_ms, at most so long.
+ * Gives:  false when it hangs: the program must end without joining threads (_exit).
+ * Loop:   as rb_kafka_close.
+ */
+RB_MUST_CHECK bool rb_kafka_close_within(struct rb_kafka *kafka, int64_t wait_ms);
+
+/*
  * Give the librdkafka handle away: no event of it comes any more. For handles that cannot be destroyed here and now.
  *
  * Gives:  owned by the caller; rd_kafka_destroy it, or leave that to the end of the process.

@@ -300,17 +300,13 @@ static bool leave_group(struct rb_consume *consume)
 /* All that talks to Kafka; false when something hangs. */
 static bool consume_close(struct rb_consume *consume)
 {
-    bool ended;
-
     consume->closing = true;
     sweep(consume);
     consume_drop_partitions(consume);
     rb_commit_wait(consume->commit, COMMIT_WAIT_MS);
     rb_commit_set_offsets(consume->commit, NULL);
-    ended = consume_end_assignment(consume) && leave_group(consume);
-    if (ended)
-        rb_kafka_close(consume->kafka);
-    return ended;
+    return consume_end_assignment(consume) && leave_group(consume) &&
+           rb_kafka_close_within(consume->kafka, CLOSE_WAIT_MS);
 }
 
 bool rb_consume_free(struct rb_consume *consume)
