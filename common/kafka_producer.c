@@ -8,6 +8,7 @@
 #include <inttypes.h>
 
 #include "common/errmap.h"
+#include "common/kafka_sender.h"
 #include "common/log.h"
 #include "common/watchdog.h"
 
@@ -18,10 +19,7 @@ struct rb_producer {
     uint32_t magic;
     struct rb_loop *loop; /* borrowed */
     struct rb_kafka *kafka;
-    char *brokers; /* owned, as all that is needed to start again */
-    char *client_id;
-    char *pairs;
-    char **topics; /* NULL at the end */
+    struct rb_kafka_sender sender;
     char timeout_text[24];
     struct rb_task restart;
     size_t pending;
@@ -79,7 +77,6 @@ static int64_t deliveries(void *arg)
 
 static int producer_open(struct rb_producer *producer, struct rb_error *err)
 {
-    const struct rb_kafka_config config = {producer->brokers, producer->client_id, producer->pairs};
     const char *const settings[] = {
         "acks",
         "all",
@@ -98,15 +95,7 @@ static int producer_open(struct rb_producer *producer, struct rb_error *err)
         NULL,
     };
 
-    RB_TRY(
-        rb_kafka_open(producer->loop, RD_KAFKA_PRODUCER, &config, settings, on_event, producer, &producer->kafka, err));
-    for (char **topic = producer->topics; *topic != NULL; topic++) { /* asks for their metadata */
-        rd_kafka_topic_t *handle = rd_kafka_topic_new(rb_kafka_handle(producer->kafka), *topic, NULL);
-
-        if (handle != NULL)
-            rd_kafka_topic_destroy(handle);
-    }
-    return 0;
+    return rb_kafka_sender_open(&producer->sender, producer->loop, settings, on_event, producer, &producer->kafka, err);
 }
 
 /* Everything that is on its way comes back as not delivered before the client goes. */
@@ -137,20 +126,6 @@ static void producer_restart(void *arg)
     rb_task_done(&producer->restart);
 }
 
-static char **copy_list(const char *const *list)
-{
-    size_t count = 0;
-
-    while (list[count] != NULL)
-        count++;
-
-    char **copy = rb_xalloc((count + 1) * sizeof(*copy));
-
-    for (size_t i = 0; i < count; i++)
-        copy[i] = rb_xstrdup(list[i]);
-    return copy;
-}
-
 int rb_producer_new(struct rb_loop *loop, const struct rb_kafka_config *config, const char *const *topics,
                     int64_t delivery_timeout_ms, struct rb_producer **ret_producer, struct rb_error *err)
 {
@@ -159,10 +134,7 @@ int rb_producer_new(struct rb_loop *loop, const struct rb_kafka_config *config, 
     *producer = (struct rb_producer){
         .magic = PRODUCER_MAGIC,
         .loop = loop,
-        .brokers = rb_xstrdup(config->brokers),
-        .client_id = rb_xstrdup(config->client_id),
-        .pairs = rb_xstrdup(config->pairs),
-        .topics = copy_list(topics),
+        .sender = rb_kafka_sender(config, topics),
     };
     snprintf(producer->timeout_text, sizeof(producer->timeout_text), "%" PRId64, delivery_timeout_ms);
     rb_task_init(&producer->restart, loop, producer_restart, producer);
@@ -184,12 +156,7 @@ void rb_producer_free(struct rb_producer *producer)
     rb_front_leave(&producer->front);
     producer_close(producer);
     rb_task_done(&producer->restart);
-    for (char **topic = producer->topics; *topic != NULL; topic++)
-        free(*topic);
-    free(producer->topics);
-    free(producer->brokers);
-    free(producer->client_id);
-    free(producer->pairs);
+    rb_kafka_sender_done(&producer->sender);
     producer->magic = 0;
     free(producer);
 }

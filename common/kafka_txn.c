@@ -10,6 +10,7 @@
 #include "common/backoff.h"
 #include "common/clock.h"
 #include "common/errmap.h"
+#include "common/kafka_sender.h"
 #include "common/kafka_txn_inside.h"
 #include "common/log.h"
 #include "common/pool.h"
@@ -38,11 +39,8 @@ struct rb_txn {
     uint32_t magic;
     struct rb_loop *loop; /* borrowed */
     struct rb_txn_config config;
-    char *id; /* owned, as all that is needed to start again */
-    char *brokers;
-    char *client_id;
-    char *pairs;
-    char **topics; /* NULL at the end */
+    struct rb_kafka_sender sender;
+    char *id; /* owned */
     char timeout_text[24];
     char answer_text[24];
 
@@ -92,7 +90,6 @@ static void on_event(rd_kafka_event_t *event, void *arg)
 
 static int txn_open_client(struct rb_txn *txn, struct rb_error *err)
 {
-    const struct rb_kafka_config config = {txn->brokers, txn->client_id, txn->pairs};
     const char *const settings[] = {
         "transactional.id",
         txn->id,
@@ -111,14 +108,7 @@ static int txn_open_client(struct rb_txn *txn, struct rb_error *err)
         NULL,
     };
 
-    RB_TRY(rb_kafka_open(txn->loop, RD_KAFKA_PRODUCER, &config, settings, on_event, txn, &txn->kafka, err));
-    for (char **topic = txn->topics; *topic != NULL; topic++) { /* asks for their metadata */
-        rd_kafka_topic_t *handle = rd_kafka_topic_new(rb_kafka_handle(txn->kafka), *topic, NULL);
-
-        if (handle != NULL)
-            rd_kafka_topic_destroy(handle);
-    }
-    return 0;
+    return rb_kafka_sender_open(&txn->sender, txn->loop, settings, on_event, txn, &txn->kafka, err);
 }
 
 /* Destroying may take a while: not on the loop. */
@@ -351,20 +341,6 @@ void rb_txn_begin(struct rb_txn *txn, const struct rb_txn_batch *batch)
 
 /* -- life ---------------------------------------------------------------------------------------------------------- */
 
-static char **copy_list(const char *const *list)
-{
-    size_t count = 0;
-
-    while (list[count] != NULL)
-        count++;
-
-    char **copy = rb_xalloc((count + 1) * sizeof(*copy));
-
-    for (size_t i = 0; i < count; i++)
-        copy[i] = rb_xstrdup(list[i]);
-    return copy;
-}
-
 int rb_txn_new(struct rb_loop *loop, const struct rb_txn_config *config, struct rb_txn **ret_txn, struct rb_error *err)
 {
     struct rb_txn *txn = rb_xalloc(sizeof(*txn));
@@ -374,10 +350,7 @@ int rb_txn_new(struct rb_loop *loop, const struct rb_txn_config *config, struct 
         .loop = loop,
         .config = *config,
         .id = rb_xstrdup(config->transactional_id),
-        .brokers = rb_xstrdup(config->kafka.brokers),
-        .client_id = rb_xstrdup(config->kafka.client_id),
-        .pairs = rb_xstrdup(config->kafka.pairs),
-        .topics = copy_list(config->topics),
+        .sender = rb_kafka_sender(&config->kafka, config->topics),
         .backoff = {.first_ms = REOPEN_FIRST_MS, .max_ms = REOPEN_MAX_MS},
     };
     snprintf(txn->timeout_text, sizeof(txn->timeout_text), "%" PRId64, config->timeout_ms);
@@ -429,13 +402,8 @@ bool rb_txn_free(struct rb_txn *txn)
         return false;
     rb_kafka_close(txn->kafka);
     rb_timer_free(txn->timer);
-    for (char **topic = txn->topics; *topic != NULL; topic++)
-        free(*topic);
-    free(txn->topics);
+    rb_kafka_sender_done(&txn->sender);
     free(txn->id);
-    free(txn->brokers);
-    free(txn->client_id);
-    free(txn->pairs);
     txn->magic = 0;
     free(txn);
     return true;
