@@ -84,6 +84,11 @@ static void pg_answer(struct rb_pg *pg, struct rb_pg_query *query, const PGresul
     query->fn(NULL, &err, query->arg);
 }
 
+bool rb_pg_send_plain(struct rb_pg *pg, const char *sql, int count, const char *const *values)
+{
+    return PQsendQueryParams(pg->conn, sql, count, NULL, values, NULL, NULL, 0) != 0 && PQpipelineSync(pg->conn) != 0;
+}
+
 /* A query and its sync are through. */
 static void pg_end_query(struct rb_pg *pg)
 {
@@ -95,8 +100,7 @@ static void pg_end_query(struct rb_pg *pg)
         return;
     }
     rb_pg_enter(pg, query);
-    if (PQsendQueryParams(pg->conn, again->sql, again->count, NULL, again->values, NULL, NULL, 0) == 0 ||
-        PQpipelineSync(pg->conn) == 0)
+    if (!rb_pg_send_plain(pg, again->sql, again->count, again->values))
         rb_pg_lose_by_libpq(pg, "cannot send to Postgres");
 }
 
@@ -208,20 +212,26 @@ static struct rb_pg_query *query_new(rb_pg_fn fn, void *arg)
     return query;
 }
 
+/* Takes the query, sent or not. */
+static int pg_expect(struct rb_pg *pg, struct rb_pg_query *query, bool sent, struct rb_pg_query **ret_query,
+                     struct rb_error *err)
+{
+    if (!sent) {
+        query_free(query);
+        return pg_not_taken(pg, err);
+    }
+    rb_pg_enter(pg, query);
+    if (ret_query != NULL)
+        *ret_query = query;
+    return 0;
+}
+
 int rb_pg_send(struct rb_pg *pg, const char *sql, int count, const char *const *values, rb_pg_fn fn, void *arg,
                struct rb_pg_query **ret_query, struct rb_error *err)
 {
     if (pg->state != PG_UP)
         return pg_no_connection(err);
-    if (PQsendQueryParams(pg->conn, sql, count, NULL, values, NULL, NULL, 0) == 0 || PQpipelineSync(pg->conn) == 0)
-        return pg_not_taken(pg, err);
-
-    struct rb_pg_query *query = query_new(fn, arg);
-
-    rb_pg_enter(pg, query);
-    if (ret_query != NULL)
-        *ret_query = query;
-    return 0;
+    return pg_expect(pg, query_new(fn, arg), rb_pg_send_plain(pg, sql, count, values), ret_query, err);
 }
 
 int rb_pg_send_often(struct rb_pg *pg, const char *sql, int count, const char *const *values, rb_pg_fn fn, void *arg,
@@ -233,14 +243,7 @@ int rb_pg_send_often(struct rb_pg *pg, const char *sql, int count, const char *c
     struct rb_pg_query *query = query_new(fn, arg);
 
     query->again = rb_pg_again_new(sql, count, values);
-    if (!rb_pg_send_named(pg, query)) {
-        query_free(query);
-        return pg_not_taken(pg, err);
-    }
-    rb_pg_enter(pg, query);
-    if (ret_query != NULL)
-        *ret_query = query;
-    return 0;
+    return pg_expect(pg, query, rb_pg_send_named(pg, query), ret_query, err);
 }
 
 void rb_pg_cancel(struct rb_pg_query *query)

@@ -83,6 +83,14 @@ void rb_pg_fail_all(struct rb_pg *pg, const struct rb_error *err);
 void rb_pg_enter(struct rb_pg *pg, struct rb_pg_query *query);
 
 /*
+ * Send a query as it is, without a name.
+ *
+ * Gives:  false when libpq does not take it.
+ * Loop:   as above, but calls nobody.
+ */
+bool rb_pg_send_plain(struct rb_pg *pg, const char *sql, int count, const char *const *values);
+
+/*
  * Send a query that has what it takes, by its name if possible.
  *
  * Gives:  false when libpq does not take it.

@@ -79,10 +79,11 @@ bool rb_pg_send_named(struct rb_pg *pg, const struct rb_pg_query *query)
 {
     const struct rb_pg_again *again = query->again;
     const char *name = take_name(pg, again->sql);
-    int sent = name != NULL ? PQsendQueryPrepared(pg->conn, name, again->count, again->values, NULL, NULL, 0)
-                            : PQsendQueryParams(pg->conn, again->sql, again->count, NULL, again->values, NULL, NULL, 0);
 
-    return sent != 0 && PQpipelineSync(pg->conn) != 0;
+    if (name == NULL)
+        return rb_pg_send_plain(pg, again->sql, again->count, again->values);
+    return PQsendQueryPrepared(pg->conn, name, again->count, again->values, NULL, NULL, 0) != 0 &&
+           PQpipelineSync(pg->conn) != 0;
 }
 
 static bool has_state(const PGresult *result, const char *state)

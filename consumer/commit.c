@@ -73,6 +73,15 @@ static void queue_add(struct queue *queue, struct rb_sending *sending)
     queue->count++;
 }
 
+static void queue_push(struct queue *queue, struct rb_sending *sending)
+{
+    if (queue->first == NULL)
+        queue->end = &sending->next;
+    sending->next = queue->first;
+    queue->first = sending;
+    queue->count++;
+}
+
 static struct rb_sending *queue_take(struct queue *queue)
 {
     struct rb_sending *sending = queue->first;
@@ -236,22 +245,14 @@ static void end_refused(struct rb_sending *sending)
 /* What is still wanted goes to the head of the line, in its order. */
 static void take_aborted(struct rb_commit *commit)
 {
-    struct rb_sending *behind = commit->waiting.first;
-    size_t behind_count = commit->waiting.count, count = commit->batch_count;
-    struct rb_sending **behind_end = commit->waiting.end;
+    size_t count = commit->batch_count;
 
     settle(commit, false);
     rb_metrics_add(commit->config.metrics, METRIC_TRANSACTION_FAILS, 1);
     commit->poked = true;
-    queue_init(&commit->waiting);
-    for (size_t i = 0; i < count; i++)
-        if (commit->batch[i]->refused == RD_KAFKA_RESP_ERR_NO_ERROR)
-            queue_add(&commit->waiting, sending_of(commit->batch[i]));
-    if (behind != NULL) {
-        *commit->waiting.end = behind;
-        commit->waiting.end = behind_end;
-        commit->waiting.count += behind_count;
-    }
+    for (size_t i = count; i > 0; i--)
+        if (commit->batch[i - 1]->refused == RD_KAFKA_RESP_ERR_NO_ERROR)
+            queue_push(&commit->waiting, sending_of(commit->batch[i - 1]));
     commit->batch_count = 0;
     rb_timer_start(commit->timer, rb_backoff_next_ms(&commit->backoff, rb_random()));
     for (size_t i = 0; i < count; i++)

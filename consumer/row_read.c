@@ -79,7 +79,7 @@ int rb_row_read(const PGresult *result, struct rb_row *row, bool *ret_exists, st
 
 static char *take_text(const json_t *failure, const char *key)
 {
-    return rb_xstrdup(json_string_value(json_object_get(failure, key)));
+    return rb_xstrdup(rb_json_text(failure, key));
 }
 
 static int64_t take_number(const json_t *failure, const char *key)
