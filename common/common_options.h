@@ -49,4 +49,4 @@ struct rb_common_options {
 
 /* A row of a program's table. `of` is the program's options struct; `field` is where in it the value goes. */
 #define RB_OPTION_ROW(of, field, name, type, default_, min, max, also, help)                                           \
-    {#name, RB_OPTION_##type, default_, min, max, also, help, offsetof(struct of, field)},
+    {#name, RB_OPTION_##type, default_, min, max, also, help, offsetof(struct of, field), NULL},

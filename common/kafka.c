@@ -205,11 +205,10 @@ static int64_t interval_ms(const struct rb_kafka *kafka)
 static void kafka_hook_up(struct rb_kafka *kafka, rd_kafka_type_t type)
 {
     static const uint64_t one = 1;
+    bool is_member = type == RD_KAFKA_CONSUMER && /* a reader without a group has no queue of a member */
+                     rd_kafka_poll_set_consumer(kafka->handle) == RD_KAFKA_RESP_ERR_NO_ERROR;
 
-    if (type == RD_KAFKA_CONSUMER)
-        rd_kafka_poll_set_consumer(kafka->handle);
-    kafka->queue =
-        type == RD_KAFKA_CONSUMER ? rd_kafka_queue_get_consumer(kafka->handle) : rd_kafka_queue_get_main(kafka->handle);
+    kafka->queue = is_member ? rd_kafka_queue_get_consumer(kafka->handle) : rd_kafka_queue_get_main(kafka->handle);
     rd_kafka_set_log_queue(kafka->handle, kafka->queue);
     kafka->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (kafka->wake_fd < 0)

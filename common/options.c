@@ -10,6 +10,12 @@
 #include "common/textfile.h"
 #include "common/version.h"
 
+static bool is_unneeded(const struct rb_options *options, const struct rb_option *row)
+{
+    return options->command != NULL && options->command->unneeded != NULL &&
+           strcmp(options->command->unneeded, row->name) == 0;
+}
+
 /* A text that must not be empty and has no default has to be given by somebody. */
 static int check_needed(struct rb_options_reader *reader)
 {
@@ -19,7 +25,7 @@ static int check_needed(struct rb_options_reader *reader)
         const struct rb_option *row = &reader->spec->rows[i];
 
         if ((row->type != RB_OPTION_TEXT && row->type != RB_OPTION_SECRET) || row->min == 0 ||
-            **(char **)((char *)reader->options->values + row->offset) != '\0')
+            **(char **)((char *)reader->options->values + row->offset) != '\0' || is_unneeded(reader->options, row))
             continue;
         rb_options_variable_name(row, name, sizeof(name));
         return rb_fail(reader->err, RB_E_BAD_OPTION, 0,
@@ -39,16 +45,32 @@ static int read_all(struct rb_options_reader *reader, int argc, char **argv)
     return check_needed(reader);
 }
 
+/* Of the command that is named before, or of all. */
+static void answer_help(const struct rb_option_spec *spec, int count, char **argv)
+{
+    for (int i = 1; i < count; i++) {
+        const struct rb_option_command *command = rb_options_find_command(spec, argv[i]);
+
+        if (command != NULL) {
+            rb_options_print_command(spec, command, stdout);
+            return;
+        }
+    }
+    rb_options_print_help(spec, stdout);
+}
+
 /* Questions that need no valid options. Gives true when one was asked and answered. */
 static bool answer_question(const struct rb_option_spec *spec, int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
-            rb_options_print_help(spec, stdout);
+            answer_help(spec, argc, argv);
         else if (strcmp(argv[i], "--version") == 0)
             printf("%s %s\n", spec->program, RB_VERSION);
         else if (strcmp(argv[i], "--show-options=markdown") == 0)
             rb_options_print_manual(spec, stdout);
+        else if (strcmp(argv[i], "--show-commands=markdown") == 0)
+            rb_options_print_commands(spec, stdout);
         else if (strcmp(argv[i], "--show-log-events") == 0)
             rb_log_print_table(stdout);
         else
@@ -75,7 +97,7 @@ int rb_options_read(const struct rb_option_spec *spec, int argc, char **argv, ch
         .values = rb_xalloc(spec->values_bytes),
         .sources = rb_xalloc(spec->count * sizeof(*options.sources)),
         .secret_files = rb_xalloc(spec->count * sizeof(*options.secret_files)),
-        .command = spec->command_count > 0 ? spec->commands[0].name : NULL,
+        .command = spec->command_count > 0 ? &spec->commands[0] : NULL,
     };
     struct rb_options_reader reader = {.spec = spec, .options = &options, .environment = environment, .err = &err};
     int status = -1;

@@ -41,13 +41,22 @@ struct rb_option {
     int64_t min, max;
     const char *also; /* a further environment variable that users already have; "" for none */
     const char *help;
-    size_t offset; /* of the field in the options struct */
+    size_t offset;        /* of the field in the options struct */
+    const char *commands; /* which have it, as in "tail verify": a flag of these alone, and no variable. NULL: all */
 };
 
 struct rb_option_command {
     const char *name;
-    const char *help;
+    const char *help;        /* one line */
+    const char *operands;    /* what may stand behind it, as in "[TOPIC]..."; NULL: nothing */
+    size_t operands_min;     /* how many of these there must be ... */
+    size_t operands_max;     /* ... and may be; at most RB_OPERANDS_MAX */
+    const char *unneeded;    /* an option that all others need; NULL for none */
+    const char *description; /* lines for its own page of --help; NULL for none */
+    const char *examples;    /* likewise */
 };
+
+#define RB_OPERANDS_MAX 16
 
 /* What a program tells the engine about itself. */
 struct rb_option_spec {
@@ -66,15 +75,18 @@ enum rb_option_source { RB_FROM_DEFAULT, RB_FROM_FILE, RB_FROM_ENVIRONMENT, RB_F
 /* The result of reading all sources. */
 struct rb_options {
     const struct rb_option_spec *spec;
-    void *values;                   /* owned; the program's options struct */
-    enum rb_option_source *sources; /* owned; per row */
-    char **secret_files;            /* owned; per row the file that its secret came from, or NULL */
-    const char *command;            /* one of the spec's commands; NULL when there are none */
+    void *values;                            /* owned; the program's options struct */
+    enum rb_option_source *sources;          /* owned; per row */
+    char **secret_files;                     /* owned; per row the file that its secret came from, or NULL */
+    const struct rb_option_command *command; /* one of the spec's; NULL when there are none */
+    const char *operands[RB_OPERANDS_MAX];   /* words behind it; borrowed from the arguments */
+    size_t operand_count;
 };
 
 /*
  * Read the options of a program: default, then config file, then environment, then flags; the last one wins. Answers
- * --help, --version, --show-options and --show-log-events itself, on standard output. Complaints go to standard error.
+ * --help, --version, --show-options, --show-commands and --show-log-events itself, on standard output. Complaints go to
+ * standard error.
  *
  * Takes:  spec, borrowed for as long as options live.
  * Gives:  -1 when the program should go on, with ret_options filled (rb_options_done it); else the status with which
@@ -130,6 +142,14 @@ const struct rb_option *rb_options_find(const struct rb_option_spec *spec, const
 const struct rb_option *rb_options_nearest(const struct rb_option_spec *spec, const char *name);
 
 /*
+ * Does a command have this row?
+ *
+ * Takes:  command, NULL for a program without any.
+ * Loop:   pure, any thread.
+ */
+bool rb_option_is_of(const struct rb_option *row, const struct rb_option_command *command);
+
+/*
  * The accepted range of a row, in words for people.
  *
  * Takes:  ret_text, at least 128 bytes.
@@ -144,6 +164,20 @@ char *rb_options_range(const struct rb_option *row, char *ret_text);
  * Loop:   before the loop runs.
  */
 void rb_options_print_help(const struct rb_option_spec *spec, FILE *file);
+
+/*
+ * Print the page of --help of one command.
+ *
+ * Loop:   before the loop runs.
+ */
+void rb_options_print_command(const struct rb_option_spec *spec, const struct rb_option_command *command, FILE *file);
+
+/*
+ * Print the commands and what they end with as a page of the manual, in Markdown.
+ *
+ * Loop:   before the loop runs.
+ */
+void rb_options_print_commands(const struct rb_option_spec *spec, FILE *file);
 
 /*
  * Print the effective values and where each comes from; secrets only as "(set)" or "(not set)".

@@ -5,15 +5,48 @@
  */
 #include "common/options_inside.h"
 
-static int read_command(struct rb_options_reader *reader, const char *word)
+const struct rb_option_command *rb_options_find_command(const struct rb_option_spec *spec, const char *name)
 {
-    for (size_t i = 0; i < reader->spec->command_count; i++) {
-        if (strcmp(reader->spec->commands[i].name, word) == 0) {
-            reader->options->command = reader->spec->commands[i].name;
-            return 0;
-        }
+    for (size_t i = 0; i < spec->command_count; i++)
+        if (strcmp(spec->commands[i].name, name) == 0)
+            return &spec->commands[i];
+    return NULL;
+}
+
+/* The first word is the command, the others are what it is about. */
+static int read_word(struct rb_options_reader *reader, const char *word)
+{
+    struct rb_options *options = reader->options;
+
+    if (!reader->named) {
+        const struct rb_option_command *command = rb_options_find_command(reader->spec, word);
+
+        if (command == NULL)
+            return rb_fail(reader->err, RB_E_BAD_OPTION, 0, "unknown command '%.60s'; see --help", word);
+        options->command = command;
+        reader->named = true;
+        return 0;
     }
-    return rb_fail(reader->err, RB_E_BAD_OPTION, 0, "unknown command '%.60s'; see --help", word);
+    if (options->operand_count == options->command->operands_max)
+        return rb_fail(reader->err, RB_E_BAD_OPTION, 0, "'%.60s' is too much; see %s --help", word,
+                       options->command->name);
+    options->operands[options->operand_count++] = word;
+    return 0;
+}
+
+/* Flags of one command are no use to another, and some need a word or two. */
+static int check_command(struct rb_options_reader *reader)
+{
+    const struct rb_option_command *command = reader->options->command;
+
+    for (size_t i = 0; i < reader->spec->count; i++)
+        if (reader->options->sources[i] == RB_FROM_FLAG && !rb_option_is_of(&reader->spec->rows[i], command))
+            return rb_fail(reader->err, RB_E_BAD_OPTION, 0, "option '%s' is not of the command '%s' but of: %s",
+                           reader->spec->rows[i].name, command->name, reader->spec->rows[i].commands);
+    if (command != NULL && reader->options->operand_count < command->operands_min)
+        return rb_fail(reader->err, RB_E_BAD_OPTION, 0, "the command needs %s; see %s --help", command->operands,
+                       command->name);
+    return 0;
 }
 
 /* One flag, at argv[0]. Gives how many arguments it took, or -1. */
@@ -58,11 +91,11 @@ int rb_options_read_flags(struct rb_options_reader *reader, int argc, char **arg
             RB_TRY(took);
             i += took;
         } else {
-            RB_TRY(read_command(reader, argv[i]));
+            RB_TRY(read_word(reader, argv[i]));
             i++;
         }
     }
-    return 0;
+    return check_command(reader);
 }
 
 /* The config file is named by a flag or the environment, and read before both of them count. */

@@ -13,6 +13,7 @@ struct rb_options_reader {
     struct rb_options *options;
     char **environment;
     const char *config_path; /* borrowed from the arguments or the environment */
+    bool named;              /* a command was */
     struct rb_error *err;
 };
 
@@ -66,6 +67,21 @@ const char *rb_options_variable(char **environment, const char *name, const char
  * Loop:   pure, any thread.
  */
 void rb_options_variable_name(const struct rb_option *row, char *ret_name, size_t room);
+
+/*
+ * A command of the spec, by its name.
+ *
+ * Gives:  NULL when there is none.
+ * Loop:   pure, any thread.
+ */
+const struct rb_option_command *rb_options_find_command(const struct rb_option_spec *spec, const char *name);
+
+/*
+ * Print a row as --help shows it.
+ *
+ * Loop:   before the loop runs.
+ */
+void rb_options_print_row(const struct rb_option *row, FILE *file);
 
 /*
  * Find out which config file is meant, from arguments and environment.

@@ -5,7 +5,7 @@
  */
 #include <ctype.h>
 
-#include "common/options.h"
+#include "common/options_inside.h"
 #include "common/units.h"
 
 static const char *type_word(enum rb_option_type type)
@@ -54,15 +54,27 @@ static void print_commands(const struct rb_option_spec *spec, FILE *file)
 {
     if (spec->command_count == 0)
         return;
-    fputs("\nCommands (the first is the default):\n", file);
+    fputs("\nCommands (the first is the default; --help behind one tells more):\n", file);
     for (size_t i = 0; i < spec->command_count; i++)
         fprintf(file, "  %-10s %s\n", spec->commands[i].name, spec->commands[i].help);
 }
 
-void rb_options_print_help(const struct rb_option_spec *spec, FILE *file)
+void rb_options_print_row(const struct rb_option *row, FILE *file)
 {
     char range[128];
 
+    print_flag(row, file);
+    print_wrapped(row->help, file);
+    fprintf(file, "          %s", rb_options_range(row, range));
+    if (row->fallback[0] != '\0')
+        fprintf(file, "; default %s", row->fallback);
+    if (row->also[0] != '\0')
+        fprintf(file, "; also %s", row->also);
+    fputc('\n', file);
+}
+
+void rb_options_print_help(const struct rb_option_spec *spec, FILE *file)
+{
     fprintf(file, "Usage: %s %s[OPTION]...\n\n%s\n", spec->program, spec->command_count > 0 ? "[COMMAND] " : "",
             spec->summary);
     print_commands(spec, file);
@@ -74,18 +86,9 @@ void rb_options_print_help(const struct rb_option_spec *spec, FILE *file)
           "  --config PATH\n"
           "          file with 'name = value' lines\n",
           file);
-    for (size_t i = 0; i < spec->count; i++) {
-        const struct rb_option *row = &spec->rows[i];
-
-        print_flag(row, file);
-        print_wrapped(row->help, file);
-        fprintf(file, "          %s", rb_options_range(row, range));
-        if (row->fallback[0] != '\0')
-            fprintf(file, "; default %s", row->fallback);
-        if (row->also[0] != '\0')
-            fprintf(file, "; also %s", row->also);
-        fputc('\n', file);
-    }
+    for (size_t i = 0; i < spec->count; i++)
+        if (spec->rows[i].commands == NULL)
+            rb_options_print_row(&spec->rows[i], file);
     fprintf(file, "\n%s", spec->examples);
 }
 
@@ -127,6 +130,8 @@ void rb_options_print_values(const struct rb_options *options, FILE *file)
     for (size_t i = 0; i < options->spec->count; i++) {
         const struct rb_option *row = &options->spec->rows[i];
 
+        if (row->commands != NULL)
+            continue;
         fprintf(file, "%s = ", row->name);
         print_value(row, options->values, file);
         fprintf(file, "  # %s\n", sources[options->sources[i]]);
@@ -144,6 +149,8 @@ void rb_options_print_manual(const struct rb_option_spec *spec, FILE *file)
     for (size_t i = 0; i < spec->count; i++) {
         const struct rb_option *row = &spec->rows[i];
 
+        if (row->commands != NULL)
+            continue;
         fprintf(file, "| `%s` | `", row->name);
         print_variable(row, file);
         fprintf(file, "`%s%s%s | %s | %s%s%s | %s |\n", row->also[0] != '\0' ? " `" : "", row->also,

@@ -80,6 +80,9 @@ int rb_options_set_by_name(struct rb_options_reader *reader, const char *name, c
 {
     const struct rb_option *row = rb_options_find(reader->spec, name, strlen(name));
 
+    if (row != NULL && row->commands != NULL && source != RB_FROM_FLAG)
+        return rb_fail(reader->err, RB_E_BAD_OPTION, 0, "option '%s' (from %s) can only be given as a flag", name,
+                       where);
     if (row != NULL)
         return rb_options_set_from(reader, row, text, where, source);
     row = rb_options_find_secret_file(reader->spec, name, strlen(name));
@@ -199,6 +202,8 @@ int rb_options_read_environment(struct rb_options_reader *reader)
     for (size_t i = 0; i < reader->spec->count; i++) {
         const struct rb_option *row = &reader->spec->rows[i];
 
+        if (row->commands != NULL)
+            continue;
         if (row->also[0] != '\0')
             RB_TRY(read_variable(reader, row, row->also));
         rb_options_variable_name(row, name, sizeof(name));

@@ -1,29 +1,63 @@
 /*
- * commands.c — what an operator does with reelbus-consumer beside running it.
+ * commands.c — the commands of an operator: which there are, and what each is started with.
  *
- * Way:  consumer setup, consumer cleanup
+ * Way:  consumer setup, tail, ...
  */
 #include "consumer/commands.h"
 
-#include <stdio.h>
-
 #include "consumer/cleanup.h"
+#include "consumer/command.h"
+#include "consumer/command_table.h"
+#include "consumer/say.h"
 #include "consumer/setup.h"
-#include "consumer/stores.h"
+#include "consumer/tail.h"
 
-int rb_commands_run(const struct rb_options *options)
+/* Do all that they can, name each failure, and end with 1 when there was one; also when the fallback store is unknown. */
+static int run_for_both_stores(struct rb_command *command, int (*run)(const struct consumer_options *options,
+                                                                      const struct consumer_options *fallback))
 {
-    struct rb_options fallback = {0};
+    const struct consumer_options *fallback = NULL;
     struct rb_error err = {0};
     int failures = 0;
 
-    if (rb_stores_read_fallback(options, &fallback, &err) < 0) {
-        fprintf(stderr, "reelbus-consumer %s: %s\n", options->command, err.message);
+    if (rb_command_fallback(command, &fallback, &err) < 0) {
+        (void)rb_command_fail(command, &err);
         failures++;
     }
-    failures += strcmp(options->command, "setup") == 0 ? rb_setup(options->values, fallback.values)
-                                                       : rb_cleanup(options->values, fallback.values);
-    if (fallback.values != NULL)
-        rb_options_done(&fallback);
-    return failures == 0 ? 0 : 1;
+    failures += run(command->options, fallback);
+    return failures == 0 ? RB_EXIT_OK : RB_EXIT_FAILED;
+}
+
+static int run_setup(struct rb_command *command)
+{
+    return run_for_both_stores(command, rb_setup);
+}
+
+static int run_cleanup(struct rb_command *command)
+{
+    return run_for_both_stores(command, rb_cleanup);
+}
+
+static const struct {
+    const char *name;
+    int (*run)(struct rb_command *command);
+} command_rows[] = {
+#define ROW(name, function, operands, min, max, unneeded, help, description, examples) {#name, function},
+    RB_COMMANDS(ROW)
+#undef ROW
+};
+
+int rb_commands_run(const struct rb_options *options)
+{
+    struct rb_command command;
+    struct rb_error err = {0};
+    int status = RB_EXIT_USAGE;
+
+    if (rb_command_open(&command, options, &err) < 0)
+        return rb_command_fail(&command, &err);
+    rb_say_as_json(command.options->command.json);
+    for (size_t i = 0; i < RB_COUNT(command_rows); i++)
+        if (strcmp(command_rows[i].name, options->command->name) == 0)
+            status = command_rows[i].run(&command);
+    return rb_command_close(&command, status);
 }

@@ -1,17 +1,17 @@
 /*
- * commands.h — what an operator does with reelbus-consumer beside running it.
+ * commands.h — the commands of an operator: which there are, and what each is started with.
  *
- * Way:  consumer setup, consumer cleanup
+ * Way:  consumer setup, tail, ...
  */
 #pragma once
 
 #include "common/options.h"
 
 /*
- * Do what options->command says: setup or cleanup. Both look after both stores, and do all that they can.
+ * Do what options->command says. Ctrl-C and SIGTERM end it in order, a second one at once.
  *
- * Takes:  options, borrowed for the call.
- * Gives:  the program's status; what failed was said on standard error.
+ * Takes:  options, borrowed for the call; the command is another one than run.
+ * Gives:  the program's status, one of common/exit_codes.h; what failed was said on standard error.
  * Loop:   before any loop runs; blocks.
  */
 RB_MUST_CHECK int rb_commands_run(const struct rb_options *options);

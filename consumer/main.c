@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/supervisor.h"
 #include "consumer/admin.h"
+#include "consumer/command_table.h"
 #include "consumer/commands.h"
 
 #define DRAIN_STEP_MS 20
@@ -20,13 +21,16 @@
 #define CONSUMER_ROW(name, type, default_, min, max, also, help)                                                       \
     RB_OPTION_ROW(consumer_options, name, name, type, default_, min, max, also, help)
 
-static const struct rb_option option_rows[] = {RB_COMMON_OPTIONS(COMMON_ROW) CONSUMER_OPTIONS(CONSUMER_ROW)};
+#define COMMAND_ROW(name, commands, type, default_, min, max, help)                                                    \
+    {#name, RB_OPTION_##type, default_, min, max, "", help, offsetof(struct consumer_options, command.name), commands},
+#define COMMAND(name, function, operands, min, max, unneeded, help, description, examples)                             \
+    {#name, help, operands, min, max, unneeded, description, examples},
 
-static const struct rb_option_command commands[] = {
-    {"run", "store videos until told to stop"},
-    {"setup", "make the tables, topics and schemas that are needed, and check the store; safe to run again"},
-    {"cleanup", "remove what killed processes have left unfinished in the store"},
-};
+static const struct rb_option option_rows[] = {RB_COMMON_OPTIONS(COMMON_ROW) CONSUMER_OPTIONS(CONSUMER_ROW)
+                                                   COMMAND_OPTIONS(COMMAND_ROW)};
+
+static const struct rb_option_command commands[] = {{.name = "run", .help = "store videos until told to stop"},
+                                                    RB_COMMANDS(COMMAND)};
 
 static const struct rb_option_spec option_spec = {
     .program = "reelbus-consumer",
@@ -38,7 +42,8 @@ static const struct rb_option_spec option_spec = {
     .command_count = RB_COUNT(commands),
     .examples = "Examples:\n"
                 "  reelbus-consumer setup --topic-partitions 12 --config /etc/reelbus/consumer.conf\n"
-                "  reelbus-consumer run --config /etc/reelbus/consumer.conf\n",
+                "  reelbus-consumer run --config /etc/reelbus/consumer.conf\n"
+                "  reelbus-consumer tail --help\n",
 };
 
 static bool is_drained(const struct rb_parts *parts)
@@ -128,7 +133,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     setenv("UV_THREADPOOL_SIZE", "32", 0); /* half of them may wait for names, which others need not wait for */
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    status = strcmp(options.command, "run") == 0 ? run(&options) : rb_commands_run(&options);
+    status = strcmp(options.command->name, "run") == 0 ? run(&options) : rb_commands_run(&options);
     curl_global_cleanup();
     rb_options_done(&options);
     return status;

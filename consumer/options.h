@@ -6,6 +6,7 @@
 #pragma once
 
 #include "common/common_options.h"
+#include "consumer/command_options.h"
 
 /* clang-format off: one row, one line */
 #define CONSUMER_OPTIONS(X)                                                                                            \
@@ -182,4 +183,5 @@
 struct consumer_options {
     struct rb_common_options common;
     CONSUMER_OPTIONS(RB_OPTION_FIELD)
+    struct rb_command_options command; /* what is asked of a command, this time */
 };

@@ -7,12 +7,10 @@ import uuid
 
 import confluent_kafka
 import fastavro
-import pytest
 import requests
-from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
-from harness import ROOT, SCHEMAS, TOPICS, local, wait_for
+from harness import ROOT, SCHEMAS, TOPICS, wait_for
 
 
 def test_without_kafka_the_sender_is_told_to_come_again_and_nothing_is_lost(bus, stopped_kafka):
@@ -93,26 +91,6 @@ def test_without_the_database_the_event_is_published_unchecked_and_checked_later
     bus.assert_stored(known, provider_video)
     failed = bus.wait_for_event("video.store_failed", unknown)
     assert failed["class"] == "unknown_video" and failed["attempt"] == 0
-
-
-@pytest.fixture
-def registry(bus):
-    port = local.free_port()
-    process = bus.stack.spawn(f"bus/{bus.folder.name}/registry", [ROOT / "tests/fakes/registry", "--port", port,
-                                                                  "--auth", "user:canary-password"])  # fmt: skip
-    url = f"http://127.0.0.1:{port}"
-
-    def up():
-        try:
-            return requests.get(url + "/asked").status_code == 200
-        except requests.ConnectionError:
-            return False
-
-    wait_for(up, "the registry is up")
-    bus.common.update(SCHEMA_REGISTRY_URL=url, REELBUS_SCHEMA_REGISTRY_AUTH="user:canary-password")
-    yield process, SchemaRegistryClient({"url": url, "basic.auth.user.info": "user:canary-password"}), url
-    process.send(signal.SIGCONT)
-    process.stop()
 
 
 def test_with_a_registry_values_are_in_confluents_wire_format(bus, registry):

@@ -7,6 +7,8 @@ import subprocess
 import sys
 
 import pytest
+import requests
+from confluent_kafka.schema_registry import SchemaRegistryClient
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 sys.path.append(str(pathlib.Path(__file__).parents[1] / "chaos"))
@@ -16,7 +18,7 @@ import sources
 
 
 # Files in which nothing leaves the loop's thread but what others send to Kafka and hand to the pool as well.
-ONE_THREAD = ("11_", "12_", "13_", "2", "50_", "72_supabase_sql", "95_", "96_", "97_")
+ONE_THREAD = ("04_", "05_", "06_", "07_", "08_", "11_", "12_", "13_", "2", "50_", "72_supabase_sql", "95_", "96_", "97_")
 
 
 def pytest_addoption(parser):
@@ -156,3 +158,24 @@ def browser():
     opened = web.Browser()
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def registry(bus):
+    """A schema registry, and a client of it that is not ours."""
+    port = harness.local.free_port()
+    process = bus.stack.spawn(f"bus/{bus.folder.name}/registry", [harness.ROOT / "tests/fakes/registry", "--port", port,
+                                                                  "--auth", "user:canary-password"])  # fmt: skip
+    url = f"http://127.0.0.1:{port}"
+
+    def up():
+        try:
+            return requests.get(url + "/asked").status_code == 200
+        except requests.ConnectionError:
+            return False
+
+    harness.wait_for(up, "the registry is up")
+    bus.common.update(SCHEMA_REGISTRY_URL=url, REELBUS_SCHEMA_REGISTRY_AUTH="user:canary-password")
+    yield process, SchemaRegistryClient({"url": url, "basic.auth.user.info": "user:canary-password"}), url
+    process.send(signal.SIGCONT)
+    process.stop()

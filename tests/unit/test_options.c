@@ -12,13 +12,21 @@
 
 struct test_options {
     TEST_OPTIONS(RB_OPTION_FIELD)
+    int64_t count;
 };
 
 #define ROW(name, type, default_, min, max, also, help)                                                                \
-    {#name, RB_OPTION_##type, default_, min, max, also, help, offsetof(struct test_options, name)},
+    {#name, RB_OPTION_##type, default_, min, max, also, help, offsetof(struct test_options, name), NULL},
 
-static const struct rb_option rows[] = {TEST_OPTIONS(ROW)};
-static const struct rb_option_command commands[] = {{"run", ""}, {"setup", ""}};
+static const struct rb_option rows[] = {
+    TEST_OPTIONS(ROW){"count", RB_OPTION_NUMBER, "0", 0, 9, "", "of tail", offsetof(struct test_options, count),
+                      "look tail"},
+};
+static const struct rb_option_command commands[] = {
+    {.name = "run", .help = ""},
+    {.name = "setup", .help = ""},
+    {.name = "tail", .help = "", .operands = "TOPIC...", .operands_min = 1, .operands_max = 2},
+};
 static const struct rb_option_spec spec = {
     .program = "test",
     .summary = "tests",
@@ -78,7 +86,7 @@ static void defaults_are_taken_as_a_person_would_write_them(void **state)
     assert_int_equal(values(&options)->shutdown_ms, 20000);
     assert_true(values(&options)->page);
     assert_string_equal(values(&options)->secret_key, "");
-    assert_string_equal(options.command, "run");
+    assert_string_equal(options.command->name, "run");
     rb_options_done(&options);
 }
 
@@ -117,7 +125,7 @@ static void names_that_users_already_have_keep_working(void **state)
                           (char[]){"setup"}),
                      -1);
     assert_string_equal(values(&options)->secret_key, "new");
-    assert_string_equal(options.command, "setup");
+    assert_string_equal(options.command->name, "setup");
     rb_options_done(&options);
 }
 
@@ -197,9 +205,55 @@ static void a_secret_is_never_told(void **state)
     rb_options_done(&options);
 }
 
+static void a_flag_of_one_command_is_refused_by_others_and_is_no_variable(void **state)
+{
+    struct rb_options options = {0};
+    char *environment[] = {(char[]){"REELBUS_COUNT=5"}, NULL};
+
+    (void)state;
+    assert_int_equal(READ(&options, environment, (char[]){"tail"}, (char[]){"a"}), -1);
+    assert_int_equal(values(&options)->count, 0);
+    rb_options_done(&options);
+    assert_int_equal(READ(&options, NO_ENVIRONMENT, (char[]){"--count=3"}, (char[]){"tail"}, (char[]){"a"}), -1);
+    assert_int_equal(values(&options)->count, 3);
+    rb_options_done(&options);
+    REFUSED("option 'count' is not of the command 'setup' but of: look tail", (char[]){"setup"}, (char[]){"--count=3"});
+    REFUSED("option 'count' is not of the command 'run'", (char[]){"--count=3"});
+}
+
+static void a_flag_of_a_command_in_the_file_is_refused(void **state)
+{
+    char path[] = "/tmp/reelbus-test-XXXXXX";
+    int fd = mkstemp(path);
+
+    (void)state;
+    assert_true(dprintf(fd, "count = 1\n") > 0);
+    close(fd);
+    REFUSED("can only be given as a flag", (char[]){"tail"}, (char[]){"a"}, (char[]){"--config"}, path);
+    unlink(path);
+}
+
+static void words_behind_a_command_are_what_it_is_about(void **state)
+{
+    struct rb_options options = {0};
+
+    (void)state;
+    assert_int_equal(
+        READ(&options, NO_ENVIRONMENT, (char[]){"tail"}, (char[]){"a"}, (char[]){"--count=3"}, (char[]){"setup"}), -1);
+    assert_string_equal(options.command->name, "tail");
+    assert_int_equal(options.operand_count, 2);
+    assert_string_equal(options.operands[0], "a");
+    assert_string_equal(options.operands[1], "setup");
+    rb_options_done(&options);
+    REFUSED("the command needs TOPIC...", (char[]){"tail"});
+    REFUSED("'c' is too much", (char[]){"tail"}, (char[]){"a"}, (char[]){"b"}, (char[]){"c"});
+    REFUSED("'setup' is too much", (char[]){"run"}, (char[]){"setup"});
+}
+
 UNIT_MAIN(T(defaults_are_taken_as_a_person_would_write_them),
           T(a_flag_beats_the_environment_and_the_environment_beats_the_file),
           T(names_that_users_already_have_keep_working), T(a_secret_comes_from_a_file_without_its_last_line_feed),
           T(pairs_add_up_within_a_source_and_a_stronger_source_replaces_them),
           T(a_wrong_name_is_told_with_the_nearest_right_one), T(a_wrong_value_is_told_with_the_accepted_range),
-          T(a_secret_is_never_told))
+          T(a_secret_is_never_told), T(a_flag_of_one_command_is_refused_by_others_and_is_no_variable),
+          T(a_flag_of_a_command_in_the_file_is_refused), T(words_behind_a_command_are_what_it_is_about))

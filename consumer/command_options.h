@@ -1,0 +1,33 @@
+/*
+ * command_options.h — the flags of the commands of reelbus-consumer. They are in no file and no variable: they say what is
+ * wanted this time.
+ *
+ * Way:  consumer
+ */
+#pragma once
+
+#include "common/options.h"
+
+#define RB_FOR_ALL_COMMANDS "setup cleanup tail"
+
+/* clang-format off: one row, one line */
+#define COMMAND_OPTIONS(X)                                                                                             \
+    /* name   commands             type    default  min max  help */                                                   \
+    X(json, RB_FOR_ALL_COMMANDS, BOOL, "false", 0, 1, "print JSON, one value on a line, for scripts")                  \
+    X(since, "tail", TEXT, "", 0, 64,                                                                                  \
+      "begin at this moment: '15m' (so long ago), '2026-10-01', '2026-10-01T12:30:00Z'")                               \
+    X(until, "tail", TEXT, "", 0, 64, "end at this moment: 'now' for what is there already")                           \
+    X(offset, "tail", TEXT, "", 0, 24,                                                                                 \
+      "begin at this offset of each partition: a number, 'beginning', 'end', or -N for so many before the end")        \
+    X(partition, "tail", NUMBER, "-1", -1, 100000, "only this partition of each topic; -1: all")                       \
+    X(video, "tail", TEXT, "", 0, 128, "only what is about this video")                                                \
+    X(user, "tail", TEXT, "", 0, 255, "only what is about this user's videos")                                         \
+    X(type, "tail", TEXT, "", 0, 255, "only events of these types, as in 'video.stored,video.deleted'")                \
+    X(count, "tail", NUMBER, "0", 0, 1000000000, "end after so many; 0: do not")
+/* clang-format on */
+
+#define RB_COMMAND_OPTION_FIELD(name, commands, type, default_, min, max, help) RB_OPTION_CTYPE_##type name;
+
+struct rb_command_options {
+    COMMAND_OPTIONS(RB_COMMAND_OPTION_FIELD)
+};

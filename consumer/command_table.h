@@ -1,0 +1,27 @@
+/*
+ * command_table.h — what an operator can do with reelbus-consumer beside running it: one row is a command, its page of --help
+ * and its section of the manual.
+ *
+ * Way:  consumer
+ */
+#pragma once
+
+/* clang-format off: one row, one command */
+#define RB_COMMANDS(X)                                                                                                                 \
+    /* name, function, words behind it, how many at least and at most, an option that it does not need, help, description, examples */ \
+    X(setup, run_setup, NULL, 0, 0, NULL,                                                                                              \
+      "make the tables, topics and schemas that are needed, and check the store; safe to run again", NULL,                             \
+      "  reelbus-consumer setup --topic-partitions 12 --topic-replication 3\n")                                                        \
+    X(cleanup, run_cleanup, NULL, 0, 0, NULL, "remove what killed processes have left unfinished in the store", NULL,                  \
+      "  reelbus-consumer cleanup --cleanup-uploads-ms 6h\n")                                                                          \
+    X(tail, rb_tail, "[TOPIC]...", 0, RB_OPERANDS_MAX, "database_url",                                                                 \
+      "follow topics as readable lines or JSON, decoded; dead letters too",                                                            \
+      "TOPIC is a name without topic_prefix; without any, all topics of reelbus are read. It begins behind the\n"                      \
+      "newest record, or where --since or --offset says, and follows until Ctrl-C, --count or --until. It is in\n"                     \
+      "no group, commits nothing, and shows what is committed. Lines show URLs without their query, --json shows\n"                    \
+      "all there is.\n",                                                                                                               \
+      "  reelbus-consumer tail\n"                                                                                                      \
+      "  reelbus-consumer tail video.stored --since 15m --until now --json | jq .event.bytes\n"                                        \
+      "  reelbus-consumer tail --video 6b3f0c52-7f43-4c53-8c1e-2b7d6f1f6a11 --since 2026-10-01\n"                                      \
+      "  reelbus-consumer tail video.store.dlq --offset beginning --count 10\n")
+/* clang-format on */
