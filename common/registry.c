@@ -159,10 +159,11 @@ struct rb_registry *rb_registry_new(struct rb_loop *loop, const struct rb_regist
         .on_change = on_change,
         .arg = arg,
     };
-    memcpy(registry->events, config->events, config->event_count * sizeof(*config->events));
     registry->retry = rb_timer_new(loop, on_retry, registry);
-    if (config->event_count > 0)
+    if (config->event_count > 0) {
+        memcpy(registry->events, config->events, config->event_count * sizeof(*config->events));
         ask_next_id(registry);
+    }
     return registry;
 }
 

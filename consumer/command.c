@@ -165,6 +165,8 @@ int rb_command_fail(struct rb_command *command, const struct rb_error *err)
 {
     RB_AUTO_BUFFER text = {0};
 
+    if (command->stopped)
+        return RB_EXIT_INTERRUPTED;
     rb_show_text(&text, err->message, strlen(err->message));
     rb_command_note(command, "%s", text.bytes != NULL ? text.bytes : rb_code_what(err->code));
     return status_of(err->code);

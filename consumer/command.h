@@ -81,7 +81,7 @@ void rb_command_wake(void *arg);
 void rb_command_block(struct rb_command *command, rb_loop_fn fn, void *arg);
 
 /*
- * Say on standard error what failed.
+ * Say on standard error what failed. Nothing is said when it did so because somebody has ended the command.
  *
  * Gives:  the status to end with.
  * Loop:   as above; or loop thread.

@@ -8,7 +8,7 @@
 
 #include "common/options.h"
 
-#define RB_FOR_ALL_COMMANDS "setup cleanup tail"
+#define RB_FOR_ALL_COMMANDS "setup cleanup tail inspect usage"
 
 /* clang-format off: one row, one line */
 #define COMMAND_OPTIONS(X)                                                                                             \
@@ -21,8 +21,10 @@
       "begin at this offset of each partition: a number, 'beginning', 'end', or -N for so many before the end")        \
     X(partition, "tail", NUMBER, "-1", -1, 100000, "only this partition of each topic; -1: all")                       \
     X(video, "tail", TEXT, "", 0, 128, "only what is about this video")                                                \
-    X(user, "tail", TEXT, "", 0, 255, "only what is about this user's videos")                                         \
+    X(user, "tail usage", TEXT, "", 0, 255, "only what is about this user's videos")                                   \
     X(type, "tail", TEXT, "", 0, 255, "only events of these types, as in 'video.stored,video.deleted'")                \
+    X(days, "usage", NUMBER, "14", 1, 3660, "so many days, up to today")                                               \
+    X(top, "usage", NUMBER, "10", 0, 1000000, "so many users, those with the most bytes first")                        \
     X(count, "tail", NUMBER, "0", 0, 1000000000, "end after so many; 0: do not")
 /* clang-format on */
 

@@ -23,5 +23,18 @@
       "  reelbus-consumer tail\n"                                                                                                      \
       "  reelbus-consumer tail video.stored --since 15m --until now --json | jq .event.bytes\n"                                        \
       "  reelbus-consumer tail --video 6b3f0c52-7f43-4c53-8c1e-2b7d6f1f6a11 --since 2026-10-01\n"                                      \
-      "  reelbus-consumer tail video.store.dlq --offset beginning --count 10\n")
+      "  reelbus-consumer tail video.store.dlq --offset beginning --count 10\n")                                                       \
+    X(inspect, rb_inspect, "VIDEO", 1, 1, NULL,                                                                                        \
+      "tell one video's whole story: its rows, what happened, its object, and what comes next",                                        \
+      "VIDEO is its UUID, or the provider's id of it. The store is asked whether the object is there and what the\n"                   \
+      "row says. Lines show URLs without their query, --json shows all there is.\n",                                                   \
+      "  reelbus-consumer inspect 6b3f0c52-7f43-4c53-8c1e-2b7d6f1f6a11\n"                                                              \
+      "  reelbus-consumer inspect video_abc123 --json | jq .row.state\n")                                                              \
+    X(usage, rb_usage_report, NULL, 0, 0, NULL,                                                                                        \
+      "show how much is stored, by store, day and user, and how long the room will last",                                              \
+      "Days are those of UTC: what has come, less what has gone. With --user, what was stored on them and is still\n"                  \
+      "there. The quota is that of the options, and the first store's. It ends with 4 when no more is stored.\n",                      \
+      "  reelbus-consumer usage --quota-bytes 100GB\n"                                                                                 \
+      "  reelbus-consumer usage --user 7d1f0a52-7f43-4c53-8c1e-2b7d6f1f6a11 --days 30\n"                                               \
+      "  reelbus-consumer usage --json | jq '.stores[0].quota.days_left'\n")
 /* clang-format on */

@@ -8,9 +8,11 @@
 #include "consumer/cleanup.h"
 #include "consumer/command.h"
 #include "consumer/command_table.h"
+#include "consumer/inspect.h"
 #include "consumer/say.h"
 #include "consumer/setup.h"
 #include "consumer/tail.h"
+#include "consumer/usage_report.h"
 
 /* Do all that they can, name each failure, and end with 1 when there was one; also when the fallback store is unknown. */
 static int run_for_both_stores(struct rb_command *command, int (*run)(const struct consumer_options *options,

@@ -47,6 +47,7 @@ struct rb_store_answer {
     bool made;             /* check: the bucket was made just now */
     int64_t bytes;         /* find: its size, -1 when the store does not tell */
     char sha256[65];       /* find: its hash, hexadecimal; "" when the store does not know it */
+    bool refused;          /* find: the store does not let us look; then nothing is found, and it may be there */
     int64_t swept;         /* sweep: how many unfinished uploads were removed */
     const char *url;       /* link: borrowed from the ask; NULL for others */
     int64_t largest_bytes; /* check: that an object in the bucket may have; 0 when that is not known */

@@ -82,6 +82,7 @@ static int find_file(struct rb_ask *ask)
         if (ask->found.sha256[0] != '\0' && fsync(dir_fd) < 0)
             ask->found.sha256[0] = '\0'; /* so that it is written again */
     }
+    ask->found.refused = !ask->found.found && fd < 0 && errno != ENOENT && errno != ENOTDIR;
     close_quietly(fd);
     close_quietly(dir_fd);
     return 0;

@@ -67,6 +67,7 @@ static void after_find(struct rb_ask *ask, const struct rb_s3_result *result)
     }
     ask->state = RB_POLL_DONE;
     ask->answer.found = result->error.code == RB_E_NONE;
+    ask->answer.refused = refused && result->status != 404;
     if (ask->answer.found) {
         ask->answer.bytes = result->bytes;
         snprintf(ask->answer.sha256, sizeof(ask->answer.sha256), "%s", result->sha256);
