@@ -8,18 +8,22 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static void (*bug_fn)(void);
+static void (*bug_fn)(const char *line);
 
-void rb_on_bug(void (*fn)(void))
+void rb_on_bug(void (*fn)(const char *line))
 {
     bug_fn = fn;
 }
 
 void rb_bug(const char *file, int line, const char *what)
 {
+    char text[512];
+
+    snprintf(text, sizeof(text), "level=crit ev=bug at=%s:%d what=\"%s\"", file, line, what);
     if (bug_fn != NULL)
-        bug_fn();
-    fprintf(stderr, "level=crit ev=bug at=%s:%d what=\"%s\"\n", file, line, what);
+        bug_fn(text);
+    else
+        fprintf(stderr, "%s\n", text);
     abort();
 }
 

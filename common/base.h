@@ -81,12 +81,12 @@ static inline void rb_text_auto_free(char **ptr)
     })
 
 /*
- * Have a function called before rb_bug aborts, so that what is kept in memory is not lost. One at a time.
+ * Have a function print what rb_bug has to say, before it aborts: whoever keeps what is printed in memory. One at a time.
  *
- * Takes:  fn, NULL for none.
+ * Takes:  fn, NULL for none; it gets a line without its line feed.
  * Loop:   any thread.
  */
-void rb_on_bug(void (*fn)(void));
+void rb_on_bug(void (*fn)(const char *line));
 
 /*
  * Print what is wrong and where, then abort.

@@ -37,7 +37,9 @@
     X(openai_base_url, TEXT, "", 0, 2048, "OPENAI_BASE_URL",                                                           \
       "API of an OpenAI-compatible provider, which is then named 'openai' without a file: https://host/v1")            \
     X(openai_api_key, SECRET, "", 0, 4096, "OPENAI_API_KEY", "its key")                                                \
-    X(log_level, TEXT, "info", 1, 10, "", "crit, warning, notice, info or debug")                                      \
+    X(log_level, TEXT, "info", 1, 10, "",                                                                              \
+      "crit, warning, notice, info or debug; SIGUSR1 shows one more while it runs, SIGUSR2 one less")                  \
+    X(log_format, TEXT, "logfmt", 1, 10, "", "logfmt: lines of key=value; json: an object for each")                   \
     X(watchdog_ms, MS, "2m", 0, 3600000, "",                                                                           \
       "a program that gets stuck for so long ends with status 3, for its supervisor to start it again; 0: never")      \
     X(shutdown_ms, MS, "20s", 100, 600000, "", "time to finish what was begun after SIGTERM")

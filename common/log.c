@@ -1,5 +1,5 @@
 /*
- * log.c — one line of key=value per fact, on standard error.
+ * log.c — one line per fact, on standard error: of key=value, or a JSON object.
  *
  * Way:  common
  */
@@ -9,9 +9,12 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/log_form.h"
 
 #define PIECE_BYTES 4096 /* a pipe that can be written to has room for so many (PIPE_BUF) */
 #define LAST_MS     1000 /* for a reader to make room */
@@ -31,17 +34,48 @@ static const struct event_row event_rows[] = {
 
 static const char *const level_names[] = {"crit", "warning", "notice", "info", "debug"};
 
-static enum rb_level shown_level = RB_LEVEL_INFO; /* written before the loop runs, read by all */
+static const char *const format_names[] = {"logfmt", "json"};
 
-int rb_log_set_level(const char *name, struct rb_error *err)
+static atomic_int shown_level = RB_LEVEL_INFO;
+
+/* Written before the loop runs, read by all. */
+static enum { FORMAT_LOGFMT, FORMAT_JSON } format_wanted;
+static bool to_journal; /* standard error leads there */
+
+static int find_name(const char *const *names, size_t count, const char *name)
 {
-    for (size_t i = 0; i < RB_COUNT(level_names); i++) {
-        if (strcmp(name, level_names[i]) == 0) {
-            shown_level = (enum rb_level)i;
-            return 0;
-        }
-    }
-    return rb_fail(err, RB_E_BAD_OPTION, 0, "log level '%s' is none of crit, warning, notice, info, debug", name);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(names[i], name) == 0)
+            return (int)i;
+    return -1;
+}
+
+/* systemd says which file the journal is; somebody may have put another one in its place since. */
+static bool leads_to_journal(const char *stream)
+{
+    struct stat status;
+    unsigned long long device, inode;
+
+    return stream != NULL && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &status) == 0 &&
+           status.st_dev == device && status.st_ino == inode;
+}
+
+static void write_bug(const char *line);
+
+int rb_log_start(const char *level, const char *format, struct rb_error *err)
+{
+    int level_found = find_name(level_names, RB_COUNT(level_names), level);
+    int format_found = find_name(format_names, RB_COUNT(format_names), format);
+
+    if (level_found < 0)
+        return rb_fail(err, RB_E_BAD_OPTION, 0, "log level '%s' is none of crit, warning, notice, info, debug", level);
+    if (format_found < 0)
+        return rb_fail(err, RB_E_BAD_OPTION, 0, "log format '%s' is neither logfmt nor json", format);
+    atomic_store(&shown_level, level_found);
+    format_wanted = (unsigned)format_found;
+    to_journal = leads_to_journal(getenv("JOURNAL_STREAM"));
+    rb_on_bug(write_bug);
+    return 0;
 }
 
 static void lower(char *ret_text, size_t room, const char *text)
@@ -55,7 +89,13 @@ static void lower(char *ret_text, size_t room, const char *text)
 
 /* A line under construction; what does not fit is cut, never written past the end. */
 struct line {
-    char text[2048];
+    char text[RB_LOG_LINE_BYTES];
+    size_t used;
+};
+
+/* And as it is written. */
+struct written {
+    char text[RB_LOG_FORM_BYTES + 8];
     size_t used;
 };
 
@@ -95,6 +135,23 @@ static void line_begin(struct line *line, const struct rb_log_about *about, cons
     line_vadd(line, format, args);
 }
 
+static void finish(const struct line *line, enum rb_level level, struct written *ret_written)
+{
+    static const int priorities[] = {2, 4, 5, 6, 7}; /* of syslog, for each level */
+    size_t used = 0;
+
+    if (to_journal)
+        used = (size_t)snprintf(ret_written->text, 8, "<%d>", priorities[level]);
+    if (format_wanted == FORMAT_JSON) {
+        used += rb_log_json(line->text, line->used, ret_written->text + used);
+    } else {
+        memcpy(ret_written->text + used, line->text, line->used);
+        used += line->used;
+    }
+    ret_written->text[used++] = '\n';
+    ret_written->used = used;
+}
+
 /* Lines that wait to be written together. */
 static struct {
     pthread_mutex_t lock;
@@ -115,14 +172,16 @@ static void write_kept(void)
     kept.used = 0;
 }
 
-static void line_write(struct line *line, enum rb_level level)
+static void line_write(const struct line *line, enum rb_level level)
 {
-    line->text[line->used++] = '\n';
+    struct written written;
+
+    finish(line, level, &written);
     pthread_mutex_lock(&kept.lock);
-    if (line->used > sizeof(kept.text) - kept.used)
+    if (written.used > sizeof(kept.text) - kept.used)
         write_kept();
-    memcpy(kept.text + kept.used, line->text, line->used);
-    kept.used += line->used;
+    memcpy(kept.text + kept.used, written.text, written.used);
+    kept.used += written.used;
     if (!kept.held || level <= RB_LEVEL_WARNING)
         write_kept();
     pthread_mutex_unlock(&kept.lock);
@@ -134,7 +193,20 @@ void rb_log_hold(bool held)
     kept.held = held;
     write_kept();
     pthread_mutex_unlock(&kept.lock);
-    rb_on_bug(held ? write_kept : NULL); /* without the lock: whoever has it will not go on */
+    rb_on_bug(write_bug);
+}
+
+/* Without the lock: whoever has it will not go on. */
+static void write_bug(const char *text)
+{
+    struct line line = {.used = 0};
+    struct written written;
+
+    write_kept();
+    line_add(&line, "%s", text);
+    finish(&line, RB_LEVEL_CRIT, &written);
+    if (write(STDERR_FILENO, written.text, written.used) < 0)
+        return; /* nobody reads our log */
 }
 
 void rb_log_flush(void)
@@ -144,13 +216,18 @@ void rb_log_flush(void)
     pthread_mutex_unlock(&kept.lock);
 }
 
+static bool is_shown(enum rb_level level)
+{
+    return (int)level <= atomic_load_explicit(&shown_level, memory_order_relaxed);
+}
+
 void rb_log(const struct rb_log_about *about, enum rb_log_event event, const char *format, ...)
 {
     const struct event_row *row = &event_rows[event];
     struct line line;
     va_list args;
 
-    if (row->level > shown_level)
+    if (!is_shown(row->level))
         return;
     va_start(args, format);
     line_begin(&line, about, row, format, args);
@@ -166,7 +243,7 @@ void rb_log_error(const struct rb_log_about *about, enum rb_log_event event, con
     struct line line;
     va_list args;
 
-    if (row->level > shown_level)
+    if (!is_shown(row->level))
         return;
     va_start(args, format);
     line_begin(&line, about, row, format, args);
@@ -176,6 +253,19 @@ void rb_log_error(const struct rb_log_about *about, enum rb_log_event event, con
         line_add(&line, " detail=%d", err->detail);
     line_add(&line, " error=%s", rb_log_quote(err->message, quoted));
     line_write(&line, row->level);
+}
+
+void rb_log_shift_level(int levels)
+{
+    int wanted = atomic_load(&shown_level) + levels;
+    struct line line = {.used = 0};
+    char now[RB_TIME_TEXT_BYTES];
+
+    wanted = RB_MAX(RB_MIN(wanted, RB_LEVEL_DEBUG), RB_LEVEL_CRIT);
+    atomic_store(&shown_level, wanted);
+    line_add(&line, "ts=%s level=notice ev=log_level shows=%s", rb_clock_text(rb_clock_unix_ms(), now),
+             level_names[wanted]);
+    line_write(&line, RB_LEVEL_NOTICE);
 }
 
 /* As much as goes without waiting. */
@@ -198,18 +288,19 @@ static void write_last(const char *text, size_t count)
 void rb_log_last(enum rb_log_event event, const char *format, ...)
 {
     struct line line;
+    struct written written;
     va_list args;
 
     va_start(args, format);
     line_begin(&line, NULL, &event_rows[event], format, args);
     va_end(args);
-    line.text[line.used++] = '\n';
+    finish(&line, event_rows[event].level, &written);
     if (pthread_mutex_trylock(&kept.lock) == 0) {
         write_last(kept.text, kept.used);
         kept.used = 0;
         pthread_mutex_unlock(&kept.lock);
     }
-    write_last(line.text, line.used);
+    write_last(written.text, written.used);
 }
 
 char *rb_log_quote(const char *text, char *ret_quoted)

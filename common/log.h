@@ -1,7 +1,9 @@
 /*
- * log.h — one line of key=value per fact, on standard error.
+ * log.h — one line per fact, on standard error: of key=value, or a JSON object.
  *
  * Way:  common
+ *
+ * When standard error leads to systemd's journal, each line begins with its priority, as in "<6>".
  */
 #pragma once
 
@@ -20,13 +22,20 @@ struct rb_log_about {
 #define RB_LOG_QUOTE_BYTES 512
 
 /*
- * Show lines up to this level from now on.
+ * Say how lines are written, and up to which level; until then it is logfmt and info.
  *
- * Takes:  name, one of crit, warning, notice, info, debug.
+ * Takes:  level, one of crit, warning, notice, info, debug; format, logfmt or json.
  * Fails:  BAD_OPTION for another name.
  * Loop:   before the loop runs.
  */
-RB_MUST_CHECK int rb_log_set_level(const char *name, struct rb_error *err);
+RB_MUST_CHECK int rb_log_start(const char *level, const char *format, struct rb_error *err);
+
+/*
+ * Show so many more levels from now on, or fewer when it is below zero; and say so, whatever is shown.
+ *
+ * Loop:   any thread.
+ */
+void rb_log_shift_level(int levels);
 
 /*
  * Log one event. Values that may hold spaces or quotes go through rb_log_quote first.

@@ -14,6 +14,7 @@
     X(FATAL, CRIT, "code, error", "cannot go on and exits with 1; the supervisor should start it again")               \
     X(STUCK, CRIT, "front, stuck_ms, limit_ms, loop_at",                                                               \
       "the watchdog sees no progress and exits with 3; the supervisor should start it again; loop_at is a wchan")      \
+    X(LOG_LEVEL, NOTICE, "shows", "SIGUSR1 or SIGUSR2 has changed up to which level lines are shown")                  \
     X(LISTENING, INFO, "address, tls", "the HTTP server accepts connections")                                          \
     X(ACCEPT_FAILS, WARNING, "connections, error",                                                                     \
       "the system has no descriptor or no memory for one more connection; trying again, error is its errno")           \

@@ -25,6 +25,7 @@ struct rb_loop {
     uv_signal_t signals[2];
     rb_loop_fn signal_fn;
     void *signal_arg;
+    uv_signal_t log_signals[2];
     uv_signal_t hangup;
     rb_loop_fn hangup_fn;
     void *hangup_arg;
@@ -108,6 +109,8 @@ struct rb_loop *rb_loop_new(void)
     uv_idle_init(&loop->uv, &loop->idle);
     for (size_t i = 0; i < RB_COUNT(loop->signals); i++)
         uv_signal_init(&loop->uv, &loop->signals[i]);
+    for (size_t i = 0; i < RB_COUNT(loop->log_signals); i++)
+        uv_signal_init(&loop->uv, &loop->log_signals[i]);
     uv_signal_init(&loop->uv, &loop->hangup);
     return loop;
 }
@@ -122,6 +125,8 @@ void rb_loop_free(struct rb_loop *loop)
     uv_close((uv_handle_t *)&loop->idle, NULL);
     for (size_t i = 0; i < RB_COUNT(loop->signals); i++)
         uv_close((uv_handle_t *)&loop->signals[i], NULL);
+    for (size_t i = 0; i < RB_COUNT(loop->log_signals); i++)
+        uv_close((uv_handle_t *)&loop->log_signals[i], NULL);
     uv_close((uv_handle_t *)&loop->hangup, NULL);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     RB_ASSERT(uv_loop_close(&loop->uv) == 0);
@@ -189,6 +194,18 @@ void rb_loop_on_hangup(struct rb_loop *loop, rb_loop_fn fn, void *arg)
     loop->hangup_arg = arg;
     loop->hangup.data = loop;
     uv_signal_start(&loop->hangup, on_hangup, SIGHUP);
+}
+
+static void on_log_signal(uv_signal_t *signal, int number)
+{
+    (void)signal;
+    rb_log_shift_level(number == SIGUSR1 ? 1 : -1);
+}
+
+void rb_loop_on_log_signals(struct rb_loop *loop)
+{
+    uv_signal_start(&loop->log_signals[0], on_log_signal, SIGUSR1);
+    uv_signal_start(&loop->log_signals[1], on_log_signal, SIGUSR2);
 }
 
 void rb_task_init(struct rb_task *task, struct rb_loop *loop, rb_loop_fn fn, void *arg)

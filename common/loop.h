@@ -95,6 +95,13 @@ void rb_loop_on_signal(struct rb_loop *loop, rb_loop_fn fn, void *arg);
 void rb_loop_on_hangup(struct rb_loop *loop, rb_loop_fn fn, void *arg);
 
 /*
+ * Show one level more of the log on SIGUSR1, one less on SIGUSR2. May be called once.
+ *
+ * Loop:   loop thread.
+ */
+void rb_loop_on_log_signals(struct rb_loop *loop);
+
+/*
  * A task that can be queued for the end of the turn: once, however often it is queued before it runs. Part of its
  * owner; cancelled by rb_task_done.
  */

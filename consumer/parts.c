@@ -217,7 +217,7 @@ static int open_input(struct rb_parts *parts, struct rb_error *err)
 
 int rb_parts_open(struct rb_parts *parts, struct rb_error *err)
 {
-    RB_TRY(rb_log_set_level(parts->options->common.log_level, err));
+    RB_TRY(rb_log_start(parts->options->common.log_level, parts->options->common.log_format, err));
     rb_metrics_init(&parts->metrics, metric_rows, RB_COUNT(metric_rows));
     parts->loop = rb_loop_new();
     parts->watchdog = rb_watchdog_new(parts->loop, parts->options->common.watchdog_ms);
@@ -227,6 +227,7 @@ int rb_parts_open(struct rb_parts *parts, struct rb_error *err)
     open_lines(parts);
     RB_TRY(open_output(parts, err));
     RB_TRY(open_removal(parts, err));
+    rb_loop_on_log_signals(parts->loop);
     return open_input(parts, err);
 }
 

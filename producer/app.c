@@ -208,7 +208,7 @@ static int read_mode(struct rb_app *app, struct rb_error *err)
 
 int rb_app_open(struct rb_app *app, struct rb_error *err)
 {
-    RB_TRY(rb_log_set_level(app->options->common.log_level, err));
+    RB_TRY(rb_log_start(app->options->common.log_level, app->options->common.log_format, err));
     RB_TRY(read_mode(app, err));
     rb_metrics_init(&app->metrics, metric_rows, RB_COUNT(metric_rows));
     app->loop = rb_loop_new();
@@ -218,6 +218,7 @@ int rb_app_open(struct rb_app *app, struct rb_error *err)
     RB_TRY(open_kafka(app, err));
     RB_TRY(open_receive(app, err));
     RB_TRY(open_poller(app, err));
+    rb_loop_on_log_signals(app->loop);
     open_frontend(app);
     if (app->options->media_dir[0] != '\0')
         RB_TRY(rb_media_init(app->options->media_dir, &app->media, err));

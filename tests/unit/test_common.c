@@ -1,6 +1,8 @@
 /* The small files of common/: buffer, clock, error, log, random, tables, trace. */
 #include "tests/unit/unit.h"
 
+#include <sys/stat.h>
+
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -244,6 +246,78 @@ static void call_a_bug(void)
     waitpid(child, NULL, 0);
 }
 
+static void show_one_more(void)
+{
+    rb_log_shift_level(1);
+}
+
+static void show_few(void)
+{
+    rb_log_shift_level(-9);
+}
+
+static void log_a_step(void)
+{
+    rb_log(NULL, RB_EV_JOB_STATE, "from=A to=B");
+}
+
+static void levels_are_changed_while_it_runs_and_that_is_always_said(void **state)
+{
+    struct rb_error err = {0};
+    char text[4096];
+
+    (void)state;
+    assert_string_equal(standard_error_of(log_a_step, text), "");
+    assert_non_null(strstr(standard_error_of(show_one_more, text), "level=notice ev=log_level shows=debug\n"));
+    assert_non_null(strstr(standard_error_of(log_a_step, text), "ev=job_state from=A to=B\n"));
+    assert_non_null(strstr(standard_error_of(show_few, text), "ev=log_level shows=crit\n"));
+    assert_string_equal(standard_error_of(log_a_warning, text), "");
+    assert_int_equal(rb_log_start("info", "logfmt", &err), 0);
+}
+
+static void lines_are_objects_when_that_is_wanted(void **state)
+{
+    char text[4096];
+
+    (void)state;
+    assert_fails(rb_log_start("loud", "json", &err), BAD_OPTION);
+    assert_fails(rb_log_start("info", "xml", &err), BAD_OPTION);
+    assert_works(rb_log_start("info", "json", &err));
+    assert_int_equal(standard_error_of(log_one, text)[0], '{');
+    assert_non_null(strstr(text, "\"level\":\"info\",\"ev\":\"ready\",\"listen\":\"one\"}\n"));
+    standard_error_of(call_a_bug, text);
+    assert_non_null(strstr(text, "\"ev\":\"bug\""));
+    assert_works(rb_log_start("info", "logfmt", &err));
+}
+
+/* As systemd does it: JOURNAL_STREAM names the file behind standard error. */
+static void log_to_journal(void)
+{
+    struct rb_error err = {0};
+    struct stat status;
+    char stream[64];
+
+    fstat(STDERR_FILENO, &status);
+    snprintf(stream, sizeof(stream), "%lu:%lu", (unsigned long)status.st_dev, (unsigned long)status.st_ino);
+    setenv("JOURNAL_STREAM", stream, 1);
+    assert_int_equal(rb_log_start("info", "logfmt", &err), 0);
+    log_one();
+    log_a_warning();
+}
+
+static void the_journal_is_told_priorities(void **state)
+{
+    struct rb_error err = {0};
+    char text[4096];
+
+    (void)state;
+    assert_int_equal(strncmp(standard_error_of(log_to_journal, text), "<6>ts=", 6), 0);
+    assert_non_null(strstr(text, "\n<4>ts="));
+    assert_int_equal(rb_log_start("info", "logfmt", &err), 0); /* the pipe of then is not there any more */
+    assert_int_equal(strncmp(standard_error_of(log_one, text), "ts=", 3), 0);
+    unsetenv("JOURNAL_STREAM");
+}
+
 static void a_bug_does_not_take_the_log_with_it(void **state)
 {
     char text[4096];
@@ -399,8 +473,9 @@ UNIT_MAIN(T(the_smaller_and_the_larger_are_found_with_one_look_at_each), T(an_ar
           T(an_error_has_the_class_of_its_row), T(every_code_has_a_name_and_a_meaning),
           T(text_from_outside_stays_on_one_line_of_the_log), T(lines_are_kept_back_until_they_are_flushed),
           T(a_warning_is_written_at_once_behind_what_was_kept), T(a_bug_does_not_take_the_log_with_it),
-          T(uuids_are_read_in_either_case_and_written_in_lower), T(what_is_no_uuid_is_refused),
-          T(new_uuids_are_valid_and_different), T(random_bits_are_given_out_once),
+          T(levels_are_changed_while_it_runs_and_that_is_always_said), T(lines_are_objects_when_that_is_wanted),
+          T(the_journal_is_told_priorities), T(uuids_are_read_in_either_case_and_written_in_lower),
+          T(what_is_no_uuid_is_refused), T(new_uuids_are_valid_and_different), T(random_bits_are_given_out_once),
           T(a_named_uuid_depends_on_the_name_alone), T(names_of_the_application_are_quoted_into_sql),
           T(a_trace_goes_on_with_a_new_span), T(what_is_no_traceparent_begins_a_new_trace),
           T(hashes_are_those_of_fnv_1a))

@@ -49,7 +49,7 @@ static int set_up(void **state)
     snprintf(fixture->path, sizeof(fixture->path), "/tmp/reelbus-spool-XXXXXX");
     fixture->large = rb_xalloc(1 << 20);
     *state = fixture;
-    return mkdtemp(fixture->path) != NULL && rb_log_set_level("crit", &err) == 0 ? 0 : -1;
+    return mkdtemp(fixture->path) != NULL && rb_log_start("crit", "logfmt", &err) == 0 ? 0 : -1;
 }
 
 static int remove_one(const char *path, const struct stat *now, int kind, struct FTW *at)
