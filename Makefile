@@ -208,7 +208,8 @@ install: all
 	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/reelbus $(DESTDIR)$(PREFIX)/share/reelbus/schemas \
 	    $(DESTDIR)$(PREFIX)/share/reelbus/sql/supabase
 	$(Q)install -m 755 $(programs) $(DESTDIR)$(PREFIX)/bin
-	$(Q)install -m 644 README.md LICENSE deploy/options.md deploy/commands.md deploy/logs.md deploy/providers.md deploy/supabase.md $(DESTDIR)$(PREFIX)/share/doc/reelbus
+	$(Q)install -m 644 README.md LICENSE deploy/options.md deploy/commands.md deploy/logs.md deploy/providers.md deploy/supabase.md deploy/metrics.md deploy/runbook.md $(DESTDIR)$(PREFIX)/share/doc/reelbus
+	$(Q)install -m 644 deploy/prometheus/reelbus.rules.yml deploy/grafana/reelbus.json $(DESTDIR)$(PREFIX)/share/reelbus
 	$(Q)install -m 644 schemas/*.avsc $(DESTDIR)$(PREFIX)/share/reelbus/schemas
 	$(Q)install -m 644 deploy/sql/*.sql $(DESTDIR)$(PREFIX)/share/reelbus/sql
 	$(Q)install -m 644 deploy/sql/supabase/*.sql $(DESTDIR)$(PREFIX)/share/reelbus/sql/supabase

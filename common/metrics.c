@@ -1,11 +1,11 @@
 /*
- * metrics.c — counters, gauges and histograms in Prometheus' text format.
+ * metrics.c — counters, gauges and histograms by one table.
  *
  * Way:  common
  */
 #include "common/metrics.h"
 
-#include <inttypes.h>
+#include "common/clock.h"
 
 void rb_metrics_init(struct rb_metrics *metrics, const struct rb_metric *rows, size_t count)
 {
@@ -14,6 +14,7 @@ void rb_metrics_init(struct rb_metrics *metrics, const struct rb_metric *rows, s
         .count = count,
         .values = rb_xalloc(count * sizeof(*metrics->values)),
         .histograms = rb_xalloc(count * sizeof(*metrics->histograms)),
+        .series = rb_xalloc(count * sizeof(*metrics->series)),
     };
     for (size_t i = 0; i < count; i++) {
         RB_ASSERT(rows[i].bound_count <= RB_METRIC_BOUNDS_MAX);
@@ -28,10 +29,11 @@ void rb_metrics_done(struct rb_metrics *metrics)
         free(metrics->histograms[i]);
     free(metrics->histograms);
     free(metrics->values);
+    free(metrics->series);
     *metrics = (struct rb_metrics){0};
 }
 
-void rb_metrics_observe(struct rb_metrics *metrics, size_t id, double value)
+void rb_metrics_observe(struct rb_metrics *metrics, size_t id, double value, const struct rb_trace *trace)
 {
     RB_ASSERT(id < metrics->count && metrics->histograms[id] != NULL);
 
@@ -43,58 +45,23 @@ void rb_metrics_observe(struct rb_metrics *metrics, size_t id, double value)
         bucket++;
     histogram->counts[bucket]++;
     histogram->sum += value;
+    if (trace == NULL || !rb_trace_is_sampled(trace))
+        return; /* nobody would find it */
+    histogram->exemplars[bucket].value = value;
+    histogram->exemplars[bucket].unix_ms = rb_clock_unix_ms();
+    memcpy(histogram->exemplars[bucket].trace_id, trace->trace_id, sizeof(trace->trace_id));
 }
 
-void rb_metrics_on_print(struct rb_metrics *metrics, rb_metrics_fn fn, void *arg)
+void rb_metrics_on_show(struct rb_metrics *metrics, rb_metrics_fn fn, void *arg)
 {
     RB_ASSERT(metrics->hook_count < RB_METRICS_HOOKS_MAX);
     metrics->hooks[metrics->hook_count].fn = fn;
     metrics->hooks[metrics->hook_count++].arg = arg;
 }
 
-static void print_value(const struct rb_metric *row, int64_t value, struct rb_buffer *buffer)
+void rb_metrics_set_series(struct rb_metrics *metrics, size_t id, rb_metrics_series_fn fn, void *arg)
 {
-    const char *open = row->labels[0] != '\0' ? "{" : "";
-    const char *close = row->labels[0] != '\0' ? "}" : "";
-
-    rb_buffer_print(buffer, "%s%s%s%s %" PRId64 "\n", row->name, open, row->labels, close, value);
-}
-
-/* Each bucket counts all that is not above its bound; the last one, without a bound, is the count of all. */
-static void print_histogram(const struct rb_metric *row, const struct rb_histogram *histogram, struct rb_buffer *buffer)
-{
-    const char *comma = row->labels[0] != '\0' ? "," : "";
-    const char *open = row->labels[0] != '\0' ? "{" : "";
-    const char *close = row->labels[0] != '\0' ? "}" : "";
-    uint64_t total = 0;
-
-    for (size_t i = 0; i < row->bound_count; i++) {
-        total += histogram->counts[i];
-        rb_buffer_print(buffer, "%s_bucket{%s%sle=\"%.15g\"} %" PRIu64 "\n", row->name, row->labels, comma,
-                        row->bounds[i], total);
-    }
-    total += histogram->counts[row->bound_count];
-    rb_buffer_print(buffer, "%s_bucket{%s%sle=\"+Inf\"} %" PRIu64 "\n", row->name, row->labels, comma, total);
-    rb_buffer_print(buffer, "%s_sum%s%s%s %.15g\n", row->name, open, row->labels, close, histogram->sum);
-    rb_buffer_print(buffer, "%s_count%s%s%s %" PRIu64 "\n", row->name, open, row->labels, close, total);
-}
-
-void rb_metrics_print(const struct rb_metrics *metrics, struct rb_buffer *buffer)
-{
-    static const char *const types[] = {"counter", "gauge", "histogram"};
-    const char *before = "";
-
-    for (size_t i = 0; i < metrics->hook_count; i++)
-        metrics->hooks[i].fn(buffer, metrics->hooks[i].arg);
-    for (size_t i = 0; i < metrics->count; i++) {
-        const struct rb_metric *row = &metrics->rows[i];
-
-        if (strcmp(row->name, before) != 0)
-            rb_buffer_print(buffer, "# HELP %s %s\n# TYPE %s %s\n", row->name, row->help, row->name, types[row->type]);
-        if (row->type == RB_METRIC_HISTOGRAM)
-            print_histogram(row, metrics->histograms[i], buffer);
-        else
-            print_value(row, metrics->values[i], buffer);
-        before = row->name;
-    }
+    RB_ASSERT(id < metrics->count && metrics->rows[id].at_run_time);
+    metrics->series[id].fn = fn;
+    metrics->series[id].arg = arg;
 }

@@ -62,3 +62,8 @@ char *rb_trace_text(const struct rb_trace *trace, char *ret_text)
     snprintf(ret_text, RB_TRACEPARENT_BYTES, "00-%s-%s-%s", trace->trace_id, trace->span_id, trace->flags);
     return ret_text;
 }
+
+bool rb_trace_is_sampled(const struct rb_trace *trace)
+{
+    return strchr("13579bdf", trace->flags[1]) != NULL && trace->flags[0] != '\0' && trace->flags[1] != '\0';
+}

@@ -42,3 +42,10 @@ void rb_trace_continue(const char *traceparent, struct rb_trace *ret_trace);
  * Loop:   pure, any thread.
  */
 char *rb_trace_text(const struct rb_trace *trace, char *ret_text);
+
+/*
+ * Does somebody record this trace?
+ *
+ * Loop:   pure, any thread.
+ */
+bool rb_trace_is_sampled(const struct rb_trace *trace);

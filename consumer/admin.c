@@ -5,6 +5,7 @@
  */
 #include "consumer/admin.h"
 
+#include "common/metrics_page.h"
 #include "consumer/metrics_table.h"
 
 static void reply_text(struct rb_exchange *exchange, unsigned status, const char *type, const char *text)
@@ -22,15 +23,13 @@ static bool fallback_is_up(const struct rb_parts *parts)
 static void serve_metrics(struct rb_exchange *exchange, void *arg)
 {
     struct rb_parts *parts = RB_CAST(rb_parts, arg, RB_PARTS_MAGIC);
-    RB_AUTO_BUFFER text = {0};
 
     rb_metrics_set(&parts->metrics, METRIC_KAFKA_UP, rb_consume_is_up(parts->consume));
     rb_metrics_set(&parts->metrics, METRIC_IN_FLIGHT, parts->in_flight.used_bytes);
     rb_metrics_set(&parts->metrics, METRIC_DB_UP, rb_pg_is_up(parts->pg));
     rb_metrics_set(&parts->metrics, METRIC_STORE_UP, rb_store_probe_is_up(parts->probe));
     rb_metrics_set(&parts->metrics, METRIC_FALLBACK_UP, fallback_is_up(parts));
-    rb_metrics_print(&parts->metrics, &text);
-    reply_text(exchange, 200, "text/plain; version=0.0.4", text.bytes);
+    rb_metrics_serve(&parts->metrics, exchange);
 }
 
 static void serve_health(struct rb_exchange *exchange, void *arg)

@@ -222,6 +222,7 @@ int rb_consume_new(const struct rb_consume_config *config, const struct rb_job_e
         .env = *env,
         .records_max = config->records_max,
         .commit_interval_ms = config->commit_interval_ms,
+        .at_risk_ms = config->at_risk_ms,
         .is_outage = config->is_outage,
         .outage_arg = config->outage_arg,
         .commit = rb_emit_commit(env->emit),
@@ -245,6 +246,7 @@ int rb_consume_new(const struct rb_consume_config *config, const struct rb_job_e
         return -1;
     }
     rb_timer_start(consume->commit_timer, consume->commit_interval_ms);
+    consume_lag_start(consume);
     *ret_consume = consume;
     return 0;
 }
@@ -326,6 +328,7 @@ bool rb_consume_free(struct rb_consume *consume)
     rb_timer_free(consume->look_timer);
     rb_timer_free(consume->again_timer);
     rb_timer_free(consume->revoke_timer);
+    rb_timer_free(consume->lag.timer);
     rb_delay_set_room(consume->env.delay, NULL, NULL);
     for (size_t i = 0; i < CONSUME_TOPICS; i++)
         free(consume->topics[i].name);

@@ -19,6 +19,7 @@ struct rb_consume_config {
     bool (*is_outage)(void *arg); /* is our own side still away? */
     void *outage_arg;
     int64_t commit_interval_ms;
+    int64_t at_risk_ms; /* before the end of its URL, a video that is not stored is at risk */
 };
 
 /*

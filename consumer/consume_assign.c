@@ -157,17 +157,18 @@ void consume_take_rebalance(struct rb_consume *consume, rd_kafka_event_t *event)
 
 /* -- the end ------------------------------------------------------------------------------------------------------- */
 
-static bool fetch_ends(struct rb_consume *consume, struct consume_fetch *fetch)
+/* A call on the pool, that is NULL once it is done. */
+static bool call_ends(struct rb_consume *consume, struct rb_pool_call *const *call)
 {
     int64_t until_ms = rb_clock_ms() + END_MS;
 
-    while (fetch->call != NULL && !rb_pool_has_ended(fetch->call) && rb_clock_ms() < until_ms)
+    while (*call != NULL && !rb_pool_has_ended(*call) && rb_clock_ms() < until_ms)
         (void)rb_kafka_serve(consume->kafka, SERVE_MS);
-    if (fetch->call == NULL)
+    if (*call == NULL)
         return true;
-    if (!rb_pool_has_ended(fetch->call))
+    if (!rb_pool_has_ended(*call))
         return false;
-    rb_pool_finish(fetch->call);
+    rb_pool_finish(*call);
     return true;
 }
 
@@ -175,7 +176,8 @@ bool consume_end_assignment(struct rb_consume *consume)
 {
     bool assigning = consume->assigning.list != NULL;
 
-    if (!fetch_ends(consume, &consume->assigning) || !fetch_ends(consume, &consume->looking))
+    if (!call_ends(consume, &consume->assigning.call) || !call_ends(consume, &consume->looking.call) ||
+        !call_ends(consume, &consume->lag.call))
         return false;
     if (assigning || rb_timer_is_started(consume->revoke_timer))
         consume_finish_revoke(consume);

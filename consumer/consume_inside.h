@@ -38,6 +38,7 @@ struct partition {
     struct rb_offsets offsets;
     int64_t committed; /* as far as we know; -1 when nothing is */
     char *map;         /* committed beside it; owned, never NULL */
+    int64_t end;       /* of its log, as Kafka said when it was paused; -1 when nobody has asked */
     bool changed;      /* since it was last put into a transaction */
     bool paused;
     struct work *works;
@@ -50,6 +51,16 @@ struct consume_fetch {
     rd_kafka_t *handle;
     rd_kafka_topic_partition_list_t *list; /* owned; NULL when none is read */
     struct rb_offset_map *maps;            /* owned; one for each */
+    struct rb_pool_call *call;
+    rd_kafka_resp_err_t code;
+};
+
+/* Where paused partitions end. The loop does not touch it while that is asked. */
+struct consume_lag {
+    struct rb_consume *consume; /* borrowed */
+    rd_kafka_t *handle;
+    struct rb_timer *timer;
+    rd_kafka_topic_partition_list_t *list; /* owned; NULL when nothing is asked */
     struct rb_pool_call *call;
     rd_kafka_resp_err_t code;
 };
@@ -77,6 +88,8 @@ struct rb_consume {
     rd_kafka_topic_partition_list_t *wanted;   /* that is there if it was committed; owned */
     struct rb_timer *again_timer;              /* reading has failed */
     struct rb_timer *revoke_timer;             /* started: partitions are given back when the transaction has ended */
+    struct consume_lag lag;
+    int64_t at_risk_ms;
     bool closing;
     bool full;   /* enough are worked on */
     bool outage; /* our own side is away */
@@ -267,6 +280,13 @@ void consume_on_revoke_timer(void *arg);
  * Loop:   loop thread, when the loop does not run any more; blocks for at most some seconds.
  */
 bool consume_end_assignment(struct rb_consume *consume);
+
+/*
+ * Begin to look how far behind we are; it is shown among the metrics.
+ *
+ * Loop:   loop thread.
+ */
+void consume_lag_start(struct rb_consume *consume);
 
 /*
  * Look again at what a transaction has come to, after a failure.

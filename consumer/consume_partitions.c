@@ -72,6 +72,7 @@ void consume_add_partition(struct rb_consume *consume, const rd_kafka_topic_part
             .topic = consume->topics[i].name,
             .event = consume->topics[i].event,
             .number = from->partition,
+            .end = -1,
             .next = consume->partitions,
         };
         resume_partition(partition, from, map);

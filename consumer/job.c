@@ -32,9 +32,14 @@ static const struct {
 
 void job_drop_transfer(struct rb_job *job)
 {
+    int64_t bytes, total;
+
     rb_progress_leave(&job->progress);
-    if (job->transfer != NULL)
+    if (job->transfer != NULL) {
+        rb_transfer_progress(job->transfer, &bytes, &total);
+        rb_metrics_add(job->env->metrics, METRIC_MOVED, bytes);
         rb_metrics_add(job->env->metrics, METRIC_TRANSFERRING, -1);
+    }
     rb_transfer_free(job->transfer);
     job->transfer = NULL;
 }

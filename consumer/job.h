@@ -118,6 +118,22 @@ void *rb_job_owner(const struct rb_job *job);
 bool rb_job_is_idle(const struct rb_job *job);
 
 /*
+ * When does the URL stop working, of a video that is not stored yet?
+ *
+ * Gives:  milliseconds since 1970; RB_NO_LONG when nobody knows, or there is nothing to lose any more.
+ * Loop:   loop thread.
+ */
+int64_t rb_job_expires_at(const struct rb_job *job);
+
+/*
+ * Since when is its record on Kafka?
+ *
+ * Gives:  milliseconds since 1970; RB_NO_LONG when Kafka does not tell, and for records of the topic of retries.
+ * Loop:   loop thread.
+ */
+int64_t rb_job_since(const struct rb_job *job);
+
+/*
  * The name of its state.
  *
  * Gives:  static text.

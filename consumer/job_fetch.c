@@ -46,6 +46,7 @@ static void start_transfer(struct rb_job *job)
         job->tries.first_try_at = job->tries.last_try_at;
     rb_metrics_add(job->env->metrics, METRIC_TRIES, 1);
     rb_metrics_add(job->env->metrics, METRIC_TRANSFERRING, 1);
+    job_count_started(job);
     free(job->result.url);
     job->result.url = NULL;
     job->transfer =
@@ -112,10 +113,13 @@ enum job_state job_step_TRANSFERRING(struct rb_job *job)
     case RB_POLL_FAILED:
         look_at_refusal(job);
         tell_circuit(job, &job->error);
+        if (job->transfer != NULL)
+            job_count_try(job, &job->error);
         job_learn(job, &job->error);
         return job_after_error(job);
     case RB_POLL_DONE:
         tell_circuit(job, NULL);
+        job_count_try(job, NULL);
         job_learn(job, NULL);
         rb_backoff_reset(&job->backoff);
         rb_metrics_add(job->env->metrics, METRIC_RESUMES, job->result.resumes);

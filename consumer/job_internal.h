@@ -128,6 +128,8 @@ struct rb_job {
     struct rb_error reason; /* why the outcome is not that it is stored */
     struct rb_error error;  /* what went wrong in the current step */
 
+    int64_t recorded_ms; /* when its row was written; 0: it was not */
+
     struct rb_receipt receipt; /* of what is on its way to Kafka */
     enum rb_poll sent;         /* what became of it; with FAILED, error says why */
 
@@ -256,6 +258,36 @@ struct rb_budget job_asking_budget(const struct rb_job *job);
  * Loop:   loop thread.
  */
 enum job_state job_ask_provider(struct rb_job *job);
+
+/*
+ * Count what the end of a try means.
+ *
+ * Takes:  err, NULL when it ended well.
+ * Loop:   loop thread.
+ */
+void job_count_try(struct rb_job *job, const struct rb_error *err);
+
+/*
+ * Count the stages of the way, each when it is over: the first transfer begins; the row says stored; the outcome is
+ * announced.
+ *
+ * Loop:   loop thread.
+ */
+void job_count_started(const struct rb_job *job);
+
+/*
+ * As job_count_started.
+ *
+ * Loop:   loop thread.
+ */
+void job_count_recorded(struct rb_job *job);
+
+/*
+ * As job_count_started; a video that was given up is counted by why.
+ *
+ * Loop:   loop thread.
+ */
+void job_count_announced(struct rb_job *job);
 
 /*
  * What the end of a transfer says about how long URLs live.

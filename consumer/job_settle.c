@@ -62,6 +62,7 @@ enum job_state job_step_RECORDING(struct rb_job *job)
         RB_FAIL_HERE(row_written);
         rb_row_done(&job->row);
         job->row = answer.row;
+        job_count_recorded(job);
         rb_backoff_reset(&job->backoff);
         return JOB_EMITTING;
     }
@@ -118,10 +119,10 @@ static void log_end(struct rb_job *job)
 {
     char quoted[RB_LOG_QUOTE_BYTES];
 
+    job_count_announced(job);
     switch (job->outcome) {
     case OUTCOME_STORED:
         rb_metrics_add(job->env->metrics, METRIC_STORED, 1);
-        rb_metrics_add(job->env->metrics, METRIC_BYTES, job->row.bytes);
         rb_log(&job->about, RB_EV_JOB_STORED,
                "key=%s/%s bytes=%" PRId64 " sha256=%s took_ms=%" PRId64 " tries=%" PRId64, job->row.bucket,
                job->row.object_key, job->row.bytes, job->row.sha256, rb_clock_ms() - job->started_ms, job->row.tries);

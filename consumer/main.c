@@ -127,6 +127,10 @@ int main(int argc, char **argv)
         rb_job_print_states(stdout);
         return 0;
     }
+    if (argc == 2 && strcmp(argv[1], "--show-metrics") == 0) {
+        rb_parts_show_metrics(stdout);
+        return 0;
+    }
     status = rb_options_read(&option_spec, argc, argv, environ, &options);
     if (status >= 0)
         return status;

@@ -7,22 +7,70 @@
 
 #include "common/metrics.h"
 
+#define STAGE_BOUNDS 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200
+#define WAY_BOUNDS   0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 1800, 3600, 14400, 86400
+#define LIFE_BOUNDS  0, 10, 60, 300, 900, 1800, 3600, 14400, 86400, 604800
+#define SIZE_BOUNDS  65536, 262144, 1048576, 4194304, 16777216, 67108864, 268435456, 1073741824, 4294967296, 17179869184
+
 /* clang-format off: one row, one line */
 #define CONSUMER_METRICS(X)                                                                                            \
     X(STORED, COUNTER, "reelbus_videos_total", "outcome=\"stored\"", "Records by how the work on them ended")          \
     X(FAILED, COUNTER, "reelbus_videos_total", "outcome=\"failed\"", "")                                               \
     X(SILENT, COUNTER, "reelbus_videos_total", "outcome=\"silent\"", "")                                               \
     X(DEAD_LETTER, COUNTER, "reelbus_videos_total", "outcome=\"dead_letter\"", "")                                     \
+    X(FAILED_GENERATION, COUNTER, "reelbus_failures_total", "class=\"generation_failed\"",                             \
+      "Videos that were given up, by the class that video.store_failed names: a source is one whose URL "              \
+      "died or brought nothing; alert when that grows")                                                                \
+    X(FAILED_UNKNOWN, COUNTER, "reelbus_failures_total", "class=\"unknown_video\"", "")                                \
+    X(FAILED_POLICY, COUNTER, "reelbus_failures_total", "class=\"policy\"", "")                                        \
+    X(FAILED_CONTENT, COUNTER, "reelbus_failures_total", "class=\"content\"", "")                                      \
+    X(FAILED_QUOTA, COUNTER, "reelbus_failures_total", "class=\"quota\"", "")                                          \
+    X(FAILED_STORAGE, COUNTER, "reelbus_failures_total", "class=\"storage\"", "")                                      \
+    X(FAILED_SOURCE, COUNTER, "reelbus_failures_total", "class=\"source\"", "")                                        \
+    X(STAGE_STARTED, HISTOGRAM(STAGE_BOUNDS), "reelbus_stage_seconds", "stage=\"started\"",                            \
+      "Stages of a video's way: started, from its first record on Kafka to its first transfer; stored, from"           \
+      " there to its row, with all pauses and retries; announced, from there to the commit of its event")              \
+    X(STAGE_STORED, HISTOGRAM(STAGE_BOUNDS), "reelbus_stage_seconds", "stage=\"stored\"", "")                          \
+    X(STAGE_ANNOUNCED, HISTOGRAM(STAGE_BOUNDS), "reelbus_stage_seconds", "stage=\"announced\"", "")                    \
+    X(WHOLE_WAY, HISTOGRAM(WAY_BOUNDS), "reelbus_video_seconds", "",                                                   \
+      "The whole way: from the webhook, or the answer to a poll, to the commit of video.stored")                       \
+    X(LIFE_LEFT, HISTOGRAM(LIFE_BOUNDS), "reelbus_expiry_left_seconds", "",                                            \
+      "How long the URL would have gone on working when its video was stored, of those that tell")                     \
+    X(SIZES, HISTOGRAM(SIZE_BOUNDS), "reelbus_video_bytes", "", "Sizes of stored videos")                              \
     X(BYTES, COUNTER, "reelbus_stored_bytes_total", "", "Bytes of videos that were stored")                            \
+    X(MOVED, COUNTER, "reelbus_moved_bytes_total", "",                                                                 \
+      "Bytes that went from sources to the store, also in tries that failed; counted when a try ends")                 \
     X(VARIANTS_STORED, COUNTER, "reelbus_variants_total", "outcome=\"stored\"", "Thumbnails and spritesheets")         \
     X(VARIANTS_MISSED, COUNTER, "reelbus_variants_total", "outcome=\"missed\"", "")                                    \
     X(TRIES, COUNTER, "reelbus_transfers_started_total", "", "Transfers that were started")                            \
+    X(TRIED_OK, COUNTER, "reelbus_attempts_total", "class=\"ok\"",                                                     \
+      "Tries to fetch and store a video that have ended, by what the end means: common/error.h says what "             \
+      "each class is")                                                                                                 \
+    X(TRIED_IN_PLACE, COUNTER, "reelbus_attempts_total", "class=\"in_place\"", "")                                     \
+    X(TRIED_LATER, COUNTER, "reelbus_attempts_total", "class=\"later\"", "")                                           \
+    X(TRIED_RENEW, COUNTER, "reelbus_attempts_total", "class=\"renew\"", "")                                           \
+    X(TRIED_RENEW_OR_END, COUNTER, "reelbus_attempts_total", "class=\"renew_or_end\"", "")                             \
+    X(TRIED_OUTAGE, COUNTER, "reelbus_attempts_total", "class=\"outage\"", "")                                         \
+    X(TRIED_PERMANENT, COUNTER, "reelbus_attempts_total", "class=\"permanent\"", "")                                   \
+    X(TRIED_FATAL, COUNTER, "reelbus_attempts_total", "class=\"fatal\"", "")                                           \
     X(RESUMES, COUNTER, "reelbus_resumes_total", "", "Cut downloads that went on where they were, of stored videos")   \
     X(RETRIES, COUNTER, "reelbus_retries_total", "why=\"error\"", "Pauses before a step was tried again")              \
     X(WAITS, COUNTER, "reelbus_retries_total", "why=\"outage\"", "")                                                   \
     X(LATERS, COUNTER, "reelbus_retries_total", "why=\"later\"", "")                                                   \
     X(ASKS, COUNTER, "reelbus_url_renewals_total", "result=\"asked\"", "Questions to providers for a fresh URL")       \
     X(FRESH, COUNTER, "reelbus_url_renewals_total", "result=\"fresh\"", "")                                            \
+    X(LAG_WEBHOOK, GAUGE, "reelbus_lag_records", "topic=\"video.webhook.received\"",                                   \
+      "Records of our partitions that are not finished, be they worked on, put off, or on Kafka still; by "            \
+      "topic, without its prefix")                                                                                     \
+    X(LAG_POLL, GAUGE, "reelbus_lag_records", "topic=\"video.poll.result\"", "")                                       \
+    X(LAG_RETRY, GAUGE, "reelbus_lag_records", "topic=\"video.store.retry\"", "")                                      \
+    X(OLDEST, GAUGE, "reelbus_oldest_record_age_seconds", "",                                                          \
+      "Age of the oldest record that is worked on, but for those of the topic of retries; 0 without any")              \
+    X(NEXT_EXPIRY, GAUGE, "reelbus_expiry_next_seconds", "",                                                           \
+      "Until the first URL of the videos that we have and have not stored stops working, below 0 when it "             \
+      "has; +Inf: of none is that known")                                                                              \
+    X(AT_RISK, GAUGE, "reelbus_videos_at_risk", "",                                                                    \
+      "Videos that we have and have not stored, whose URL stops working within at_risk_ms; alert on that")             \
     X(DELAYED, GAUGE, "reelbus_delayed", "", "Records of the topic of retries whose time has not come yet")            \
     X(CIRCUIT_FULL, GAUGE, "reelbus_store_circuit_open", "code=\"store_full\"",                                        \
       "1 while nothing is stored but one probe at a time, because the store says so: somebody has to look")            \

@@ -9,6 +9,7 @@
 
 #include "common/failpoint.h"
 #include "common/log.h"
+#include "common/metrics_page.h"
 #include "common/version.h"
 #include "consumer/metrics_table.h"
 
@@ -17,6 +18,11 @@
 #define PROBE_JOIN_MS 30000
 
 static const struct rb_metric metric_rows[] = {CONSUMER_METRICS(RB_METRIC_ROW)};
+
+void rb_parts_show_metrics(FILE *file)
+{
+    rb_metrics_print_table(metric_rows, RB_COUNT(metric_rows), file);
+}
 
 static const enum rb_event written_events[] = {RB_EVENT_VIDEO_STORED, RB_EVENT_VIDEO_STORE_FAILED,
                                                RB_EVENT_VIDEO_DELETED, RB_EVENT_VIDEO_STORE_RETRY};
@@ -210,6 +216,7 @@ static int open_input(struct rb_parts *parts, struct rb_error *err)
         .is_outage = is_outage,
         .outage_arg = parts,
         .commit_interval_ms = options->commit_interval_ms,
+        .at_risk_ms = options->at_risk_ms,
     };
 
     return rb_consume_new(&config, &env, &parts->consume, err);
@@ -220,6 +227,7 @@ int rb_parts_open(struct rb_parts *parts, struct rb_error *err)
     RB_TRY(rb_log_start(parts->options->common.log_level, parts->options->common.log_format, err));
     rb_metrics_init(&parts->metrics, metric_rows, RB_COUNT(metric_rows));
     parts->loop = rb_loop_new();
+    rb_loop_on_log_signals(parts->loop);
     parts->watchdog = rb_watchdog_new(parts->loop, parts->options->common.watchdog_ms);
     rb_log(NULL, RB_EV_START, "program=reelbus-consumer version=%s pid=%d", RB_VERSION, (int)getpid());
     open_database(parts);
@@ -227,7 +235,6 @@ int rb_parts_open(struct rb_parts *parts, struct rb_error *err)
     open_lines(parts);
     RB_TRY(open_output(parts, err));
     RB_TRY(open_removal(parts, err));
-    rb_loop_on_log_signals(parts->loop);
     return open_input(parts, err);
 }
 

@@ -83,6 +83,13 @@ RB_MUST_CHECK int rb_parts_open_transfers(struct rb_parts *parts, struct rb_erro
 void rb_parts_reload(struct rb_parts *parts);
 
 /*
+ * Print what is counted, as a table in Markdown.
+ *
+ * Loop:   any thread.
+ */
+void rb_parts_show_metrics(FILE *file);
+
+/*
  * Take everything down that was made.
  *
  * Gives:  false when librdkafka does not come back from a call: the process is to end without more ado.

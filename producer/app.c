@@ -10,6 +10,7 @@
 
 #include "common/failpoint.h"
 #include "common/log.h"
+#include "common/metrics_page.h"
 #include "common/version.h"
 #include "common/watchdog.h"
 #include "producer/metrics_table.h"
@@ -17,6 +18,11 @@
 #define PROGRESS_POINTS 10 /* percent points of a generation that are worth an event */
 
 static const struct rb_metric metric_rows[] = {PRODUCER_METRICS(RB_METRIC_ROW)};
+
+void rb_app_show_metrics(FILE *file)
+{
+    rb_metrics_print_table(metric_rows, RB_COUNT(metric_rows), file);
+}
 
 static const enum rb_event written_events[] = {RB_EVENT_VIDEO_WEBHOOK_RECEIVED, RB_EVENT_VIDEO_POLL_RESULT};
 
@@ -212,13 +218,13 @@ int rb_app_open(struct rb_app *app, struct rb_error *err)
     RB_TRY(read_mode(app, err));
     rb_metrics_init(&app->metrics, metric_rows, RB_COUNT(metric_rows));
     app->loop = rb_loop_new();
+    rb_loop_on_log_signals(app->loop);
     app->watchdog = rb_watchdog_new(app->loop, app->options->common.watchdog_ms);
     rb_log(NULL, RB_EV_START, "program=reelbus-producer version=%s pid=%d", RB_VERSION, (int)getpid());
     open_database(app);
     RB_TRY(open_kafka(app, err));
     RB_TRY(open_receive(app, err));
     RB_TRY(open_poller(app, err));
-    rb_loop_on_log_signals(app->loop);
     open_frontend(app);
     if (app->options->media_dir[0] != '\0')
         RB_TRY(rb_media_init(app->options->media_dir, &app->media, err));

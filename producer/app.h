@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <stdio.h>
+
 #include "producer/feed.h"
 #include "producer/gate.h"
 #include "producer/live.h"
@@ -81,6 +83,13 @@ RB_MUST_CHECK int rb_app_serve(struct rb_app *app, struct rb_error *err);
  * Loop:   loop thread; reads from the file system.
  */
 void rb_app_reload(struct rb_app *app);
+
+/*
+ * Print what is counted, as a table in Markdown.
+ *
+ * Loop:   any thread.
+ */
+void rb_app_show_metrics(FILE *file);
 
 /*
  * Take everything down that was made. Whoever still waits for a part gets its answer.

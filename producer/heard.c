@@ -140,7 +140,8 @@ void rb_heard_free(struct rb_heard *heard)
 static void observe_lag(struct rb_heard *heard, size_t metric, int64_t completed_at_ms)
 {
     if (completed_at_ms != RB_NO_LONG)
-        rb_metrics_observe(heard->metrics, metric, (double)RB_MAX(rb_clock_unix_ms() - completed_at_ms, 0) / 1000);
+        rb_metrics_observe(heard->metrics, metric, (double)RB_MAX(rb_clock_unix_ms() - completed_at_ms, 0) / 1000,
+                           NULL);
 }
 
 void rb_heard_both_ways(struct rb_heard *heard, bool both_ways)

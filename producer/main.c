@@ -106,6 +106,10 @@ int main(int argc, char **argv)
     struct rb_options options = {0};
     int status = rb_failpoint_start("producer", argc, argv, getenv("REELBUS_FAIL"));
 
+    if (status < 0 && argc == 2 && strcmp(argv[1], "--show-metrics") == 0) {
+        rb_app_show_metrics(stdout);
+        return 0;
+    }
     if (status < 0)
         status = rb_options_read(&option_spec, argc, argv, environ, &options);
     if (status >= 0)

@@ -19,7 +19,8 @@
     X(POLL_##KIND##_LACKS, COUNTER, "reelbus_polls_total", "kind=\"" kind "\",result=\"unknown_video\"", "")           \
     X(POLL_##KIND##_ODD, COUNTER, "reelbus_polls_total", "kind=\"" kind "\",result=\"odd\"", "")
 
-#define LAG_BOUNDS 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400
+#define STAGE_BOUNDS 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200
+#define LAG_BOUNDS   0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400
 
 /* clang-format off: one row, one line */
 
@@ -45,9 +46,15 @@
     X(WEBHOOKS_NOBODY, COUNTER, "reelbus_webhooks_nobody_total", "", "Webhooks for a provider that nobody has named")  \
     X(ACK_SECONDS, HISTOGRAM(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),                  \
       "reelbus_webhook_ack_seconds", "", "From the head of a webhook to its 200")                                      \
+    X(STAGE_PUBLISHED, HISTOGRAM(STAGE_BOUNDS), "reelbus_stage_seconds", "stage=\"published\"",                        \
+      "The first stage of a video's way: from a webhook's head, or a poll's answer, to Kafka's "                       \
+      "acknowledgement; without what went through the spool")                                                          \
     X(UNCHECKED, COUNTER, "reelbus_webhooks_unchecked_total", "",                                                      \
       "Webhooks published without having asked the database")                                                          \
     X(IN_FLIGHT, GAUGE, "reelbus_webhooks_in_flight", "", "Webhooks that wait for their answer")                       \
+    X(HTTP_REQUESTS, COUNTERS, "reelbus_http_requests_total",                                                          \
+      "`route`: the paths that are served, empty for all others; `status`: `2xx` to `5xx`",                            \
+      "HTTP requests that were answered, by route and status")                                                         \
     X(HTTP_CONNECTIONS, GAUGE, "reelbus_http_connections", "", "Connections that are open")                            \
     X(HTTP_REFUSED, COUNTER, "reelbus_http_connections_refused_total", "",                                             \
       "Connections refused because their address had too many")                                                        \

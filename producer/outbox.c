@@ -233,21 +233,20 @@ int rb_outbox_send(struct rb_outbox *outbox, const struct rb_record *record, rb_
 
 /* -- the outbox itself --------------------------------------------------------------------------------------------------- */
 
-static void print_gauges(struct rb_buffer *buffer, void *arg)
+static void set_gauges(struct rb_metrics *metrics, void *arg)
 {
     const struct rb_outbox *outbox = RB_CAST(rb_outbox, arg, RB_OUTBOX_MAGIC);
     struct rb_spool_stats stats;
     int64_t age_ms;
 
-    (void)buffer;
     if (outbox->spool == NULL)
         return;
     stats = rb_spool_stats(outbox->spool);
     age_ms = stats.oldest_unix_ms != 0 ? RB_MAX(rb_clock_unix_ms() - stats.oldest_unix_ms, 0) : 0;
-    rb_metrics_set(outbox->metrics, METRIC_SPOOL_RECORDS, (int64_t)stats.records);
-    rb_metrics_set(outbox->metrics, METRIC_SPOOL_BYTES, (int64_t)stats.bytes);
-    rb_metrics_set(outbox->metrics, METRIC_SPOOL_AGE, age_ms / 1000);
-    rb_metrics_set(outbox->metrics, METRIC_SPOOL_DAMAGED, (int64_t)stats.damaged);
+    rb_metrics_set(metrics, METRIC_SPOOL_RECORDS, (int64_t)stats.records);
+    rb_metrics_set(metrics, METRIC_SPOOL_BYTES, (int64_t)stats.bytes);
+    rb_metrics_set(metrics, METRIC_SPOOL_AGE, age_ms / 1000);
+    rb_metrics_set(metrics, METRIC_SPOOL_DAMAGED, (int64_t)stats.damaged);
 }
 
 int rb_outbox_new(struct rb_loop *loop, const struct rb_outbox_config *config, struct rb_outbox **ret_outbox,
@@ -272,7 +271,7 @@ int rb_outbox_new(struct rb_loop *loop, const struct rb_outbox_config *config, s
         outbox->filling = !rb_spool_is_empty(outbox->spool);
         outbox->filling_since_ms = rb_clock_ms();
         rb_timer_start(outbox->retry, 0);
-        rb_metrics_on_print(outbox->metrics, print_gauges, outbox);
+        rb_metrics_on_show(outbox->metrics, set_gauges, outbox);
     }
     *ret_outbox = outbox;
     return 0;

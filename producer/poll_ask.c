@@ -143,6 +143,9 @@ static void on_delivered(const struct rb_delivery *delivery, const struct rb_err
     }
     RB_FAIL_HERE(poll_acknowledged);
     rb_metrics_add(ask->env->metrics, METRIC_RESULT_QUEUED + (size_t)answer->status, 1);
+    if (delivery->partition != RB_SPOOLED)
+        rb_metrics_observe(ask->env->metrics, METRIC_STAGE_PUBLISHED,
+                           (double)RB_MAX(rb_clock_unix_ms() - ask->answered_unix_ms, 0) / 1000, &ask->trace);
     if (rb_adapter_is_final(answer->status) && !ask->given_up && ask->row.announced == 0)
         rb_heard_poll(ask->env->heard, ask->row.video_id, answer->completed_at_ms);
     rb_log(&ask->about, RB_EV_POLL_PUBLISHED,

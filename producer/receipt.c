@@ -83,6 +83,17 @@ static void end_silently(struct receipt *receipt, enum rb_outcome outcome, const
     receipt_end(receipt, outcome, NULL);
 }
 
+/* From the head of the webhook until now. */
+static void count_time(const struct receipt *receipt, const struct rb_delivery *delivery)
+{
+    struct rb_metrics *metrics = receipt->receive->config.metrics;
+    double seconds = (double)(rb_clock_ms() - rb_exchange_began_ms(receipt->exchange)) / 1000;
+
+    rb_metrics_observe(metrics, METRIC_ACK_SECONDS, seconds, &receipt->trace);
+    if (delivery->partition != RB_SPOOLED)
+        rb_metrics_observe(metrics, METRIC_STAGE_PUBLISHED, seconds, &receipt->trace);
+}
+
 static void on_delivered(const struct rb_delivery *delivery, const struct rb_error *err, void *arg)
 {
     struct receipt *receipt = RB_CAST(receipt, arg, RECEIPT_MAGIC);
@@ -92,8 +103,7 @@ static void on_delivered(const struct rb_delivery *delivery, const struct rb_err
         return;
     }
     RB_FAIL_HERE(webhook_acknowledged);
-    rb_metrics_observe(receipt->receive->config.metrics, METRIC_ACK_SECONDS,
-                       (double)(rb_clock_ms() - rb_exchange_began_ms(receipt->exchange)) / 1000);
+    count_time(receipt, delivery);
     rb_log(&receipt->about, RB_EV_WEBHOOK_ACCEPTED,
            "status=%s checked=%d topic=%s partition=%" PRId32 " offset=%" PRId64 " took_ms=%" PRId64,
            receipt->event.status, receipt->event.checked, rb_publish_topic(receipt->receive->config.publish),

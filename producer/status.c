@@ -6,6 +6,7 @@
 #include "producer/status.h"
 
 #include "common/json.h"
+#include "common/metrics_page.h"
 #include "producer/metrics_table.h"
 
 #define STATUS_MAGIC 0x53544154u
@@ -85,19 +86,9 @@ static void set_http_metrics(struct rb_metrics *metrics, const struct rb_httpd_c
 void rb_status_metrics(struct rb_exchange *exchange, void *arg)
 {
     struct rb_status *status = RB_CAST(rb_status, arg, STATUS_MAGIC);
-    RB_AUTO_BUFFER text = {0};
 
     rb_metrics_set(status->config.metrics, METRIC_DB_UP, rb_pg_is_up(status->config.pg));
     set_kafka_metrics(status->config.metrics, status->config.publish);
     set_http_metrics(status->config.metrics, rb_httpd_counts(rb_exchange_httpd(exchange)));
-    rb_metrics_print(status->config.metrics, &text);
-
-    const struct rb_reply reply = {
-        .status = 200,
-        .content_type = "text/plain; version=0.0.4",
-        .body = text.bytes,
-        .body_bytes = text.used,
-    };
-
-    rb_exchange_reply(exchange, &reply);
+    rb_metrics_serve(status->config.metrics, exchange);
 }

@@ -7,6 +7,9 @@
 
 #include <inttypes.h>
 
+#include "common/metrics_page.h"
+#include "producer/metrics_table.h"
+
 #define TRAFFIC_MAGIC 0x54524146u
 #define CLASSES       4 /* 2xx to 5xx */
 
@@ -27,23 +30,23 @@ static size_t row_of(const struct rb_route *routes, size_t index)
     return row;
 }
 
-static void print_row(const char *path, const uint64_t answers[CLASSES], struct rb_buffer *buffer)
+static void show_row(struct rb_metrics_page *page, const char *path, const uint64_t answers[CLASSES])
 {
-    for (size_t class = 0; class < CLASSES; class ++)
-        rb_buffer_print(buffer, "reelbus_http_requests_total{route=\"%s\",status=\"%zuxx\"} %" PRIu64 "\n", path,
-                        class + 2, answers[class]);
+    for (size_t class = 0; class < CLASSES; class ++) {
+        RB_AUTO_TEXT *labels = rb_xprintf("route=\"%s\",status=\"%zuxx\"", path, class + 2);
+
+        rb_metrics_show(page, labels, answers[class]);
+    }
 }
 
-static void print_traffic(struct rb_buffer *buffer, void *arg)
+static void show_traffic(struct rb_metrics_page *page, void *arg)
 {
     struct rb_traffic *traffic = RB_CAST(rb_traffic, arg, TRAFFIC_MAGIC);
 
-    rb_buffer_print(buffer, "# HELP reelbus_http_requests_total HTTP requests that were answered, by route and status\n"
-                            "# TYPE reelbus_http_requests_total counter\n");
     for (size_t i = 0; i < traffic->route_count; i++)
         if (traffic->rows[i] == i)
-            print_row(traffic->routes[i].path, traffic->answers[i], buffer);
-    print_row("", traffic->answers[traffic->route_count], buffer);
+            show_row(page, traffic->routes[i].path, traffic->answers[i]);
+    show_row(page, "", traffic->answers[traffic->route_count]);
 }
 
 struct rb_traffic *rb_traffic_new(const struct rb_route *routes, size_t route_count, struct rb_metrics *metrics)
@@ -59,7 +62,7 @@ struct rb_traffic *rb_traffic_new(const struct rb_route *routes, size_t route_co
     };
     for (size_t i = 0; i < route_count; i++)
         traffic->rows[i] = row_of(routes, i);
-    rb_metrics_on_print(metrics, print_traffic, traffic);
+    rb_metrics_set_series(metrics, METRIC_HTTP_REQUESTS, show_traffic, traffic);
     return traffic;
 }
 
