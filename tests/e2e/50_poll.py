@@ -5,6 +5,7 @@ import json
 import re
 import signal
 
+import alerts
 import pytest
 from harness import local, wait_for
 
@@ -316,9 +317,10 @@ def test_while_webhooks_come_polling_is_thin(bus):
 
 
 @pytest.mark.parametrize("late", [False, True])
-def test_missed_webhooks_are_counted_and_races_are_not(bus, late):
+def test_missed_webhooks_are_counted_and_races_are_not(bus, late, tmp_path):
     configure(bus, here=api(bus, "replicate"))
     bus.start_producer(**FAST, REELBUS_POLL_GRACE_MS="15s")
+    before = alerts.seen(bus.producer)
     if late:  # so late that it is stored: the webhook is answered, and nothing comes of it
         bus.start_consumer()
     raced, raced_video = wait_video(bus, "here")
@@ -331,6 +333,8 @@ def test_missed_webhooks_are_counted_and_races_are_not(bus, late):
     missed, missed_video = wait_video(bus, "here")
     wait_for(lambda: bus.producer.metric("reelbus_webhook_missed_total") >= 1, "one is missed")
     assert bus.producer.metric("reelbus_webhook_missed_total") == 1
+    if not late and alerts.PROMTOOL.exists():
+        assert alerts.firing(tmp_path, before, alerts.seen(bus.producer)) == {"ReelbusWebhooksMissed"}
     assert bus.producer.metric("reelbus_completions_total", by="webhook") == (0 if late else 1)
     assert bus.producer.metric("reelbus_completions_total", by="poll") == 2
     assert bus.producer.metric("reelbus_completion_lag_seconds_count", by="poll") == 2
