@@ -26,6 +26,11 @@ int64_t rb_clock_unix_ms(void)
     return read_ms(CLOCK_REALTIME);
 }
 
+int64_t rb_clock_unix_of(int64_t ms)
+{
+    return rb_clock_unix_ms() - (rb_clock_ms() - ms);
+}
+
 char *rb_clock_text(int64_t unix_ms, char *ret_text)
 {
     static _Thread_local struct {

@@ -26,6 +26,14 @@ int64_t rb_clock_ms(void);
 int64_t rb_clock_unix_ms(void);
 
 /*
+ * The wall time of a moment of which the monotonic one was noted.
+ *
+ * Gives:  milliseconds since 1970-01-01T00:00:00Z.
+ * Loop:   any thread.
+ */
+int64_t rb_clock_unix_of(int64_t ms);
+
+/*
  * Write a wall time as RFC 3339 text in UTC with milliseconds.
  *
  * Takes:  ret_text, at least RB_TIME_TEXT_BYTES bytes.

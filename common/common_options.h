@@ -37,6 +37,9 @@
     X(openai_base_url, TEXT, "", 0, 2048, "OPENAI_BASE_URL",                                                           \
       "API of an OpenAI-compatible provider, which is then named 'openai' without a file: https://host/v1")            \
     X(openai_api_key, SECRET, "", 0, 4096, "OPENAI_API_KEY", "its key")                                                \
+    X(otlp_url, TEXT, "", 0, 2048, "OTEL_EXPORTER_OTLP_ENDPOINT",                                                      \
+      "collector that traces go to, by OTLP over HTTP in JSON: http://host:4318; empty: none")                         \
+    X(otlp_headers, SECRET, "", 0, 4096, "OTEL_EXPORTER_OTLP_HEADERS", "headers for it: name=value, parted by commas") \
     X(log_level, TEXT, "info", 1, 10, "",                                                                              \
       "crit, warning, notice, info or debug; SIGUSR1 shows one more while it runs, SIGUSR2 one less")                  \
     X(log_format, TEXT, "logfmt", 1, 10, "", "logfmt: lines of key=value; json: an object for each")                   \

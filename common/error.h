@@ -88,6 +88,7 @@ enum rb_class { RB_OK, RB_IN_PLACE, RB_LATER, RB_RENEW, RB_RENEW_OR_END, RB_OUTA
     X(SPOOL_BROKEN, OUTAGE, "the spool cannot be written or read")                                                     \
     X(REGISTRY_AWAY, OUTAGE, "the schema registry cannot be reached")                                                  \
     X(REGISTRY_REFUSED, OUTAGE, "the schema registry does not take our schema")                                        \
+    X(COLLECTOR_AWAY, OUTAGE, "the collector of traces cannot be reached, or takes none")                              \
     /* programs */                                                                                                     \
     X(BAD_OPTION, PERMANENT, "an option is wrong")                                                                     \
     X(SYSTEM, FATAL, "the operating system refused")

@@ -93,6 +93,9 @@
     X(VIDEOS_UNREAD, WARNING, "code, error, retry_ms", "the states of videos cannot be read now; trying again")        \
     X(REGISTRY_READY, INFO, "subjects", "the schema registry knows all our schemas")                                   \
     X(REGISTRY_DOWN, WARNING, "code, error, retry_ms", "the schema registry does not answer as it should; waiting")    \
+    X(TRACES_FAIL, WARNING, "url, code, error",                                                                        \
+      "the collector of traces does not take them; they are kept for a while, then dropped; nothing waits for that")   \
+    X(TRACES_GO, INFO, "url", "the collector takes traces again")                                                      \
     X(JOB_STARTED, INFO, "video, topic, partition, offset", "an event was taken up")                                   \
     X(JOB_CLAIMED, INFO, "video, epoch, source", "this worker stores the video; source without its query")             \
     X(JOB_STATE, DEBUG, "video, from, to, after_ms", "a job went on to the next state")                                \

@@ -30,7 +30,7 @@ static int read_hex(const char *text, size_t digits, bool zero_allowed, char *re
 
 int rb_trace_parse(const char *text, struct rb_trace *ret_trace)
 {
-    struct rb_trace trace;
+    struct rb_trace trace = {0};
     char version[3];
     size_t length = text != NULL ? strlen(text) : 0;
 
@@ -51,9 +51,10 @@ int rb_trace_parse(const char *text, struct rb_trace *ret_trace)
 void rb_trace_continue(const char *traceparent, struct rb_trace *ret_trace)
 {
     if (rb_trace_parse(traceparent, ret_trace) < 0) {
+        *ret_trace = (struct rb_trace){.flags = "01"};
         rb_random_hex(32, ret_trace->trace_id);
-        snprintf(ret_trace->flags, sizeof(ret_trace->flags), "01");
     }
+    memcpy(ret_trace->parent_id, ret_trace->span_id, sizeof(ret_trace->parent_id));
     rb_random_hex(16, ret_trace->span_id);
 }
 

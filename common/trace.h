@@ -15,6 +15,7 @@ struct rb_trace {
     char trace_id[33]; /* 32 hexadecimal digits in lower case */
     char span_id[17];  /* 16 of them */
     char flags[3];
+    char parent_id[17]; /* of the span that this one goes on from; "" for none */
 };
 
 /*
@@ -27,7 +28,8 @@ struct rb_trace {
 RB_MUST_CHECK int rb_trace_parse(const char *text, struct rb_trace *ret_trace);
 
 /*
- * Go on from a trace that came in, or begin a new one: the trace id is kept, the span id is fresh.
+ * Go on from a trace that came in, or begin a new one: the trace id is kept, the span id is fresh, and that which came in is the
+ * parent.
  *
  * Takes:  traceparent, borrowed, NULL or not valid: a new trace begins, sampled.
  * Loop:   any thread.

@@ -25,7 +25,7 @@ static int set_log_level(const struct rb_options *options, struct rb_error *err)
     const struct consumer_options *values = options->values;
     bool is_default = options->sources[row - options->spec->rows] == RB_FROM_DEFAULT;
 
-    return rb_log_set_level(is_default ? "warning" : values->common.log_level, err);
+    return rb_log_start(is_default ? "warning" : values->common.log_level, values->common.log_format, err);
 }
 
 int rb_command_open(struct rb_command *command, const struct rb_options *options, struct rb_error *err)

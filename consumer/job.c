@@ -73,9 +73,11 @@ static void job_enter(struct rb_job *job, enum job_state next)
     if (next != JOB_TRANSFERRING && next != JOB_ILLUSTRATING)
         rb_slots_leave(job->env->slots, &job->slot);
     rb_slots_leave(job->env->asks, &job->asking);
+    job_trace_end(job, job_rows[job->state].name, next);
     job_drop_work(job);
     job->state = next;
     job->state_since_ms = now_ms;
+    job_trace_begin(job);
 }
 
 static void job_run(void *arg)
@@ -148,6 +150,7 @@ enum job_state job_be_silent(struct rb_job *job, const char *because)
 {
     rb_log(&job->about, RB_EV_JOB_SILENT, "because=%s", because);
     rb_metrics_add(job->env->metrics, METRIC_SILENT, 1);
+    job->silent = true;
     return JOB_DONE;
 }
 
@@ -207,6 +210,7 @@ struct rb_job *rb_job_new(const struct rb_job_env *env, struct rb_message *messa
     job->timer = rb_timer_new(env->loop, job_wake, job);
     job->front = (struct rb_front){.name = "job", .progress = progress, .arg = job};
     rb_front_enter(env->loop, &job->front);
+    job_trace_begin(job);
     rb_metrics_add(env->metrics, METRIC_JOBS, 1);
     RB_FAIL_HERE(record_taken);
     rb_job_poke(job);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "common/metrics.h"
+#include "common/tracer.h"
 #include "consumer/budget.h"
 #include "consumer/circuit.h"
 #include "consumer/delay.h"
@@ -57,6 +58,7 @@ struct rb_job_env {
     struct rb_slots *asks; /* of providers at once */
     struct rb_http *ask_http;
     struct rb_metrics *metrics;
+    struct rb_tracer *tracer; /* NULL: nothing is traced */
     struct rb_retry_policy retry;
 
     /* The record is finished: its offset may be committed. The job is to be freed, but not in this call. */

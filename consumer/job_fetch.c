@@ -49,6 +49,8 @@ static void start_transfer(struct rb_job *job)
     job_count_started(job);
     free(job->result.url);
     job->result.url = NULL;
+    free(job->plan->traceparent);
+    job->plan->traceparent = job_traceparent(job);
     job->transfer =
         rb_transfer_new(job->env->transfer, job->target, job->plan, job->room.step == ROOM_GIVEN, job_wake, job);
     rb_progress_enter(job->env->progress, &job->progress, job->row.video_id, job->transfer);

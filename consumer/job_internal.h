@@ -87,6 +87,7 @@ struct rb_job {
     enum job_state state;
     int64_t state_since_ms;
     int64_t started_ms;
+    char state_id[17]; /* of the state's span */
     struct rb_log_about about;
     struct rb_task run;
     struct rb_front front;
@@ -128,6 +129,7 @@ struct rb_job {
     struct rb_error reason; /* why the outcome is not that it is stored */
     struct rb_error error;  /* what went wrong in the current step */
 
+    bool silent;         /* it ended without an outcome of its own */
     int64_t recorded_ms; /* when its row was written; 0: it was not */
 
     struct rb_receipt receipt; /* of what is on its way to Kafka */
@@ -288,6 +290,29 @@ void job_count_recorded(struct rb_job *job);
  * Loop:   loop thread.
  */
 void job_count_announced(struct rb_job *job);
+
+/*
+ * A state begins, and has a span of its own.
+ *
+ * Loop:   loop thread.
+ */
+void job_trace_begin(struct rb_job *job);
+
+/*
+ * The state is left for another one: its span ends, and with DONE that of the job.
+ *
+ * Takes:  name, of the state that is left.
+ * Loop:   loop thread.
+ */
+void job_trace_end(const struct rb_job *job, const char *name, enum job_state next);
+
+/*
+ * What requests to the store are to say about the trace they belong to.
+ *
+ * Gives:  owned by the caller.
+ * Loop:   loop thread.
+ */
+char *job_traceparent(const struct rb_job *job);
 
 /*
  * What the end of a transfer says about how long URLs live.

@@ -15,7 +15,8 @@ static int send_stored(struct rb_job *job)
 {
     const struct rb_record_ask ask = job_ask(job);
     struct rb_store *store = job->target->store;
-    const struct rb_object place = {job->target->bucket, job->result.key, job->result.content_type};
+    const struct rb_object place = {
+        .bucket = job->target->bucket, .key = job->result.key, .content_type = job->result.content_type};
     RB_AUTO_TEXT *url = job->result.url != NULL ? rb_xstrdup(job->result.url) : store->ops->url(store, &place);
     const struct rb_record_object object = {
         .store = store->ops->kind,

@@ -49,7 +49,7 @@ static const struct rb_option_spec option_spec = {
 static bool is_drained(const struct rb_parts *parts)
 {
     return rb_consume_count(parts->consume) == 0 && rb_history_is_idle(parts->history) &&
-           rb_remove_is_idle(parts->remove) &&
+           rb_remove_is_idle(parts->remove) && rb_tracer_drain(parts->tracer) &&
            (rb_commit_is_idle(rb_emit_commit(parts->emit)) || !rb_emit_is_up(parts->emit));
 }
 

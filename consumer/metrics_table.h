@@ -112,6 +112,8 @@
     X(PAUSED, GAUGE, "reelbus_paused", "",                                                                             \
       "1 while records are not taken: enough are worked on, or our own side is away")                                  \
     X(KAFKA_UP, GAUGE, "reelbus_kafka_up", "", "1 when a broker is connected")                                         \
+    X(SPANS_SENT, COUNTER, "reelbus_spans_total", "outcome=\"sent\"", "Spans of traces, by what became of them")       \
+    X(SPANS_DROPPED, COUNTER, "reelbus_spans_total", "outcome=\"dropped\"", "")                                        \
     X(DB_UP, GAUGE, "reelbus_database_up", "", "1 when Postgres is connected")                                         \
     X(STORE_UP, GAUGE, "reelbus_store_up", "", "1 when the store answers, knows us and has the bucket")                \
     X(FALLBACK_UP, GAUGE, "reelbus_fallback_up", "", "1 when there is a fallback store, and it does so too")

@@ -203,6 +203,7 @@ static int open_input(struct rb_parts *parts, struct rb_error *err)
         .asks = parts->asks,
         .ask_http = parts->ask_http,
         .metrics = &parts->metrics,
+        .tracer = parts->tracer,
         .retry = retry_policy_of(options),
         .on_fatal = on_fatal,
         .fatal_arg = parts,
@@ -222,6 +223,20 @@ static int open_input(struct rb_parts *parts, struct rb_error *err)
     return rb_consume_new(&config, &env, &parts->consume, err);
 }
 
+static int open_tracer(struct rb_parts *parts, struct rb_error *err)
+{
+    const struct rb_tracer_config tracer = {
+        .url = parts->options->common.otlp_url,
+        .headers = parts->options->common.otlp_headers,
+        .service = "reelbus-consumer",
+        .metrics = &parts->metrics,
+        .sent = METRIC_SPANS_SENT,
+        .dropped = METRIC_SPANS_DROPPED,
+    };
+
+    return rb_tracer_new(parts->loop, &tracer, &parts->tracer, err);
+}
+
 int rb_parts_open(struct rb_parts *parts, struct rb_error *err)
 {
     RB_TRY(rb_log_start(parts->options->common.log_level, parts->options->common.log_format, err));
@@ -230,6 +245,7 @@ int rb_parts_open(struct rb_parts *parts, struct rb_error *err)
     rb_loop_on_log_signals(parts->loop);
     parts->watchdog = rb_watchdog_new(parts->loop, parts->options->common.watchdog_ms);
     rb_log(NULL, RB_EV_START, "program=reelbus-consumer version=%s pid=%d", RB_VERSION, (int)getpid());
+    RB_TRY(open_tracer(parts, err));
     open_database(parts);
     RB_TRY(rb_parts_open_transfers(parts, err));
     open_lines(parts);
@@ -267,6 +283,7 @@ bool rb_parts_close(struct rb_parts *parts)
     rb_circuit_free(parts->fallback_circuit);
     rb_slots_free(parts->slots);
     rb_slots_free(parts->asks);
+    rb_tracer_free(parts->tracer);
     rb_timer_free(parts->drain);
     rb_loop_free(parts->loop);
     rb_metrics_done(&parts->metrics);

@@ -24,6 +24,7 @@ struct rb_parts {
     struct rb_loop *loop;
     struct rb_watchdog *watchdog;
     struct rb_metrics metrics;
+    struct rb_tracer *tracer; /* NULL also when there is no collector */
     struct rb_pg *pg;
     struct rb_record *record;
     struct rb_progress *progress;

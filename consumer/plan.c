@@ -68,6 +68,7 @@ void rb_plan_free(struct rb_plan *plan)
         return;
     rb_url_done(&plan->url);
     free(plan->source);
+    free(plan->traceparent);
     for (size_t i = 0; i < RB_COUNT(plan->keys); i++)
         free(plan->keys[i]);
     free(plan);

@@ -30,6 +30,7 @@ struct rb_plan {
     const char *accept;          /* the header that says so; static */
     char *keys[RB_FORMAT_COUNT]; /* owned; by the template, for each of them */
     int64_t deadline_unix_ms;    /* after this, failures are final */
+    char *traceparent;           /* of the transfer, for requests to the store; owned; NULL for none */
 };
 
 /*

@@ -57,7 +57,7 @@ static void on_removed(void *arg);
 
 static void remove_object(struct removal *removal, const char *key)
 {
-    const struct rb_object object = {removal->event.bucket, key, ""};
+    const struct rb_object object = {removal->event.bucket, key, "", NULL};
 
     removal->ask = removal->target->store->ops->remove(removal->target->store, &object, on_removed, removal);
 }

@@ -197,6 +197,7 @@ struct rb_s3_call *rb_s3_call_new(const struct rb_s3_env *env, const struct rb_s
     call->spec.bucket = rb_xstrdup(spec->bucket);
     call->spec.key = rb_xstrdup(spec->key);
     call->spec.query = rb_xstrdup(spec->query);
+    call->spec.traceparent = rb_xstrdup(spec->traceparent);
     for (size_t i = 0; i < RB_S3_CALL_HEADERS_MAX && spec->headers[i].name != NULL; i++)
         call->spec.headers[i].value = rb_xstrdup(spec->headers[i].value);
     rb_s3_answer_clear(&call->result);
@@ -217,6 +218,7 @@ void rb_s3_call_free(struct rb_s3_call *call)
     free((char *)call->spec.bucket);
     free((char *)call->spec.key);
     free((char *)call->spec.query);
+    free((char *)call->spec.traceparent);
     for (size_t i = 0; i < RB_S3_CALL_HEADERS_MAX && call->spec.headers[i].name != NULL; i++)
         free((char *)call->spec.headers[i].value);
     rb_buffer_done(&call->result.body);

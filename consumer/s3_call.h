@@ -32,9 +32,10 @@ struct rb_s3_env {
 struct rb_s3_call_spec {
     const char *doing; /* for messages: "write", "look at"; static */
     const char *method;
-    const char *bucket; /* borrowed for the call, as all below but for body, stream and arg */
-    const char *key;    /* NULL for the bucket */
-    const char *query;  /* encoded and sorted, each name with a '='; NULL for none */
+    const char *bucket;      /* borrowed for the call, as all below but for body, stream and arg */
+    const char *key;         /* NULL for the bucket */
+    const char *traceparent; /* NULL for none */
+    const char *query;       /* encoded and sorted, each name with a '='; NULL for none */
     struct rb_s3_header headers[RB_S3_CALL_HEADERS_MAX]; /* copied; up to the first without a name */
     const void *body;                                    /* borrowed until the end of the call; NULL for none */
     size_t body_bytes;

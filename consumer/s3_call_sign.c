@@ -65,6 +65,11 @@ void s3_call_sign(struct rb_s3_call *call, const struct rb_s3_place *place, cons
     RB_AUTO_TEXT *line = rb_xprintf("authorization: %s", authorization);
 
     call->headers = curl_slist_append(call->headers, line);
+    if (call->spec.traceparent != NULL) { /* not signed: those between us and the store may put theirs in its place */
+        RB_AUTO_TEXT *traceparent = rb_xprintf("traceparent: %s", call->spec.traceparent);
+
+        call->headers = curl_slist_append(call->headers, traceparent);
+    }
     call->headers = curl_slist_append(call->headers, call->spec.stream != NULL ? "Expect: 100-continue" : "Expect:");
     call->access_key = rb_xstrdup(keys->access_key);
 }

@@ -23,6 +23,7 @@ struct rb_object {
     const char *bucket;
     const char *key;
     const char *content_type;
+    const char *traceparent; /* for requests about it; NULL for none */
 };
 
 /* A store, and the bucket in it. Both borrowed for as long as the target is used. */

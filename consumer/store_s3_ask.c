@@ -78,7 +78,10 @@ struct rb_ask *s3_ask_find(struct rb_store *base, const struct rb_object *object
 {
     struct rb_ask *ask = s3_ask_new(base, object->bucket, object->key, on_change, arg);
 
-    s3_ask_call(ask, (struct rb_s3_call_spec){.doing = "look for", .method = "HEAD", .key = ask->key}, after_find);
+    s3_ask_call(ask,
+                (struct rb_s3_call_spec){
+                    .doing = "look for", .method = "HEAD", .key = ask->key, .traceparent = object->traceparent},
+                after_find);
     return ask;
 }
 

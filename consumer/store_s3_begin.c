@@ -38,6 +38,7 @@ struct rb_put *s3_put_begin(struct rb_store *base, const struct rb_put_spec *spe
         .bucket = rb_xstrdup(spec->object->bucket),
         .key = rb_xstrdup(spec->object->key),
         .content_type = rb_xstrdup(spec->object->content_type),
+        .traceparent = rb_xstrdup(spec->object->traceparent),
         .replace = spec->replace,
         .length = spec->bytes,
         .part_bytes = size_of_parts(&store->config, spec->bytes),
@@ -134,6 +135,7 @@ void s3_put_free(struct rb_put *put)
     free(put->bucket);
     free(put->key);
     free(put->content_type);
+    free(put->traceparent);
     *put->link = put->next;
     if (put->next != NULL)
         put->next->link = put->link;

@@ -164,7 +164,13 @@ static void tell_progress(void *arg)
 void s3_put_ask(struct rb_put *put, rb_loop_fn on_done)
 {
     struct rb_s3_call_spec spec = {
-        .bucket = put->bucket, .key = put->key, .on_progress = tell_progress, .on_done = on_done, .arg = put};
+        .bucket = put->bucket,
+        .key = put->key,
+        .traceparent = put->traceparent,
+        .on_progress = tell_progress,
+        .on_done = on_done,
+        .arg = put,
+    };
     struct headers headers = {.rows = spec.headers};
     RB_AUTO_TEXT *text = NULL;
 

@@ -77,7 +77,8 @@ struct rb_ask *supabase_ask_find(struct rb_store *base, const struct rb_object *
 {
     struct rb_ask *ask = supabase_ask_new(base, object->bucket, object->key, on_change, arg);
     RB_AUTO_TEXT *path = rb_supabase_path("/object/info", object->bucket, object->key);
-    const struct rb_supabase_call_spec spec = {.doing = "look for", .method = "GET", .path = path, .key = ask->key};
+    const struct rb_supabase_call_spec spec = {
+        .doing = "look for", .method = "GET", .path = path, .key = ask->key, .traceparent = object->traceparent};
 
     supabase_ask_call(ask, spec, after_find);
     return ask;

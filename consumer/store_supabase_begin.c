@@ -29,6 +29,7 @@ struct rb_put *supabase_put_begin(struct rb_store *base, const struct rb_put_spe
         .bucket = rb_xstrdup(spec->object->bucket),
         .key = rb_xstrdup(spec->object->key),
         .content_type = rb_xstrdup(spec->object->content_type),
+        .traceparent = rb_xstrdup(spec->object->traceparent),
         .replace = spec->replace,
         .length = spec->bytes,
         .queue = spec->queue,
@@ -119,6 +120,7 @@ void supabase_put_free(struct rb_put *put)
     free(put->bucket);
     free(put->key);
     free(put->content_type);
+    free(put->traceparent);
     *put->link = put->next;
     if (put->next != NULL)
         put->next->link = put->link;

@@ -39,6 +39,7 @@ struct rb_put {
     char *bucket;
     char *key;
     char *content_type;
+    char *traceparent; /* NULL for none */
     bool replace;
     char id[RB_UUID_TEXT_BYTES]; /* in the object's metadata: says that it is ours */
     int64_t length;              /* as told at the beginning; -1 when unknown */

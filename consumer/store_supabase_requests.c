@@ -187,6 +187,7 @@ void supabase_put_ask(struct rb_put *put, rb_loop_fn on_done)
         .path = path,
         .bucket = put->bucket,
         .key = put->key,
+        .traceparent = put->traceparent,
         .on_progress = tell_progress,
         .on_done = on_done,
         .arg = put,

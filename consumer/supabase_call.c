@@ -99,15 +99,19 @@ struct rb_supabase_call *rb_supabase_call_new(const struct rb_supabase_env *env,
     struct rb_supabase_call *call = rb_xalloc(sizeof(*call));
     RB_AUTO_TEXT *url = rb_xprintf("%s%s", env->base, spec->path);
 
+    struct curl_slist *headers = add_key(env, spec->headers);
+
+    if (spec->traceparent != NULL)
+        headers = rb_supabase_header(headers, "traceparent", spec->traceparent);
     *call = (struct rb_supabase_call){.magic = CALL_MAGIC, .env = env, .spec = *spec};
-    call->spec.path = NULL;
+    call->spec.path = call->spec.traceparent = NULL;
     call->spec.headers = NULL;
     rb_supabase_answer_init(&call->result);
 
     const struct rb_store_call_spec below = {
         .method = spec->method,
         .url = url,
-        .headers = add_key(env, spec->headers),
+        .headers = headers,
         .body = spec->body,
         .body_bytes = spec->body_bytes,
         .stream = spec->stream,

@@ -28,6 +28,7 @@ struct rb_supabase_call_spec {
     const char *path;           /* encoded, behind the base; borrowed for the call */
     const char *bucket;         /* for messages; borrowed until the end of the call, as key, body, stream and arg */
     const char *key;            /* NULL for the bucket */
+    const char *traceparent;    /* borrowed for the call; NULL for none */
     struct curl_slist *headers; /* further ones; owned by the call from now on */
     const void *body;           /* goes first; NULL for none */
     size_t body_bytes;

@@ -72,6 +72,7 @@ static struct rb_object object_of(const struct rb_transfer *transfer, enum rb_fo
         .bucket = transfer->target->bucket,
         .key = transfer->plan->keys[format],
         .content_type = rb_format_info(format)->content_type,
+        .traceparent = transfer->plan->traceparent,
     };
 }
 

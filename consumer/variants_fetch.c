@@ -69,7 +69,7 @@ static void miss(struct rb_variants_fetch *fetch, const struct rb_error *err)
 static void take(struct rb_variants_fetch *fetch, const struct rb_transfer_result *result)
 {
     const struct rb_target *target = fetch->spec.target;
-    const struct rb_object place = {target->bucket, result->key, result->content_type};
+    const struct rb_object place = {target->bucket, result->key, result->content_type, NULL};
 
     fetch->got.list[fetch->variant] = (struct rb_variant_object){
         .url = result->url != NULL ? result->url : target->store->ops->url(target->store, &place),

@@ -87,6 +87,7 @@ static int open_poller(struct rb_app *app, struct rb_error *err)
         .publish = app->publish,
         .heard = app->heard,
         .metrics = &app->metrics,
+        .tracer = app->tracer,
         .options = &options->common,
         .providers = rb_roster_providers(app->roster),
         .policy =
@@ -138,6 +139,7 @@ static int open_receive(struct rb_app *app, struct rb_error *err)
         .publish = app->publish,
         .heard = app->heard = rb_heard_new(app->loop, app->pg, &app->metrics, app->options->poll_grace_ms),
         .metrics = &app->metrics,
+        .tracer = app->tracer,
         .retry_after_s = app->options->retry_after_s,
         .check_videos = app->options->check_videos,
     };
@@ -212,6 +214,20 @@ static int read_mode(struct rb_app *app, struct rb_error *err)
     return 0;
 }
 
+static int open_tracer(struct rb_app *app, struct rb_error *err)
+{
+    const struct rb_tracer_config tracer = {
+        .url = app->options->common.otlp_url,
+        .headers = app->options->common.otlp_headers,
+        .service = "reelbus-producer",
+        .metrics = &app->metrics,
+        .sent = METRIC_SPANS_SENT,
+        .dropped = METRIC_SPANS_DROPPED,
+    };
+
+    return rb_tracer_new(app->loop, &tracer, &app->tracer, err);
+}
+
 int rb_app_open(struct rb_app *app, struct rb_error *err)
 {
     RB_TRY(rb_log_start(app->options->common.log_level, app->options->common.log_format, err));
@@ -221,6 +237,7 @@ int rb_app_open(struct rb_app *app, struct rb_error *err)
     rb_loop_on_log_signals(app->loop);
     app->watchdog = rb_watchdog_new(app->loop, app->options->common.watchdog_ms);
     rb_log(NULL, RB_EV_START, "program=reelbus-producer version=%s pid=%d", RB_VERSION, (int)getpid());
+    RB_TRY(open_tracer(app, err));
     open_database(app);
     RB_TRY(open_kafka(app, err));
     RB_TRY(open_receive(app, err));
@@ -262,6 +279,7 @@ void rb_app_close(struct rb_app *app)
     rb_live_free(app->live);
     if (app->media.dir_fd >= 0)
         rb_media_done(&app->media);
+    rb_tracer_free(app->tracer);
     rb_timer_free(app->drain);
     rb_loop_free(app->loop);
     rb_metrics_done(&app->metrics);

@@ -33,6 +33,7 @@ struct rb_app {
     struct rb_loop *loop;
     struct rb_watchdog *watchdog;
     struct rb_metrics metrics;
+    struct rb_tracer *tracer; /* NULL also when there is no collector */
     struct rb_pg *pg;
     struct rb_codec *codec;
     struct rb_publish *publish;

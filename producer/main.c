@@ -38,7 +38,9 @@ static void drain_step(void *arg)
 {
     struct rb_app *app = RB_CAST(rb_app, arg, RB_APP_MAGIC);
 
-    if (rb_httpd_unfinished(app->httpd) + rb_poller_pending(app->poller) == 0 || rb_clock_ms() >= app->drain_until_ms)
+    bool done = rb_httpd_unfinished(app->httpd) + rb_poller_pending(app->poller) == 0 && rb_tracer_drain(app->tracer);
+
+    if (done || rb_clock_ms() >= app->drain_until_ms)
         rb_loop_stop(app->loop);
     else
         rb_timer_start(app->drain, DRAIN_STEP_MS);

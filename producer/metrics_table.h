@@ -104,6 +104,8 @@
     X(LISTENING, GAUGE, "reelbus_listening", "", "1 when Postgres tells of changes of videos; 0: they are asked for")  \
     X(FEEDS, GAUGE, "reelbus_event_streams", "", "Streams of Server-Sent Events that are open")                        \
     X(LOOKS, GAUGE, "reelbus_looks", "", "Videos that are looked at, by streams and by requests")                      \
+    X(SPANS_SENT, COUNTER, "reelbus_spans_total", "outcome=\"sent\"", "Spans of traces, by what became of them")       \
+    X(SPANS_DROPPED, COUNTER, "reelbus_spans_total", "outcome=\"dropped\"", "")                                        \
     X(DB_UP, GAUGE, "reelbus_database_up", "", "1 when Postgres is connected")
 /* clang-format on */
 

@@ -131,11 +131,32 @@ static void ask_settle(struct rb_poll_ask *ask, const struct rb_delivery *delive
     ask_end(ask);
 }
 
+/* From the question to the record. Only news has a trace. */
+static void trace_news(const struct rb_poll_ask *ask, const struct rb_error *err)
+{
+    const struct rb_span span = {
+        .trace = &ask->trace,
+        .id = ask->trace.span_id,
+        .parent_id = "",
+        .name = "poll",
+        .kind = RB_SPAN_PRODUCER,
+        .from = rb_clock_unix_of(ask->begun_ms),
+        .to = rb_clock_unix_ms(),
+        .error = err,
+        .facts = {{"reelbus.video_id", ask->row.video_id, 0},
+                  {"reelbus.provider", ask->provider->name, 0},
+                  {"reelbus.status", rb_adapter_status_name(ask->answer.status), 0}},
+    };
+
+    rb_tracer_add(ask->env->tracer, &span);
+}
+
 static void on_delivered(const struct rb_delivery *delivery, const struct rb_error *err, void *arg)
 {
     struct rb_poll_ask *ask = RB_CAST(rb_poll_ask, arg, ASK_MAGIC);
     const struct rb_adapter_answer *answer = &ask->answer;
 
+    trace_news(ask, err);
     if (err != NULL) {
         rb_log_error(&ask->about, RB_EV_POLL_UNPUBLISHED, err, "");
         ask_settle(ask, NULL);

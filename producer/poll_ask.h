@@ -9,6 +9,7 @@
 
 #include "common/http.h"
 #include "common/metrics.h"
+#include "common/tracer.h"
 #include "producer/heard.h"
 #include "producer/poll_lease.h"
 #include "producer/publish.h"
@@ -23,6 +24,7 @@ struct rb_poll_env {
     struct rb_poll_lease *lease;
     struct rb_heard *heard;
     struct rb_metrics *metrics;
+    struct rb_tracer *tracer; /* NULL: nothing is traced */
     struct rb_poll_policy policy;
     int64_t publish_timeout_ms;
     struct rb_poll_ask *first; /* those under way, in no order */

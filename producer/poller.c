@@ -145,6 +145,7 @@ int rb_poller_new(struct rb_loop *loop, const struct rb_poller_config *config, s
                                            rb_publish_poll_topic(config->publish)),
                 .heard = config->heard,
                 .metrics = config->metrics,
+                .tracer = config->tracer,
                 .policy = config->policy,
                 .publish_timeout_ms = config->publish_timeout_ms,
             },

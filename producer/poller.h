@@ -21,6 +21,7 @@ struct rb_poller_config {
     struct rb_publish *publish;
     struct rb_heard *heard;
     struct rb_metrics *metrics;
+    struct rb_tracer *tracer; /* NULL: nothing is traced */
     const struct rb_common_options *options;
     struct rb_providers *providers; /* kept by a reference of its own */
     struct rb_poll_policy policy;

@@ -27,6 +27,7 @@ struct receipt {
     int64_t completed_at_ms; /* by the provider's clock, as near as it tells; RB_NO_LONG when it does not */
     struct rb_video_webhook_received event;
     struct rb_trace trace;
+    int64_t part_ms;  /* when what it waits for now began */
     char *tracestate; /* owned, may be NULL */
     struct rb_log_about about;
 };
@@ -42,6 +43,37 @@ static void receipt_free(struct receipt *receipt)
     free(receipt);
 }
 
+/* What it has waited for has come, or not. */
+static void trace_part(struct receipt *receipt, const char *name, enum rb_span_kind kind, const struct rb_error *err)
+{
+    rb_tracer_add_part(receipt->receive->config.tracer, &receipt->trace, name, kind, receipt->part_ms, err);
+    receipt->part_ms = rb_clock_ms();
+}
+
+static void trace_whole(const struct receipt *receipt, enum rb_outcome outcome, const struct rb_error *err)
+{
+    static const char *const outcomes[] = {"accepted", "repeated",     "stored",  "ignored",
+                                           "refused",  "unauthorized", "unknown", "deferred"};
+    const struct rb_span span = {
+        .trace = &receipt->trace,
+        .id = receipt->trace.span_id,
+        .parent_id = receipt->trace.parent_id,
+        .name = "webhook",
+        .kind = RB_SPAN_SERVER,
+        .from = rb_clock_unix_of(rb_exchange_began_ms(receipt->exchange)),
+        .to = rb_clock_unix_ms(),
+        .error = err,
+        .facts = {{"http.route", rb_exchange_route(receipt->exchange)->path, 0},
+                  {"reelbus.scheme", receipt->event.scheme, RB_SPAN_NO_NUMBER},
+                  {"reelbus.provider", receipt->event.provider, RB_SPAN_NO_NUMBER},
+                  {"reelbus.video_id", receipt->event.video_id, RB_SPAN_NO_NUMBER},
+                  {"reelbus.outcome", outcomes[outcome], 0}},
+    };
+
+    _Static_assert(RB_COUNT(outcomes) == RB_OUTCOME_COUNT, "a name for each outcome");
+    rb_tracer_add(receipt->receive->config.tracer, &span);
+}
+
 /* The one door to an answer: for this delivery, and for those that came while it was under way. */
 static void receipt_end(struct receipt *receipt, enum rb_outcome outcome, const struct rb_error *err)
 {
@@ -50,9 +82,11 @@ static void receipt_end(struct receipt *receipt, enum rb_outcome outcome, const 
     bool good = outcome < RB_OUTCOME_REFUSED;
 
     rb_replays_end(receive->replays, receipt->key, receipt, good, rb_clock_ms());
+    trace_whole(receipt, outcome, err);
     rb_receive_answer(receive, receipt->exchange, scheme, outcome, err);
     for (struct receipt *repeat = receipt->repeats, *next; repeat != NULL; repeat = next) {
         next = repeat->next;
+        trace_whole(repeat, good ? RB_OUTCOME_REPEATED : outcome, err);
         rb_receive_answer(receive, repeat->exchange, scheme, good ? RB_OUTCOME_REPEATED : outcome, err);
         receipt_free(repeat);
     }
@@ -98,6 +132,7 @@ static void on_delivered(const struct rb_delivery *delivery, const struct rb_err
 {
     struct receipt *receipt = RB_CAST(receipt, arg, RECEIPT_MAGIC);
 
+    trace_part(receipt, "publish", RB_SPAN_PRODUCER, err);
     if (err != NULL) {
         defer(receipt, err);
         return;
@@ -135,6 +170,7 @@ static void on_resolved(struct rb_adapter_answer *answer, const struct rb_error 
     struct receipt *receipt = RB_CAST(receipt, arg, RECEIPT_MAGIC);
     struct rb_error trouble = {0};
 
+    trace_part(receipt, "resolve", RB_SPAN_CLIENT, err);
     if (err != NULL)
         rb_log_error(&receipt->about, RB_EV_PROVIDER_SILENT, err, "");
     else if (answer->completed_at_ms != RB_NO_LONG)
@@ -189,6 +225,7 @@ static void on_looked_up(const struct rb_lookup_answer *answer, const struct rb_
     struct receipt *receipt = RB_CAST(receipt, arg, RECEIPT_MAGIC);
     struct rb_error unknown = {0};
 
+    trace_part(receipt, "lookup", RB_SPAN_CLIENT, err);
     if (err != NULL) {
         on_not_looked_up(receipt, err);
         return;
@@ -277,6 +314,7 @@ static struct receipt *receipt_new(struct rb_receive *receive, struct rb_exchang
         .completed_at_ms = notice->completed_at != RB_NO_LONG ? notice->completed_at : verified->signed_at_ms,
     };
     *notice = (struct rb_notice){0};
+    receipt->part_ms = rb_clock_ms();
     rb_metrics_add(receive->config.metrics, METRIC_IN_FLIGHT, 1);
     fill_event(receipt, verified);
     rb_trace_continue(rb_exchange_header(exchange, "traceparent"), &receipt->trace);

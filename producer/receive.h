@@ -7,6 +7,7 @@
 
 #include "common/httpd.h"
 #include "common/metrics.h"
+#include "common/tracer.h"
 #include "producer/heard.h"
 #include "producer/lookup.h"
 #include "producer/publish.h"
@@ -22,6 +23,7 @@ struct rb_receive_config {
     struct rb_publish *publish;
     struct rb_heard *heard;
     struct rb_metrics *metrics;
+    struct rb_tracer *tracer; /* NULL: nothing is traced */
     int64_t retry_after_s;
     bool check_videos; /* ask the database also for videos whose own id came with the webhook */
 };

@@ -73,6 +73,10 @@ def test_a_small_video_is_stored_in_one_request(place):
     video_id, provider_video = place.bus.store_video()
     place.assert_stored(video_id, provider_video)
     assert place.keys() == [place.key(video_id)] and place.proxy.count("PUT") == 1
+    record = next(record for record in place.bus.records("video.stored") if record.key().decode() == video_id)
+    _, trace, span, flags = dict(record.headers())["traceparent"].decode().split("-")
+    (seen,) = {request.headers.get("traceparent") for request in place.proxy.seen if video_id in request.path}
+    assert seen.startswith(f"00-{trace}-") and seen.endswith(f"-{flags}") and span not in seen  # of a part of that span
 
 
 def test_a_large_video_is_stored_in_parts(place):

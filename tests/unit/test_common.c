@@ -427,6 +427,8 @@ static void a_trace_goes_on_with_a_new_span(void **state)
 
     (void)state;
     rb_trace_continue("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", &trace);
+    assert_string_equal(trace.parent_id, "00f067aa0ba902b7");
+    assert_true(rb_trace_is_sampled(&trace));
     assert_string_equal(trace.trace_id, "4bf92f3577b34da6a3ce929d0e0e4736");
     assert_string_not_equal(trace.span_id, "00f067aa0ba902b7");
     assert_int_equal(rb_trace_parse(rb_trace_text(&trace, text), &trace), 0);

@@ -19,8 +19,8 @@ enum {
 
 static const struct rb_metric rows[] = {TEST_METRICS(RB_METRIC_ROW)};
 
-static const struct rb_trace sampled = {"0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", "01"};
-static const struct rb_trace unsampled = {"1af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", "00"};
+static const struct rb_trace sampled = {"0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", "01", ""};
+static const struct rb_trace unsampled = {"1af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", "00", ""};
 
 static char *printed(struct rb_metrics *metrics, enum rb_metrics_format format)
 {

@@ -85,7 +85,7 @@ static void ignore(void *arg)
 
 static void put_begin(struct bench *bench, const char *key)
 {
-    const struct rb_object object = {"bucket", key, "video/mp4"};
+    const struct rb_object object = {"bucket", key, "video/mp4", NULL};
     const struct rb_put_spec spec = {
         .object = &object, .bytes = bench->announced, .queue = bench->queue, .on_change = on_change, .arg = bench};
 
@@ -210,7 +210,7 @@ static void on_answer(void *arg)
 
 static struct rb_store_answer find(struct bench *bench, const char *key)
 {
-    const struct rb_object object = {"bucket", key, "video/mp4"};
+    const struct rb_object object = {"bucket", key, "video/mp4", NULL};
     struct rb_ask *ask = bench->store->ops->find(bench->store, &object, on_answer, bench);
     struct rb_store_answer answer = {0};
     struct rb_error err = {0};

@@ -130,7 +130,7 @@ static void the_last_byte_waits_for_the_commit(void **state)
     struct server server = {0};
     struct rb_loop *loop = rb_loop_new();
     struct waiter waiter = {.loop = loop, .queue = rb_byteq_new(2 * OBJECT_BYTES, OBJECT_BYTES)};
-    const struct rb_object object = {"bucket", "key", "video/mp4"};
+    const struct rb_object object = {"bucket", "key", "video/mp4", NULL};
     const struct rb_put_spec spec = {
         .object = &object, .bytes = OBJECT_BYTES, .queue = waiter.queue, .on_change = ignore};
 
@@ -170,7 +170,7 @@ static void a_store_that_tires_of_a_slow_source_is_not_to_blame(void **state)
     struct rb_loop *loop = rb_loop_new();
     struct rb_byteq *queue = rb_byteq_new(2 * OBJECT_BYTES, OBJECT_BYTES);
     struct rb_timer *timer = rb_timer_new(loop, stop_loop, loop);
-    const struct rb_object object = {"bucket", "key", "video/mp4"};
+    const struct rb_object object = {"bucket", "key", "video/mp4", NULL};
     const struct rb_put_spec spec = {
         .object = &object, .bytes = OBJECT_BYTES, .queue = queue, .on_change = stop_loop, .arg = loop};
     struct rb_error err = {0};

@@ -19,7 +19,7 @@ static struct rb_store_supabase_config config_at(const char *url)
 static void check_link(struct rb_loop *loop, const struct rb_store_supabase_config *config, const char *key,
                        const char *wanted)
 {
-    const struct rb_object object = {"videos", key, "video/mp4"};
+    const struct rb_object object = {"videos", key, "video/mp4", NULL};
     struct rb_store *store = NULL;
 
     assert_works(rb_store_supabase_new(loop, config, &store, &err));
