@@ -169,6 +169,10 @@ void rb_tracer_add_part(struct rb_tracer *tracer, const struct rb_trace *trace, 
                         enum rb_span_kind kind, int64_t from_ms, const struct rb_error *err)
 {
     char id[17];
+
+    if (tracer == NULL)
+        return;
+
     const struct rb_span span = {
         .trace = trace,
         .id = rb_random_hex(16, id),
@@ -180,8 +184,7 @@ void rb_tracer_add_part(struct rb_tracer *tracer, const struct rb_trace *trace, 
         .error = err,
     };
 
-    if (tracer != NULL)
-        rb_tracer_add(tracer, &span);
+    rb_tracer_add(tracer, &span);
 }
 
 bool rb_tracer_drain(struct rb_tracer *tracer)

@@ -100,6 +100,9 @@ def test_a_small_video_is_stored_in_one_request(place):
     place.assert_stored(video_id, provider_video)
     assert place.keys() == [place.key(video_id)] and place.count("POST", "/object/videos/") == 1
     assert place.server.uploads == {} and place.count("POST", "/upload/resumable") == 0
+    record = next(record for record in place.bus.records("video.stored") if record.key().decode() == video_id)
+    trace = dict(record.headers())["traceparent"].decode()[:36]
+    assert {seen[2].get("traceparent", "")[:36] for seen in place.server.seen if video_id in seen[1]} == {trace}
 
 
 def test_a_large_video_is_uploaded_in_chunks_of_six_mebibytes(place):

@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 from harness import wait_for
-from sources import serving
+from sources import serving, with_provider
 
 SENDER = "00f067aa0ba902b7"  # the sender's own span
 STATES = {"planning", "queued", "transferring", "recording", "emitting"}
@@ -122,6 +122,21 @@ def test_one_trace_leads_from_the_webhook_to_the_stored_video(bus, source, colle
         assert path == "/v1/traces" and headers["Content-Type"] == "application/json"
         assert headers["authorization"] == "Bearer canary-token" and headers["x-team"] == "video"
     assert (bus.producer.log + bus.consumer.log).count("ev=traces_fail") == (bus.producer.log + bus.consumer.log).count("ev=traces_go") >= 1
+
+
+def test_a_poll_that_brings_news_begins_a_trace(bus, source, collector):
+    source.answers["api/ours-1"] = [(200, json.dumps({"state": "done", "url": source.url("video.mp4")}).encode(), {})]
+    with_provider(bus, source)
+    bus.common["REELBUS_OTLP_URL"] = collector.url
+    bus.start_producer(REELBUS_POLL_INTERVAL_MS="200ms", REELBUS_POLL_WEBHOOK_TRUST_MS="0")
+    bus.start_consumer()
+    video_id = bus.insert_video()
+    bus.query("SELECT reelbus.expect_video(%s, 'ours', 'ours-1')", video_id)
+    bus.wait_for_event("video.stored", video_id)
+    job = wait_for(lambda: next((span for span in collector.spans() if span["name"] == "store video"), None), "it is traced")
+    poll = wait_for(lambda: collector.trace(job["traceId"]).get("poll"), "and so is the poll")
+    assert "parentSpanId" not in poll and job["parentSpanId"] == poll["spanId"] and poll["service"] == "reelbus-producer"
+    assert poll["facts"] == {"reelbus.video_id": video_id, "reelbus.provider": "ours", "reelbus.status": "completed"}
 
 
 def test_what_has_ended_is_sent_before_a_program_stops(bus, source, collector):
