@@ -8,23 +8,28 @@
 
 #include "common/options.h"
 
-#define RB_FOR_ALL_COMMANDS "setup cleanup tail inspect usage"
+#define RB_FOR_ALL_COMMANDS "setup cleanup tail inspect usage verify"
 
 /* clang-format off: one row, one line */
 #define COMMAND_OPTIONS(X)                                                                                             \
     /* name   commands             type    default  min max  help */                                                   \
     X(json, RB_FOR_ALL_COMMANDS, BOOL, "false", 0, 1, "print JSON, one value on a line, for scripts")                  \
-    X(since, "tail", TEXT, "", 0, 64,                                                                                  \
+    X(since, "tail verify", TEXT, "", 0, 64,                                                                           \
       "begin at this moment: '15m' (so long ago), '2026-10-01', '2026-10-01T12:30:00Z'")                               \
-    X(until, "tail", TEXT, "", 0, 64, "end at this moment: 'now' for what is there already")                           \
+    X(until, "tail verify", TEXT, "", 0, 64, "end at this moment: 'now' for what is there already")                    \
     X(offset, "tail", TEXT, "", 0, 24,                                                                                 \
       "begin at this offset of each partition: a number, 'beginning', 'end', or -N for so many before the end")        \
     X(partition, "tail", NUMBER, "-1", -1, 100000, "only this partition of each topic; -1: all")                       \
-    X(video, "tail", TEXT, "", 0, 128, "only what is about this video")                                                \
-    X(user, "tail usage", TEXT, "", 0, 255, "only what is about this user's videos")                                   \
+    X(video, "tail verify", TEXT, "", 0, 128, "only what is about this video")                                         \
+    X(user, "tail usage verify", TEXT, "", 0, 255, "only what is about this user's videos")                            \
     X(type, "tail", TEXT, "", 0, 255, "only events of these types, as in 'video.stored,video.deleted'")                \
     X(days, "usage", NUMBER, "14", 1, 3660, "so many days, up to today")                                               \
     X(top, "usage", NUMBER, "10", 0, 1000000, "so many users, those with the most bytes first")                        \
+    X(hash, "verify", BOOL, "false", 0, 1,                                                                             \
+      "read all bytes and compare their hash; else the store is only asked what it has")                               \
+    X(repair, "verify", BOOL, "false", 0, 1, "have what is missing or wrong stored again, from its source")            \
+    X(after, "verify", TEXT, "", 0, 36, "begin behind this video: videos are looked at in the order of their ids")     \
+    X(at_once, "verify", NUMBER, "16", 1, 256, "so many videos at once")                                               \
     X(count, "tail", NUMBER, "0", 0, 1000000000, "end after so many; 0: do not")
 /* clang-format on */
 

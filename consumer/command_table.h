@@ -36,5 +36,15 @@
       "there. The quota is that of the options, and the first store's. It ends with 4 when no more is stored.\n",                      \
       "  reelbus-consumer usage --quota-bytes 100GB\n"                                                                                 \
       "  reelbus-consumer usage --user 7d1f0a52-7f43-4c53-8c1e-2b7d6f1f6a11 --days 30\n"                                               \
-      "  reelbus-consumer usage --json | jq '.stores[0].quota.days_left'\n")
+      "  reelbus-consumer usage --json | jq '.stores[0].quota.days_left'\n")                                                           \
+    X(verify, rb_verify, NULL, 0, 0, NULL,                                                                                             \
+      "ask the store for all that the database calls stored, and have stored again what is missing or wrong",                          \
+      "A line for each video whose object is missing, other (of another size or hash) or unknown (nobody could say),\n"                \
+      "then the sums. --since and --until are about when it was stored. --repair sets the row back, so that the\n"                     \
+      "application has the original URL again, and sends the video's record once more: the running consumers fetch\n"                  \
+      "it, with a fresh URL from the provider when the old one is dead. The object that is there stays until then.\n"                  \
+      "May be ended and run again at any time; what was set back and not stored since is sent again.\n",                               \
+      "  reelbus-consumer verify\n"                                                                                                    \
+      "  reelbus-consumer verify --hash --since 7d --json | jq -r 'select(.verdict) | .video_id'\n"                                    \
+      "  reelbus-consumer verify --repair\n")
 /* clang-format on */

@@ -13,6 +13,7 @@
 #include "consumer/setup.h"
 #include "consumer/tail.h"
 #include "consumer/usage_report.h"
+#include "consumer/verify.h"
 
 /* Do all that they can, name each failure, and end with 1 when there was one; also when the fallback store is unknown. */
 static int run_for_both_stores(struct rb_command *command, int (*run)(const struct consumer_options *options,

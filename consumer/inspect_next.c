@@ -27,10 +27,6 @@ static char *next_of_waiting(const json_t *row)
 {
     const char *at = rb_json_text(row, "next_poll_at");
 
-    if (rb_json_text(row, "object_key") != NULL)
-        return rb_xstrdup(
-            "it is to be stored again: a consumer takes it as soon as its record comes; verify --repair sends "
-            "that again");
     if (rb_json_text(row, "provider_video_id") == NULL)
         return rb_xstrdup("its webhook; nobody knows its id at a provider, so nobody can be asked");
     return rb_xprintf("its webhook, or an answer of the provider, who is asked again at %s",
@@ -41,6 +37,10 @@ static char *next_of_processing(const json_t *row)
 {
     const char *at = rb_json_text(row, "next_try_at");
 
+    if (at == NULL && rb_json_text(row, "object_key") != NULL)
+        return rb_xstrdup(
+            "it is to be stored again: a consumer takes it as soon as its record comes; verify --repair sends "
+            "that again");
     if (at == NULL)
         return rb_xstrdup("a consumer is at it, or takes it up when its record comes again");
     return rb_xprintf("the next try, at %s", at);

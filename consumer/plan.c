@@ -38,6 +38,7 @@ int rb_plan_new(const struct rb_row *row, const struct rb_plan_source *source, c
     RB_AUTO(rb_plan) *plan = rb_xalloc(sizeof(*plan));
 
     plan->formats = policy->formats;
+    plan->anew = row->object_key != NULL;
     plan->likely = RB_FORMAT_MP4;
     plan->accept = "Accept: video/mp4, video/*, application/octet-stream";
     RB_TRY(pick_source(plan, source, policy, err));
@@ -54,6 +55,7 @@ int rb_plan_variant_new(const struct rb_row *row, const struct rb_plan_source *s
     RB_AUTO_TEXT *before = rb_xprintf("%s.", rb_variant_name(variant));
 
     plan->formats = RB_FORMATS_OF_IMAGES;
+    plan->anew = row->object_key != NULL;
     plan->likely = variant == RB_VARIANT_SPRITESHEET ? RB_FORMAT_JPEG : RB_FORMAT_WEBP;
     plan->accept = "Accept: image/webp, image/jpeg, image/png";
     RB_TRY(pick_source(plan, source, policy, err));

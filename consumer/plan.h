@@ -31,6 +31,7 @@ struct rb_plan {
     char *keys[RB_FORMAT_COUNT]; /* owned; by the template, for each of them */
     int64_t deadline_unix_ms;    /* after this, failures are final */
     char *traceparent;           /* of the transfer, for requests to the store; owned; NULL for none */
+    bool anew;                   /* what the store has is not what it says: it was stored before, and is set back */
 };
 
 /*

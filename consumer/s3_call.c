@@ -70,6 +70,13 @@ static void on_progress(void *arg)
         call->spec.on_progress(call->spec.arg);
 }
 
+static void on_body(const void *bytes, size_t count, void *arg)
+{
+    struct rb_s3_call *call = RB_CAST(rb_s3_call, arg, CALL_MAGIC);
+
+    call->spec.on_body(bytes, count, call->spec.arg);
+}
+
 static void take_md5(struct rb_s3_call *call)
 {
     uint8_t digest[EVP_MAX_MD_SIZE];
@@ -163,6 +170,7 @@ static void send_request(struct rb_s3_call *call, const struct rb_s3_keys *keys)
         .on_header = on_header,
         .on_sent = on_sent,
         .on_rewind = on_rewind,
+        .on_body = call->spec.on_body != NULL ? on_body : NULL,
         .on_progress = on_progress,
         .on_done = on_called,
         .arg = call,

@@ -41,11 +41,12 @@ struct rb_s3_call_spec {
     size_t body_bytes;
     struct rb_byteq *stream; /* instead of body: borrowed until the end of the call */
     int64_t stream_bytes;
-    bool hold_last;         /* keep the last byte of the stream back until rb_s3_call_release */
-    bool slow;              /* the server may work on it for minutes without a word */
-    bool md5;               /* take the MD5 of the body on its way */
-    rb_loop_fn on_progress; /* bytes were taken out of the stream; NULL for none */
-    rb_loop_fn on_done;     /* there is a result; never called before the asking returns */
+    bool hold_last; /* keep the last byte of the stream back until rb_s3_call_release */
+    bool slow;      /* the server may work on it for minutes without a word */
+    bool md5;       /* take the MD5 of the body on its way */
+    void (*on_body)(const void *bytes, size_t count, void *arg); /* as of store_call.h */
+    rb_loop_fn on_progress;                                      /* bytes were taken out of the stream; NULL for none */
+    rb_loop_fn on_done; /* there is a result; never called before the asking returns */
     void *arg;
 };
 

@@ -44,10 +44,10 @@ struct rb_put_spec {
 
 /* What came of an ask. */
 struct rb_store_answer {
-    bool found;            /* find: there is such an object, or may be. check: the bucket is there */
+    bool found;            /* find, read: there is such an object, or may be. check: the bucket is there */
     bool made;             /* check: the bucket was made just now */
-    int64_t bytes;         /* find: its size, -1 when the store does not tell */
-    char sha256[65];       /* find: its hash, hexadecimal; "" when the store does not know it */
+    int64_t bytes;         /* find, read: its size, -1 when the store does not tell */
+    char sha256[65];       /* find, read: its hash, hexadecimal; "" when the store does not know it */
     bool refused;          /* find: the store does not let us look; then nothing is found, and it may be there */
     int64_t swept;         /* sweep: how many unfinished uploads were removed */
     const char *url;       /* link: borrowed from the ask; NULL for others */
@@ -97,6 +97,9 @@ struct rb_store_ops {
     /* Is such an object there already, whole? NULL when the store cannot say. on_change: answer is not WAIT any more; it is
      * never called before the asking returns, nor after forget. */
     struct rb_ask *(*find)(struct rb_store *store, const struct rb_object *object, rb_loop_fn on_change, void *arg);
+
+    /* Read an object to its end: how many bytes has it really, and which hash? One that is not there is not found. */
+    struct rb_ask *(*read)(struct rb_store *store, const struct rb_object *object, rb_loop_fn on_change, void *arg);
 
     /* Would writing to the bucket work? NULL when opening the store said it all. */
     struct rb_ask *(*check)(struct rb_store *store, const char *bucket, enum rb_check how, rb_loop_fn on_change,

@@ -68,8 +68,14 @@ static size_t on_body(char *bytes, size_t one, size_t count, void *arg)
 {
     struct rb_store_call *call = RB_CAST(rb_store_call, arg, CALL_MAGIC);
     size_t n = one * count;
+    long status = 0;
 
     call->moved = true;
+    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (call->spec.on_body != NULL && status >= 200 && status < 300) {
+        call->spec.on_body(bytes, n, call->spec.arg);
+        return n;
+    }
     if (n > call->spec.answer_max_bytes - call->reply.body.used) {
         fail_with(call, RB_E_STORE_AWAY, 0, "the answer is too long");
         return 0;

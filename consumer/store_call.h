@@ -27,12 +27,15 @@ struct rb_store_call_spec {
     int64_t timeout_ms; /* without any progress; waiting for bytes in the stream does not count */
     size_t answer_max_bytes;
 
-    /* These three are called from inside libcurl; NULL for none. A line of the answer's head, with its line end: */
+    /* These four are called from inside libcurl; NULL for none. A line of the answer's head, with its line end: */
     void (*on_header)(const char *line, size_t bytes, void *arg);
     /* bytes that are on their way now, and whether they came out of the stream: */
     void (*on_sent)(const void *bytes, size_t count, bool from_stream, void *arg);
     /* nothing was on its way after all, it begins anew: */
     void (*on_rewind)(void *arg);
+
+    /* bytes of an answer that is no refusal, and are not kept then; NULL: they are: */
+    void (*on_body)(const void *bytes, size_t count, void *arg);
 
     rb_loop_fn on_progress; /* bytes were taken out of the stream; NULL for none */
     rb_loop_fn on_done;     /* there is an answer; never called before the asking returns */

@@ -191,6 +191,7 @@ static const struct rb_store_ops file_ops = {
     .end = file_end,
     .url = file_url,
     .find = store_file_ask_find,
+    .read = store_file_ask_read,
     .check = store_file_ask_check,
     .remove = store_file_ask_remove,
     .answer = store_file_ask_answer,

@@ -16,9 +16,11 @@
 #include "common/errmap.h"
 #include "common/random.h"
 #include "consumer/store_file_internal.h"
+#include "consumer/store_read.h"
 
 #define ASK_MAGIC      0x46415352u
-#define BLOCK_BYTES    4096  /* less than that, some file systems keep where there is no room for more */
+#define BLOCK_BYTES    4096 /* less than that, some file systems keep where there is no room for more */
+#define READ_BYTES     (256 << 10)
 #define ROOM_MIN_BYTES 65536 /* no video is smaller */
 
 struct rb_ask {
@@ -86,6 +88,32 @@ static int find_file(struct rb_ask *ask)
     close_quietly(fd);
     close_quietly(dir_fd);
     return 0;
+}
+
+static int read_to_end(int fd, struct rb_store_answer *answer)
+{
+    RB_AUTO_TEXT *room = rb_xalloc(READ_BYTES);
+    struct rb_store_read all = {0};
+    ssize_t count;
+
+    rb_store_read_begin(&all);
+    while ((count = read(fd, room, READ_BYTES)) > 0)
+        rb_store_read_take(&all, room, (size_t)count);
+    if (count == 0)
+        rb_store_read_end(&all, answer);
+    rb_store_read_done(&all);
+    return count == 0 ? 0 : -1;
+}
+
+static int read_file(struct rb_ask *ask)
+{
+    int dir_fd = rb_beneath_open(ask->root_fd, ask->folder, O_RDONLY | O_DIRECTORY);
+    int fd = dir_fd >= 0 ? rb_beneath_open(dir_fd, ask->name, O_RDONLY | O_NONBLOCK) : -1;
+    int result = fd >= 0 ? read_to_end(fd, &ask->found) : errno == ENOENT || errno == ENOTDIR ? 0 : -1;
+
+    close_quietly(fd);
+    close_quietly(dir_fd);
+    return result;
 }
 
 static int write_one_file(int dir_fd, const char *name)
@@ -224,6 +252,12 @@ struct rb_ask *store_file_ask_find(struct rb_store *base, const struct rb_object
                                    void *arg)
 {
     return ask_send(begin_for(base, object, on_change, arg), base, find_file, "look for");
+}
+
+struct rb_ask *store_file_ask_read(struct rb_store *base, const struct rb_object *object, rb_loop_fn on_change,
+                                   void *arg)
+{
+    return ask_send(begin_for(base, object, on_change, arg), base, read_file, "read");
 }
 
 struct rb_ask *store_file_ask_remove(struct rb_store *base, const struct rb_object *object, rb_loop_fn on_change,

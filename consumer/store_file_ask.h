@@ -18,6 +18,15 @@ struct rb_ask *store_file_ask_find(struct rb_store *base, const struct rb_object
                                    void *arg);
 
 /*
+ * Begin to read a file to its end, as of rb_store_ops.
+ *
+ * Gives:  owned by the caller; store_file_ask_forget it: what is being read is read on, and nobody waits for it.
+ * Loop:   loop thread.
+ */
+struct rb_ask *store_file_ask_read(struct rb_store *base, const struct rb_object *object, rb_loop_fn on_change,
+                                   void *arg);
+
+/*
  * Begin to write a small file and to look at the bucket, as of rb_store_ops. The file is gone again when this answers.
  *
  * Takes:  how, which makes no difference: a bucket that is missing is made with its first object.

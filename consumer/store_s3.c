@@ -91,6 +91,7 @@ static const struct rb_store_ops s3_ops = {
     .end = s3_put_end,
     .url = s3_url,
     .find = s3_ask_find,
+    .read = s3_ask_read,
     .check = s3_ask_check,
     .sweep = s3_ask_sweep,
     .remove = s3_ask_remove,

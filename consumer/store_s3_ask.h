@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "consumer/store_read.h"
 #include "consumer/store_s3_internal.h"
 
 #define ASK_MAGIC 0x53334153u
@@ -25,6 +26,7 @@ struct rb_ask {
     void (*next)(struct rb_ask *ask, const struct rb_s3_result *result);
     enum rb_poll state;
     struct rb_store_answer answer;
+    struct rb_store_read read; /* of a read; empty for others */
     struct rb_error error;
     rb_loop_fn on_change;
     void *arg; /* borrowed */

@@ -58,6 +58,13 @@ void s3_put_hand_out(void *arg);
  * Loop:   loop thread, outside of libcurl callbacks; all six.
  */
 struct rb_ask *s3_ask_find(struct rb_store *base, const struct rb_object *object, rb_loop_fn on_change, void *arg);
+
+/*
+ * As of rb_store_ops: an object is read to its end.
+ *
+ * Loop:   loop thread.
+ */
+struct rb_ask *s3_ask_read(struct rb_store *base, const struct rb_object *object, rb_loop_fn on_change, void *arg);
 /* Loop: as above. */
 struct rb_ask *s3_ask_check(struct rb_store *base, const char *bucket, enum rb_check how, rb_loop_fn on_change,
                             void *arg);

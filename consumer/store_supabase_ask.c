@@ -180,6 +180,7 @@ void supabase_ask_forget(struct rb_ask *ask)
     rb_supabase_call_free(ask->call);
     free(ask->bucket);
     free(ask->key);
+    rb_store_read_done(&ask->read);
     free(ask->body);
     free(ask->url);
     ask->magic = 0;

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "consumer/store_read.h"
 #include "consumer/store_supabase_internal.h"
 
 #define ASK_MAGIC 0x53554153u
@@ -20,7 +21,8 @@ struct rb_ask {
     void (*next)(struct rb_ask *ask, const struct rb_supabase_result *result);
     enum rb_poll state;
     struct rb_store_answer answer;
-    char *url; /* that the answer shows */
+    struct rb_store_read read; /* of a read; empty for others */
+    char *url;                 /* that the answer shows */
     struct rb_error error;
     rb_loop_fn on_change;
     void *arg; /* borrowed */

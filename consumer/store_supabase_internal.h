@@ -51,6 +51,14 @@ void supabase_put_free(struct rb_put *put);
  */
 struct rb_ask *supabase_ask_find(struct rb_store *base, const struct rb_object *object, rb_loop_fn on_change,
                                  void *arg);
+
+/*
+ * As of rb_store_ops: an object is read to its end.
+ *
+ * Loop:   loop thread.
+ */
+struct rb_ask *supabase_ask_read(struct rb_store *base, const struct rb_object *object, rb_loop_fn on_change,
+                                 void *arg);
 /* Loop: as above. */
 struct rb_ask *supabase_ask_link(struct rb_store *base, const struct rb_object *object, rb_loop_fn on_change,
                                  void *arg);

@@ -68,6 +68,13 @@ static void on_sent(const void *bytes, size_t count, bool from_stream, void *arg
         call->spec.on_sent(bytes, count, from_stream, call->spec.arg);
 }
 
+static void on_body(const void *bytes, size_t count, void *arg)
+{
+    struct rb_supabase_call *call = RB_CAST(rb_supabase_call, arg, CALL_MAGIC);
+
+    call->spec.on_body(bytes, count, call->spec.arg);
+}
+
 static void on_progress(void *arg)
 {
     struct rb_supabase_call *call = RB_CAST(rb_supabase_call, arg, CALL_MAGIC);
@@ -122,6 +129,7 @@ struct rb_supabase_call *rb_supabase_call_new(const struct rb_supabase_env *env,
         .answer_max_bytes = ANSWER_MAX_BYTES,
         .on_header = on_header,
         .on_sent = on_sent,
+        .on_body = spec->on_body != NULL ? on_body : NULL,
         .on_progress = on_progress,
         .on_done = on_called,
         .arg = call,

@@ -37,6 +37,7 @@ struct rb_supabase_call_spec {
     bool hold_last;          /* keep the last byte of the stream back until rb_supabase_call_release */
     bool slow;               /* the server may work on it for minutes without a word */
     void (*on_sent)(const void *bytes, size_t count, bool from_stream, void *arg); /* from inside libcurl; or NULL */
+    void (*on_body)(const void *bytes, size_t count, void *arg);                   /* as of store_call.h */
     rb_loop_fn on_progress; /* bytes were taken out of the stream; NULL for none */
     rb_loop_fn on_done;     /* there is a result; never called before the asking returns */
     void *arg;

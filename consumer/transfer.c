@@ -153,7 +153,8 @@ static bool has_the_same(const struct rb_transfer *transfer)
 {
     int64_t bytes = rb_download_length(transfer->download);
 
-    return transfer->found.found && transfer->found.sha256[0] != '\0' && (bytes < 0 || bytes == transfer->found.bytes);
+    return !transfer->plan->anew && transfer->found.found && transfer->found.sha256[0] != '\0' &&
+           (bytes < 0 || bytes == transfer->found.bytes);
 }
 
 /* Once both the store and the source have said something: into the store with it, or only compare? */

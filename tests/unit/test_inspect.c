@@ -42,7 +42,7 @@ static void each_state_says_what_comes_next(void **state)
     assert_next("{\"state\":\"waiting\"}", RB_INSPECT_NONE, "nobody can be asked");
     assert_next("{\"state\":\"waiting\",\"provider_video_id\":\"x\",\"next_poll_at\":\"noon\"}", RB_INSPECT_NONE,
                 "at noon");
-    assert_next("{\"state\":\"waiting\",\"object_key\":\"x\"}", RB_INSPECT_NONE, "stored again");
+    assert_next("{\"state\":\"processing\",\"object_key\":\"x\"}", RB_INSPECT_NONE, "stored again");
     assert_next("{\"state\":\"processing\"}", RB_INSPECT_NONE, "a consumer is at it");
     assert_next("{\"state\":\"processing\",\"next_try_at\":\"noon\"}", RB_INSPECT_NONE, "the next try, at noon");
     assert_next("{\"state\":\"failed\"}", RB_INSPECT_NONE, "it has failed (no class, no code)");
