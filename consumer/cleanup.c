@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "common/exit_codes.h"
 #include "consumer/say.h"
 #include "consumer/store_kinds.h"
 #include "consumer/store_probe.h"
@@ -52,7 +53,9 @@ static bool sweep_fails(const struct consumer_options *options)
 
 int rb_cleanup(const struct consumer_options *options, const struct consumer_options *fallback)
 {
-    int failures = sweep_fails(options);
+    bool failed = sweep_fails(options);
 
-    return fallback != NULL ? failures + sweep_fails(fallback) : failures;
+    if (fallback != NULL && sweep_fails(fallback))
+        failed = true;
+    return failed ? RB_EXIT_FAILED : RB_EXIT_OK;
 }

@@ -12,7 +12,7 @@
  * what failed.
  *
  * Takes:  options, and those of the fallback store, NULL when there is none; borrowed for the call.
- * Gives:  in how many stores it failed.
+ * Gives:  the status to end with: FAILED when it failed in one of them.
  * Loop:   before any loop runs; blocks.
  */
 RB_MUST_CHECK int rb_cleanup(const struct consumer_options *options, const struct consumer_options *fallback);

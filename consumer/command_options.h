@@ -14,6 +14,8 @@
 #define COMMAND_OPTIONS(X)                                                                                             \
     /* name   commands             type    default  min max  help */                                                   \
     X(json, RB_FOR_ALL_COMMANDS, BOOL, "false", 0, 1, "print JSON, one value on a line, for scripts")                  \
+    X(check, "setup", BOOL, "false", 0, 1, "change nothing, say what is missing, and end with 4 when something is")    \
+    X(acls, "setup", BOOL, "false", 0, 1, "change nothing, print the commands that give each program its rights")      \
     X(since, "tail verify", TEXT, "", 0, 64,                                                                           \
       "begin at this moment: '15m' (so long ago), '2026-10-01', '2026-10-01T12:30:00Z'")                               \
     X(until, "tail verify", TEXT, "", 0, 64, "end at this moment: 'now' for what is there already")                    \

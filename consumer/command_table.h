@@ -10,8 +10,13 @@
 #define RB_COMMANDS(X)                                                                                                                 \
     /* name, function, words behind it, how many at least and at most, an option that it does not need, help, description, examples */ \
     X(setup, run_setup, NULL, 0, 0, NULL,                                                                                              \
-      "make the tables, topics and schemas that are needed, and check the store; safe to run again", NULL,                             \
-      "  reelbus-consumer setup --topic-partitions 12 --topic-replication 3\n")                                                        \
+      "make the tables, topics and schemas that are needed, and check the store; safe to run again",                                   \
+      "Topics that are there stay as they are. video.stored and video.deleted are made to keep the newest event of\n"                  \
+      "each video for ever (compacted), so that who subscribes late learns of all; the others keep everything for\n"                   \
+      "topic_retention_ms, from which they can be replayed. A schema must fit to what the registry has.\n",                            \
+      "  reelbus-consumer setup --topic-partitions 12 --topic-replication 3\n"                                                         \
+      "  reelbus-consumer setup --check\n"                                                                                             \
+      "  reelbus-consumer setup --acls\n")                                                                                             \
     X(cleanup, run_cleanup, NULL, 0, 0, NULL, "remove what killed processes have left unfinished in the store", NULL,                  \
       "  reelbus-consumer cleanup --cleanup-uploads-ms 6h\n")                                                                          \
     X(tail, rb_tail, "[TOPIC]...", 0, RB_OPERANDS_MAX, "database_url",                                                                 \

@@ -21,14 +21,13 @@ static int run_for_both_stores(struct rb_command *command, int (*run)(const stru
 {
     const struct consumer_options *fallback = NULL;
     struct rb_error err = {0};
-    int failures = 0;
+    bool failed = rb_command_fallback(command, &fallback, &err) < 0;
+    int status;
 
-    if (rb_command_fallback(command, &fallback, &err) < 0) {
+    if (failed)
         (void)rb_command_fail(command, &err);
-        failures++;
-    }
-    failures += run(command->options, fallback);
-    return failures == 0 ? RB_EXIT_OK : RB_EXIT_FAILED;
+    status = run(command->options, fallback);
+    return failed ? RB_EXIT_FAILED : status;
 }
 
 static int run_setup(struct rb_command *command)

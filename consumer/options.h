@@ -178,6 +178,8 @@
     X(setup_lock_ms, MS, "2s", 1, 600000, "",                                                                          \
       "setup: how long a table that somebody has locked is waited for at once: others wait behind us meanwhile")       \
     X(topic_partitions, NUMBER, "6", 1, 10000, "", "setup: partitions of a topic that is made")                        \
+    X(topic_retention_ms, MS, "30d", 60000, 315360000000, "",                                                          \
+      "setup: how long a topic that is made keeps records; retries at least a day longer than they may wait")          \
     X(topic_replication, NUMBER, "-1", -1, 100, "",                                                                    \
       "setup: replicas of a topic that is made; -1: as the brokers have it")
 /* clang-format on */

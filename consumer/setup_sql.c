@@ -6,7 +6,6 @@
 #include "consumer/setup_sql.h"
 
 #include <inttypes.h>
-#include <libpq-fe.h>
 #include <poll.h>
 #include <uv.h>
 
@@ -62,7 +61,7 @@ struct session {
     char holder[160];
 };
 
-static PGconn *connect_to(const struct consumer_options *options)
+PGconn *rb_setup_sql_connect(const struct consumer_options *options)
 {
     const char *const keywords[] = {
         "connect_timeout", "keepalives_idle",           "keepalives_interval", "tcp_user_timeout",
@@ -75,7 +74,7 @@ static PGconn *connect_to(const struct consumer_options *options)
 
 static int session_open(struct session *session, const struct consumer_options *options, struct rb_error *err)
 {
-    *session = (struct session){.options = options, .conn = connect_to(options)};
+    *session = (struct session){.options = options, .conn = rb_setup_sql_connect(options)};
     if (PQstatus(session->conn) == CONNECTION_OK)
         return 0;
     return rb_fail(err, RB_E_DB_AWAY, 0, "cannot connect to Postgres: %.*s",
@@ -119,7 +118,7 @@ static void look_who_holds_us_up(struct session *session)
     PGresult *result;
 
     if (session->watcher == NULL)
-        session->watcher = connect_to(session->options);
+        session->watcher = rb_setup_sql_connect(session->options);
     if (PQsendQueryParams(session->watcher, who_sql, 1, NULL, values, NULL, NULL, 0) == 0 ||
         !answers_within(session->watcher, LOOK_MS))
         return;

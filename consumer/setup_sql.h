@@ -8,6 +8,8 @@
  */
 #pragma once
 
+#include <libpq-fe.h>
+
 #include "consumer/options.h"
 
 /*
@@ -29,3 +31,31 @@ RB_MUST_CHECK int rb_setup_sql_tables(const struct consumer_options *options, st
  * Loop:   before any loop runs; blocks.
  */
 RB_MUST_CHECK int rb_setup_sql_policies(const struct consumer_options *options, struct rb_error *err);
+
+/*
+ * A connection for setup.
+ *
+ * Gives:  owned by the caller, who asks PQstatus how it went; PQfinish it.
+ * Loop:   before any loop runs; blocks, as below.
+ */
+PGconn *rb_setup_sql_connect(const struct consumer_options *options);
+
+/*
+ * Look what the database lacks, and change nothing.
+ *
+ * Gives:  ret_lacks, counted up: what setup would make, columns that the application does not have, rights that we do not have.
+ * Fails:  DB_AWAY, DB_REFUSED.
+ * Loop:   as above.
+ */
+RB_MUST_CHECK int rb_setup_sql_check_tables(const struct consumer_options *options, int *ret_lacks,
+                                            struct rb_error *err);
+
+/*
+ * The same about the policies for the bucket.
+ *
+ * Takes:  options, of the store.
+ * Fails:  as rb_setup_sql_check_tables.
+ * Loop:   as above.
+ */
+RB_MUST_CHECK int rb_setup_sql_check_policies(const struct consumer_options *options, int *ret_lacks,
+                                              struct rb_error *err);
