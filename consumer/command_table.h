@@ -42,7 +42,7 @@
       "  reelbus-consumer usage --quota-bytes 100GB\n"                                                                                 \
       "  reelbus-consumer usage --user 7d1f0a52-7f43-4c53-8c1e-2b7d6f1f6a11 --days 30\n"                                               \
       "  reelbus-consumer usage --json | jq '.stores[0].quota.days_left'\n")                                                           \
-    X(verify, rb_verify, NULL, 0, 0, NULL,                                                                                             \
+    X(verify, rb_verify_objects, NULL, 0, 0, NULL,                                                                                     \
       "ask the store for all that the database calls stored, and have stored again what is missing or wrong",                          \
       "A line for each video whose object is missing, other (of another size or hash) or unknown (nobody could say),\n"                \
       "then the sums. --since and --until are about when it was stored. --repair sets the row back, so that the\n"                     \

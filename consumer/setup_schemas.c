@@ -76,7 +76,7 @@ static int fail_answer(long status, const json_t *answer, struct rb_error *err)
                    "the schema registry answered %ld: %.150s", status, message != NULL ? message : "");
 }
 
-/* A subject without any version takes whatever comes first. */
+/* A subject without any version takes whatever comes first; a registry that does not tell decides when it is registered. */
 static int ask_fit(struct rb_loop *loop, const struct rb_common_options *options, enum rb_event event,
                    enum fit *ret_fit, struct rb_error *err)
 {
@@ -94,7 +94,7 @@ static int ask_fit(struct rb_loop *loop, const struct rb_common_options *options
     if (status != 404)
         return fail_answer(status, answer, err);
     RB_TRY(ask(loop, options, newest, info->schema, &status, &verdict, err));
-    if (status != 200 && status != 404)
+    if (status >= 500 || status == 429)
         return fail_answer(status, verdict, err);
     *ret_fit = status == 200 && json_is_false(json_object_get(verdict, "is_compatible")) ? FITS_NOT : FITS;
     return 0;

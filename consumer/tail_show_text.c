@@ -119,7 +119,9 @@ static void add_bytes(struct rb_buffer *line, const struct rb_tail_view *view)
         rb_buffer_print(line, " without a value");
         return;
     }
-    rb_buffer_print(line, " unreadable: %s, %zu bytes \"", view->error.message, message->value_bytes);
+    rb_buffer_print(line, " unreadable: ");
+    rb_show_text(line, view->error.message, strlen(view->error.message));
+    rb_buffer_print(line, ", %zu bytes \"", message->value_bytes);
     rb_show_text(line, (const char *)message->value, RB_MIN(message->value_bytes, (size_t)PREVIEW_BYTES));
     rb_buffer_print(line, message->value_bytes > PREVIEW_BYTES ? "\"..." : "\"");
 }

@@ -42,21 +42,26 @@ static const struct rb_command_options *flags_of(const struct verify *verify)
 
 /* -- what is said -------------------------------------------------------------------------------------------------- */
 
+/* What is in it comes from rows and stores: a terminal obeys none of it. */
 static void print_line(const struct verify *verify, const struct rb_verify_look *look, const char *repair)
 {
     RB_AUTO_JSON *line = rb_verify_look_json(look);
     const json_t *object = json_object_get(line, "object");
+    const char *key = rb_json_text(object, "key"), *name = rb_json_text(object, "name");
     const char *error = rb_json_text(line, "error");
-    RB_AUTO_BUFFER text = {0};
+    RB_AUTO_BUFFER text = {0}, clean = {0};
 
     rb_buffer_print(&text, "%-8s %s %s/%s", rb_inspect_object_name(look->verdict), look->row->video_id,
-                    rb_json_text(line, "bucket"), rb_json_text(object, "key"));
-    if (strcmp(rb_json_text(object, "name"), "video") != 0)
-        rb_buffer_print(&text, " (%s)", rb_json_text(object, "name"));
-    rb_buffer_print(&text, "%s%s%s%s", error != NULL ? ": " : "", error != NULL ? error : "",
-                    repair[0] != '\0' ? ", " : "", repair);
+                    look->row->bucket != NULL ? look->row->bucket : "", key != NULL ? key : "");
+    if (name != NULL && strcmp(name, "video") != 0)
+        rb_buffer_print(&text, " (%s)", name);
+    if (error != NULL)
+        rb_buffer_print(&text, ": %s", error);
+    if (repair[0] != '\0')
+        rb_buffer_print(&text, ", %s", repair);
+    rb_show_text(&clean, text.bytes, text.used);
     rb_bar_hide(verify->command->bar);
-    puts(text.bytes);
+    puts(clean.bytes);
 }
 
 static void report(struct verify *verify, const struct rb_verify_look *look, const char *repair)
@@ -121,7 +126,7 @@ static int take_look(struct verify *verify, struct rb_verify_look *look, struct 
 
     verify->counts[look->verdict]++;
     verify->bytes += look->bytes;
-    verify->in_vain = look->verdict == RB_INSPECT_UNKNOWN && look->target != NULL ? verify->in_vain + 1 : 0;
+    verify->in_vain = look->tries > 0 || look->answer.refused ? verify->in_vain + 1 : 0;
     rb_bar_add(verify->command->bar, 1);
     if (look->verdict == RB_INSPECT_SAME)
         return 0;
@@ -247,7 +252,7 @@ static int status_of(const struct verify *verify)
     return verify->counts[RB_INSPECT_UNKNOWN] > 0 ? RB_EXIT_FAILED : RB_EXIT_OK;
 }
 
-int rb_verify(struct rb_command *command)
+int rb_verify_objects(struct rb_command *command)
 {
     struct verify verify = {.command = command, .begun_ms = rb_clock_ms()};
     struct rb_error err = {0};

@@ -13,4 +13,4 @@
  * Gives:  the status to end with: FOUND when something is missing or wrong, also when it is being stored again.
  * Loop:   runs the command's loop.
  */
-RB_MUST_CHECK int rb_verify(struct rb_command *command);
+RB_MUST_CHECK int rb_verify_objects(struct rb_command *command);

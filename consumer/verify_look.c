@@ -83,6 +83,11 @@ static void look_on(struct rb_verify_look *look)
         return;
     }
     object = (struct rb_object){.bucket = look->target->bucket, .key = rb_json_text(object_of(look), "key")};
+    if (object.key == NULL) {
+        rb_fail(&look->error, RB_E_DB_REFUSED, 0, "the row names no object");
+        end(look, RB_INSPECT_UNKNOWN);
+        return;
+    }
     look->answer = (struct rb_store_answer){0};
     look->ask = look->hashing ? ops->read(look->target->store, &object, on_answer, look)
                               : ops->find(look->target->store, &object, on_answer, look);
