@@ -63,7 +63,7 @@ parts_o     := $(filter-out %/main.o,$(sort $(producer_o) $(consumer_o)))
 programs    := $(out)/reelbus-producer $(out)/reelbus-consumer
 unit_tests  := $(patsubst tests/unit/%.c,$(out)/unit/%,$(unit_c))
 
-.PHONY: all run test unit lint format docs way asan tsan fail valgrind fuzz chaos bench-receive bench-store install clean help \
+.PHONY: all run test unit lint format docs way asan tsan fail valgrind fuzz chaos bench-receive bench-store bench-replay install clean help \
         deps-build deps-run deps-test deps-lint deps-fuzz deps-valgrind deps-bench
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -203,6 +203,12 @@ bench-store:
 	$(Q)$(MAKE) --no-print-directory -j$(cores) BUILD=release all >&2
 	$(Q).run/python/bin/python tests/bench/store $(BENCH)
 
+# How fast a replay passes over what is stored, against kcat.
+bench-replay:
+	$(Q)deploy/install-deps bench >&2
+	$(Q)$(MAKE) --no-print-directory -j$(cores) BUILD=release all >&2
+	$(Q).run/python/bin/python tests/bench/replay $(BENCH)
+
 install: all
 	$(say) INSTALL $(DESTDIR)$(PREFIX)/bin
 	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/reelbus $(DESTDIR)$(PREFIX)/share/reelbus/schemas \
@@ -239,5 +245,6 @@ help:
 	@echo 'make chaos       run everything under faults, and audit it; CHAOS="--share 0.1 --minutes 6"'
 	@echo 'make bench-receive  how fast webhooks are received; BENCH="--quick --json"'
 	@echo 'make bench-store    how fast videos are stored; BENCH="--quick --json"'
+	@echo 'make bench-replay   how fast a replay passes over what is stored; BENCH="--quick --json"'
 	@echo 'make install     into DESTDIR and PREFIX ($(PREFIX))'
 	@echo 'make clean       remove build/; .run/ holds the data of make run and stays'
