@@ -8,7 +8,7 @@
 
 #include "common/options.h"
 
-#define RB_FOR_ALL_COMMANDS "setup cleanup tail inspect usage verify"
+#define RB_FOR_ALL_COMMANDS "setup cleanup tail inspect usage verify replay backfill"
 
 /* clang-format off: one row, one line */
 #define COMMAND_OPTIONS(X)                                                                                             \
@@ -16,14 +16,14 @@
     X(json, RB_FOR_ALL_COMMANDS, BOOL, "false", 0, 1, "print JSON, one value on a line, for scripts")                  \
     X(check, "setup", BOOL, "false", 0, 1, "change nothing, say what is missing, and end with 4 when something is")    \
     X(acls, "setup", BOOL, "false", 0, 1, "change nothing, print the commands that give each program its rights")      \
-    X(since, "tail verify", TEXT, "", 0, 64,                                                                           \
+    X(since, "tail verify replay", TEXT, "", 0, 64,                                                                    \
       "begin at this moment: '15m' (so long ago), '2026-10-01', '2026-10-01T12:30:00Z'")                               \
-    X(until, "tail verify", TEXT, "", 0, 64, "end at this moment: 'now' for what is there already")                    \
+    X(until, "tail verify replay", TEXT, "", 0, 64, "end at this moment: 'now' for what is there already")             \
     X(offset, "tail", TEXT, "", 0, 24,                                                                                 \
       "begin at this offset of each partition: a number, 'beginning', 'end', or -N for so many before the end")        \
     X(partition, "tail", NUMBER, "-1", -1, 100000, "only this partition of each topic; -1: all")                       \
-    X(video, "tail verify", TEXT, "", 0, 128, "only what is about this video")                                         \
-    X(user, "tail usage verify", TEXT, "", 0, 255, "only what is about this user's videos")                            \
+    X(video, "tail verify replay backfill", TEXT, "", 0, 128, "only what is about this video")                         \
+    X(user, "tail usage verify replay backfill", TEXT, "", 0, 255, "only what is about this user's videos")            \
     X(type, "tail", TEXT, "", 0, 255, "only events of these types, as in 'video.stored,video.deleted'")                \
     X(days, "usage", NUMBER, "14", 1, 3660, "so many days, up to today")                                               \
     X(top, "usage", NUMBER, "10", 0, 1000000, "so many users, those with the most bytes first")                        \
@@ -32,7 +32,16 @@
     X(repair, "verify", BOOL, "false", 0, 1, "have what is missing or wrong stored again, from its source")            \
     X(after, "verify", TEXT, "", 0, 36, "begin behind this video: videos are looked at in the order of their ids")     \
     X(at_once, "verify", NUMBER, "16", 1, 256, "so many videos at once")                                               \
-    X(count, "tail", NUMBER, "0", 0, 1000000000, "end after so many; 0: do not")
+    X(count, "tail", NUMBER, "0", 0, 1000000000, "end after so many; 0: do not")                                       \
+    X(topic, "replay", TEXT, "", 0, 249, "only this input topic: video.webhook.received or video.poll.result")         \
+    X(state, "replay", TEXT, "", 0, 64,                                                                                \
+      "beside what is not stored yet: 'failed' ones once more, and 'missing' ones, whose object is not there")         \
+    X(verify, "replay", BOOL, "false", 0, 1, "as --state missing, and compare hashes where the store knows them")      \
+    X(rate, "replay backfill", NUMBER, "0", 0, 1000000,                                                                \
+      "begin with no more than so many videos a second; 0: any number")                                                \
+    X(max, "replay backfill", NUMBER, "0", 0, 1000000000, "end after so many videos; 0: do not")                       \
+    X(dry_run, "replay backfill", BOOL, "false", 0, 1, "say what would be done, and do nothing")                       \
+    X(from_database, "backfill", BOOL, "false", 0, 1, "from the application's table")
 /* clang-format on */
 
 #define RB_COMMAND_OPTION_FIELD(name, commands, type, default_, min, max, help) RB_OPTION_CTYPE_##type name;

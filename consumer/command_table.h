@@ -51,5 +51,19 @@
       "May be ended and run again at any time; what was set back and not stored since is sent again.\n",                               \
       "  reelbus-consumer verify\n"                                                                                                    \
       "  reelbus-consumer verify --hash --since 7d --json | jq -r 'select(.verdict) | .video_id'\n"                                    \
-      "  reelbus-consumer verify --repair\n")
+      "  reelbus-consumer verify --repair\n")                                                                                          \
+    X(replay, rb_replay, NULL, 0, 0, NULL, "read the input topics once more, and store whatever is not stored",                        \
+      "What is stored is passed over; for dead URLs the provider is asked. Running consumers go on beside it: their\n"                 \
+      "offsets stay, and no video is announced twice. It keeps how far it is in the group <group>.replay: after\n"                     \
+      "Ctrl-C or kill -9 the same command goes on. A store that was lost is filled again with --state missing, as far\n"               \
+      "as the sources still have the videos. It ends with 4 when some could not be stored.\n",                                         \
+      "  reelbus-consumer replay --dry-run\n"                                                                                          \
+      "  reelbus-consumer replay --since 2026-10-01 --until now --state failed,missing\n"                                              \
+      "  reelbus-consumer replay --video 6b3f0c52-7f43-4c53-8c1e-2b7d6f1f6a11 --state failed\n"                                        \
+      "  reelbus-consumer replay --since 7d --rate 20 --max 1000 --json\n")                                                            \
+    X(backfill, rb_backfill, NULL, 0, 0, NULL, "put videos on the bus that nobody has ever told of",                                   \
+      "Those are the rows of the application's table whose URL points outside and that reelbus does not know. They are\n"              \
+      "published as events; running consumers, or a replay, store them. Run again, it publishes what is new.\n",                       \
+      "  reelbus-consumer backfill --from-database --dry-run\n"                                                                        \
+      "  reelbus-consumer backfill --from-database --rate 50 && reelbus-consumer replay --since 1h\n")
 /* clang-format on */

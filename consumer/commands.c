@@ -5,10 +5,12 @@
  */
 #include "consumer/commands.h"
 
+#include "consumer/backfill.h"
 #include "consumer/cleanup.h"
 #include "consumer/command.h"
 #include "consumer/command_table.h"
 #include "consumer/inspect.h"
+#include "consumer/replay.h"
 #include "consumer/say.h"
 #include "consumer/setup.h"
 #include "consumer/tail.h"

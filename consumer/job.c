@@ -134,6 +134,8 @@ enum job_state job_give_up(struct rb_job *job)
     bool of_source = job->error.class == RB_IN_PLACE || job->error.class == RB_LATER || job->error.class == RB_RENEW;
     bool may_mend = of_source && job->error.code != RB_E_DB_DATA;
 
+    if (job->state == JOB_DECODING && job->again.owner_topic != NULL)
+        return job_be_silent(job, RB_JOB_UNREADABLE);
     if (!job->claimed || job->state == JOB_EMITTING || (job->state == JOB_RECORDING && job->outcome == OUTCOME_FAILED))
         return job_set_aside(job);
     job->outcome = OUTCOME_FAILED;
@@ -150,7 +152,7 @@ enum job_state job_be_silent(struct rb_job *job, const char *because)
 {
     rb_log(&job->about, RB_EV_JOB_SILENT, "because=%s", because);
     rb_metrics_add(job->env->metrics, METRIC_SILENT, 1);
-    job->silent = true;
+    job->silent = because;
     return JOB_DONE;
 }
 
@@ -199,6 +201,8 @@ struct rb_job *rb_job_new(const struct rb_job_env *env, struct rb_message *messa
         .message = message,
         .event = event,
         .owner = owner,
+        .again = {.reopen = RB_NO_LONG},
+        .name = message->origin,
         .trouble_at = RB_NO_LONG,
         .tries = {.first_try_at = RB_NO_LONG, .last_try_at = RB_NO_LONG},
         .sent = RB_POLL_WAIT,
@@ -215,6 +219,29 @@ struct rb_job *rb_job_new(const struct rb_job_env *env, struct rb_message *messa
     RB_FAIL_HERE(record_taken);
     rb_job_poke(job);
     return job;
+}
+
+void rb_job_set_again(struct rb_job *job, const struct rb_job_again *again)
+{
+    job->again = *again;
+    job->name.topic = again->owner_topic;
+}
+
+struct rb_job_end rb_job_end(const struct rb_job *job)
+{
+    if (job->silent != NULL)
+        return (struct rb_job_end){.ending = RB_JOB_SILENT, .because = job->silent};
+    switch (job->outcome) {
+    case OUTCOME_STORED:
+        return (struct rb_job_end){.ending = RB_JOB_STORED, .bytes = job->row.bytes};
+    case OUTCOME_FAILED:
+        return (struct rb_job_end){.ending = RB_JOB_FAILED, .code = job->row.error_code};
+    case OUTCOME_LATER:
+        return (struct rb_job_end){.ending = RB_JOB_LATER};
+    case OUTCOME_DEAD_LETTER:
+        return (struct rb_job_end){.ending = RB_JOB_DEAD_LETTER};
+    }
+    RB_BUG("unknown outcome");
 }
 
 void rb_job_free(struct rb_job *job)

@@ -25,6 +25,10 @@
 
 struct rb_job;
 
+/* Why a record is silent that may not be the last word about its video. */
+#define RB_JOB_PENDING    "not_finished_yet"
+#define RB_JOB_UNREADABLE "unreadable"
+
 /* How, and how long, it is tried again. */
 struct rb_retry_policy {
     int64_t first_ms;    /* the longest first pause; it doubles ... */
@@ -72,6 +76,23 @@ struct rb_job_env {
     void *fatal_arg;
 };
 
+/* A record that is worked on once more. Text borrowed for as long as the job lives. */
+struct rb_job_again {
+    const char *owner_topic; /* names the record in place of its topic, as of whom an outcome is */
+    int64_t reopen;          /* the attempt that is over and is to be followed by another one; RB_NO_LONG: none is */
+    bool keep_url;           /* the row's URL is newer than the record's */
+};
+
+enum rb_job_ending { RB_JOB_STORED, RB_JOB_FAILED, RB_JOB_LATER, RB_JOB_DEAD_LETTER, RB_JOB_SILENT };
+
+/* What has become of a record. Text borrowed from the job. */
+struct rb_job_end {
+    enum rb_job_ending ending;
+    const char *code;    /* why it failed; NULL for all others */
+    const char *because; /* why it is silent; NULL for all others */
+    int64_t bytes;       /* stored */
+};
+
 /*
  * Begin to work on a record.
  *
@@ -81,6 +102,21 @@ struct rb_job_env {
  * Loop:   loop thread.
  */
 struct rb_job *rb_job_new(const struct rb_job_env *env, struct rb_message *message, enum rb_event event, void *owner);
+
+/*
+ * The record is worked on once more. It leads to no dead letter when it cannot be read.
+ *
+ * Takes:  again, copied.
+ * Loop:   loop thread, in the turn in which the job was made.
+ */
+void rb_job_set_again(struct rb_job *job, const struct rb_job_again *again);
+
+/*
+ * What has become of the record.
+ *
+ * Loop:   loop thread, once on_finished was called.
+ */
+struct rb_job_end rb_job_end(const struct rb_job *job);
 
 /*
  * Stop whatever it does and free it. What it had in the store but not in the database is removed. NULL is fine.

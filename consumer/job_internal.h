@@ -95,6 +95,8 @@ struct rb_job {
     struct rb_message *message;
     enum rb_event event;
     void *owner; /* borrowed */
+    struct rb_job_again again;
+    struct rb_origin name; /* of the record, as the row has it */
     struct rb_input input;
 
     struct rb_delayed delayed;
@@ -124,12 +126,12 @@ struct rb_job {
     struct rb_record_tries tries;
 
     enum job_outcome outcome;
-    bool bare; /* the dead letter goes without the record's bytes */
+    const char *silent; /* static text: why there is no outcome; NULL: there is one */
+    bool bare;          /* the dead letter goes without the record's bytes */
     struct job_later later;
     struct rb_error reason; /* why the outcome is not that it is stored */
     struct rb_error error;  /* what went wrong in the current step */
 
-    bool silent;         /* it ended without an outcome of its own */
     int64_t recorded_ms; /* when its row was written; 0: it was not */
 
     struct rb_receipt receipt; /* of what is on its way to Kafka */

@@ -45,7 +45,7 @@ enum job_state job_step_DECODING(struct rb_job *job)
     rb_log(&job->about, RB_EV_JOB_STARTED, "");
     RB_FAIL_HERE(record_decoded);
     if (job->input.status == RB_INPUT_PENDING)
-        return job_be_silent(job, "not_finished_yet");
+        return job_be_silent(job, RB_JOB_PENDING);
     job->tries.tries = job->input.tries;
     job->tries.first_try_at = job->input.first_try_at;
     job->renewals = job->input.renewals;
@@ -68,10 +68,12 @@ enum job_state job_step_LINING_UP(struct rb_job *job)
 struct rb_record_ask job_ask(struct rb_job *job)
 {
     return (struct rb_record_ask){
-        .origin = &job->message->origin,
+        .origin = &job->name,
         .tries = &job->tries,
         .progress = job->claimed && job->state != JOB_PLANNING ? INT64_MAX : job->tries.tries + job->renewals,
-        .keep_url = job->input.event == RB_EVENT_VIDEO_STORE_RETRY || job->source.fresh,
+        .keep_url = job->input.event == RB_EVENT_VIDEO_STORE_RETRY || job->source.fresh || job->again.keep_url,
+        .reopen = job->again.reopen,
+        .known = job->again.owner_topic != NULL,
         .alone = job->row_alone,
         .on_done = job_wake,
         .arg = job,

@@ -33,6 +33,8 @@ static void on_codec_change(void *arg)
 
     if (parts->consume != NULL)
         rb_consume_poke(parts->consume);
+    if (parts->on_codec != NULL)
+        parts->on_codec(parts->command);
 }
 
 static void on_fatal(const struct rb_error *err, void *arg)
@@ -42,7 +44,10 @@ static void on_fatal(const struct rb_error *err, void *arg)
     if (parts->exit_status == 0)
         rb_log_error(NULL, RB_EV_FATAL, err, "");
     parts->exit_status = err->code == RB_E_TXN_FENCED || err->code == RB_E_GROUP_FENCED ? RB_STATUS_FENCED : 1;
-    rb_loop_stop(parts->loop);
+    if (parts->on_end != NULL)
+        parts->on_end(parts->command);
+    else
+        rb_loop_stop(parts->loop);
 }
 
 static void open_database(struct rb_parts *parts)
@@ -61,10 +66,13 @@ static void open_database(struct rb_parts *parts)
  * The same after each restart, or what was under way when the process died would be pending until it times out; and of no other
  * process, or the two throw each other out.
  */
-static char *transactional_id_of(const struct consumer_options *options)
+static char *transactional_id_of(const struct rb_parts *parts)
 {
+    const struct consumer_options *options = parts->options;
     char host[256] = "";
 
+    if (parts->transactional_id != NULL)
+        return rb_xstrdup(parts->transactional_id);
     if (options->transactional_id[0] != '\0')
         return rb_xstrdup(options->transactional_id);
     if (gethostname(host, sizeof(host) - 1) < 0)
@@ -73,14 +81,19 @@ static char *transactional_id_of(const struct consumer_options *options)
                       options->group_instance_id[0] != '\0' ? options->group_instance_id : host);
 }
 
+static void open_codec(struct rb_parts *parts, bool announces)
+{
+    const struct rb_common_options *common = &parts->options->common;
+    const struct rb_codec_config codec =
+        rb_codec_config_of(common, written_events, announces ? RB_COUNT(written_events) : 0);
+
+    parts->codec = rb_codec_new(parts->loop, &codec, on_codec_change, parts);
+}
+
 static int open_output(struct rb_parts *parts, struct rb_error *err)
 {
     const struct rb_common_options *common = &parts->options->common;
-    const struct rb_codec_config codec = rb_codec_config_of(common, written_events, RB_COUNT(written_events));
-
-    parts->codec = rb_codec_new(parts->loop, &codec, on_codec_change, parts);
-
-    RB_AUTO_TEXT *transactional_id = transactional_id_of(parts->options);
+    RB_AUTO_TEXT *transactional_id = transactional_id_of(parts);
     const struct rb_commit_config commit = {
         .txn = {.kafka = {common->kafka_brokers, "reelbus-consumer", common->kafka},
                 .transactional_id = transactional_id,
@@ -177,10 +190,9 @@ static bool is_outage(void *arg)
     return !rb_pg_is_up(parts->pg) || !rb_emit_is_up(parts->emit) || rb_circuit_blocks(parts->circuit);
 }
 
-static int open_input(struct rb_parts *parts, struct rb_error *err)
+struct rb_job_env rb_parts_env(struct rb_parts *parts)
 {
-    const struct consumer_options *options = parts->options;
-    const struct rb_job_env env = {
+    return (struct rb_job_env){
         .loop = parts->loop,
         .codec = parts->codec,
         .record = parts->record,
@@ -204,10 +216,16 @@ static int open_input(struct rb_parts *parts, struct rb_error *err)
         .ask_http = parts->ask_http,
         .metrics = &parts->metrics,
         .tracer = parts->tracer,
-        .retry = retry_policy_of(options),
+        .retry = retry_policy_of(parts->options),
         .on_fatal = on_fatal,
         .fatal_arg = parts,
     };
+}
+
+static int open_input(struct rb_parts *parts, struct rb_error *err)
+{
+    const struct consumer_options *options = parts->options;
+    const struct rb_job_env env = rb_parts_env(parts);
     const struct rb_consume_config config = {
         .kafka = {options->common.kafka_brokers, "reelbus-consumer", options->common.kafka},
         .topic_prefix = options->common.topic_prefix,
@@ -237,20 +255,31 @@ static int open_tracer(struct rb_parts *parts, struct rb_error *err)
     return rb_tracer_new(parts->loop, &tracer, &parts->tracer, err);
 }
 
-int rb_parts_open(struct rb_parts *parts, struct rb_error *err)
+int rb_parts_open_jobs(struct rb_parts *parts, bool announces, struct rb_error *err)
 {
-    RB_TRY(rb_log_start(parts->options->common.log_level, parts->options->common.log_format, err));
     rb_metrics_init(&parts->metrics, metric_rows, RB_COUNT(metric_rows));
-    parts->loop = rb_loop_new();
-    rb_loop_on_log_signals(parts->loop);
-    parts->watchdog = rb_watchdog_new(parts->loop, parts->options->common.watchdog_ms);
+    parts->loop_is_ours = parts->loop == NULL;
+    if (parts->loop_is_ours) {
+        parts->loop = rb_loop_new();
+        rb_loop_on_log_signals(parts->loop);
+        parts->watchdog = rb_watchdog_new(parts->loop, parts->options->common.watchdog_ms);
+    }
     rb_log(NULL, RB_EV_START, "program=reelbus-consumer version=%s pid=%d", RB_VERSION, (int)getpid());
     RB_TRY(open_tracer(parts, err));
     open_database(parts);
     RB_TRY(rb_parts_open_transfers(parts, err));
     open_lines(parts);
+    open_codec(parts, announces);
+    if (!announces)
+        return 0;
     RB_TRY(open_output(parts, err));
-    RB_TRY(open_removal(parts, err));
+    return open_removal(parts, err);
+}
+
+int rb_parts_open(struct rb_parts *parts, struct rb_error *err)
+{
+    RB_TRY(rb_log_start(parts->options->common.log_level, parts->options->common.log_format, err));
+    RB_TRY(rb_parts_open_jobs(parts, true, err));
     return open_input(parts, err);
 }
 
@@ -285,7 +314,8 @@ bool rb_parts_close(struct rb_parts *parts)
     rb_slots_free(parts->asks);
     rb_tracer_free(parts->tracer);
     rb_timer_free(parts->drain);
-    rb_loop_free(parts->loop);
+    if (parts->loop_is_ours)
+        rb_loop_free(parts->loop);
     rb_metrics_done(&parts->metrics);
     rb_watchdog_free(parts->watchdog);
     return true;

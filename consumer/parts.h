@@ -21,8 +21,13 @@ struct rb_parts {
     uint32_t magic;
     const struct rb_options *all_options;   /* borrowed */
     const struct consumer_options *options; /* borrowed; the values of all_options */
-    struct rb_loop *loop;
-    struct rb_watchdog *watchdog;
+    struct rb_loop *loop;                   /* borrowed when there is one before the parts are made */
+    bool loop_is_ours;
+    const char *transactional_id; /* borrowed; NULL: as the options say */
+    rb_loop_fn on_codec;          /* NULL but for commands: decoding may go on */
+    rb_loop_fn on_end;            /* NULL but for commands: the program cannot go on, and exit_status says so */
+    void *command;                /* borrowed: the arg of these two */
+    struct rb_watchdog *watchdog; /* NULL also when the loop is borrowed: others on it outlive the parts */
     struct rb_metrics metrics;
     struct rb_tracer *tracer; /* NULL also when there is no collector */
     struct rb_pg *pg;
@@ -66,6 +71,24 @@ struct rb_parts {
  * Loop:   before the loop runs.
  */
 RB_MUST_CHECK int rb_parts_open(struct rb_parts *parts, struct rb_error *err);
+
+/*
+ * Make all parts but the HTTP server and the input: for commands.
+ *
+ * Takes:  parts, as of rb_parts_open, perhaps with a loop; announces, false for one that only looks: without emit, which
+ *         would throw out whoever has its transactional id, and without remove.
+ * Fails:  as rb_parts_open.
+ * Loop:   before the loop runs.
+ */
+RB_MUST_CHECK int rb_parts_open_jobs(struct rb_parts *parts, bool announces, struct rb_error *err);
+
+/*
+ * What jobs share.
+ *
+ * Gives:  all borrowed from the parts.
+ * Loop:   loop thread.
+ */
+struct rb_job_env rb_parts_env(struct rb_parts *parts);
 
 /*
  * Make what fetches and stores: the providers, the guard, the stores and how much may be stored.

@@ -140,7 +140,7 @@ static void add_arrival(struct values *values, const struct rb_record_ask *ask, 
     const char *what = input->event == RB_EVENT_VIDEO_POLL_RESULT ? "polled" : "received";
     const char *said = input->status == RB_INPUT_COMPLETED ? "completed" : "failed";
 
-    add_text(values, input->event == RB_EVENT_VIDEO_STORE_RETRY ? NULL : what); /* that one was noted before */
+    add_text(values, input->event == RB_EVENT_VIDEO_STORE_RETRY || ask->known ? NULL : what); /* noted before */
     add_text(values, input->error_message != NULL ? input->error_message : said);
     add_text(values, ask->origin->topic);
     add_number(values, ask->origin->partition);
@@ -184,6 +184,7 @@ int rb_record_claim(struct rb_record *record, const struct rb_record_ask *ask, c
     add_arrival(&values, ask, input);
     add_text(&values, ask->keep_url ? "true" : "false");
     add_number(&values, ask->progress);
+    add_number(&values, ask->reopen);
     return op_send(record, ask->alone ? record->claim_alone : record->claim, &values, ask, ret_op, err);
 }
 

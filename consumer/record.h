@@ -35,6 +35,8 @@ struct rb_record_ask {
     const struct rb_record_tries *tries;
     int64_t progress;   /* claim: tries and renewals so far */
     bool keep_url;      /* claim: the row's URL stays what it is; the input's is one that came later */
+    int64_t reopen;     /* claim: the attempt that is over and is to be followed by another one; RB_NO_LONG: none is */
+    bool known;         /* claim: that the record came was noted before */
     bool alone;         /* claim, failure: the application's row stays as it is, because it refuses to be changed */
     rb_loop_fn on_done; /* rb_record_poll has the answer; never called before the asking returns */
     void *arg;

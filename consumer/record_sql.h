@@ -39,9 +39,10 @@
 /*
  * $1 video, $2 URL, $3 provider, $4 its id, $5 expiry, $6 received, $7 tries, $8 first, $9 last try; then for the history:
  * $10 "received", "polled" or NULL for nothing, $11 what it said, $12 topic, $13 partition, $14 offset; $15 whether the URL
- * that the row has stays; $16 tries and renewals so far.
+ * that the row has stays; $16 tries and renewals so far; $17 the attempt that somebody wants to be followed by another one.
  *
- * A video that waits or is worked on is claimed. One that has failed is claimed again only by something new: another URL.
+ * A video that waits or is worked on is claimed. One that has failed is claimed again only by something new: another URL; or,
+ * as one that is stored, because somebody says so who has seen how it is.
  * Everything else is settled, and the statement only notes that the record came. A record that comes again is noted once.
  *
  * A record that comes again after the video was put off, or another one about the same URL, would begin a second row of
@@ -73,7 +74,8 @@
     " owner_topic = NULL, owner_partition = NULL, owner_offset = NULL,"                                                \
     " claim_epoch = v.claim_epoch + 1, " TOUCH                                                                         \
     " WHERE NOT " WAS_OWNER " AND (v.state = 'waiting'"                                                                \
-    " OR (v.state = 'processing' AND (" IN_TURN " OR " NEW_URL ")) OR (v.state = 'failed' AND " NEW_URL "))"           \
+    " OR (v.state = 'processing' AND (" IN_TURN " OR " NEW_URL ")) OR (v.state = 'failed' AND " NEW_URL ")"            \
+    " OR (v.state IN ('failed', 'stored') AND v.attempt = $17::int))"                                                  \
     " RETURNING v.*),"                                                                                                 \
     shown                                                                                                              \
     " noted AS (" HISTORY                                                                                              \
@@ -87,7 +89,8 @@
 /* The second is for a row of the application that refuses to be changed. */
 static const char claim_template[] =
     CLAIM_TEMPLATE(" shown AS (UPDATE {table} h SET {video_url} = written.source_url FROM written"
-                   " WHERE h.{id} = written.video_id AND h.{video_url} IS NULL AND written.source_url IS NOT NULL),");
+                   " WHERE h.{id} = written.video_id AND written.source_url IS NOT NULL AND (h.{video_url} IS NULL"
+                   " OR ($17::int IS NOT NULL AND h.{video_url} = written.stored_url))),");
 static const char claim_alone_template[] = CLAIM_TEMPLATE("");
 
 /*

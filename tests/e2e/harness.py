@@ -264,10 +264,8 @@ class Bus:
             wait_for(lambda: self.producer.metric("reelbus_database_up") == 1, "the producer has its database")
         return self.producer
 
-    def start_consumer(self, wait=True, **options):
-        port = local.free_port()
-        defaults = {
-            "REELBUS_METRICS_LISTEN": f"127.0.0.1:{port}",
+    def consumer_options(self):
+        return {
             "REELBUS_FILE_ROOT": self.store,
             "REELBUS_FILE_PUBLIC_URL": f"http://127.0.0.1:{getattr(self, 'producer', None) and self.producer.port or 1}/media/",
             "REELBUS_SOURCE_PORTS": "any",
@@ -281,6 +279,10 @@ class Bus:
             "REELBUS_COMMIT_INTERVAL_MS": "50ms",
             "REELBUS_PUBLISH_TIMEOUT_MS": "60s",
         }
+
+    def start_consumer(self, wait=True, **options):
+        port = local.free_port()
+        defaults = {"REELBUS_METRICS_LISTEN": f"127.0.0.1:{port}", **self.consumer_options()}
         if options.get("REELBUS_GROUP_INSTANCE_ID") == "":  # several on one host
             defaults["REELBUS_TRANSACTIONAL_ID"] = f"{self.number}-{len(self.started)}"
         self.consumer = self.start("reelbus-consumer", port, {**defaults, **options}, wait)
