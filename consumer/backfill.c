@@ -1,27 +1,23 @@
 /*
  * backfill.c — videos of the application that nobody has ever told of: they are put on the bus.
  *
- * Way:  consumer backfill -> [backfill] -> Kafka -> consume, or replay
+ * Way:  consumer backfill -> [backfill] -> resend -> consume, or replay
  */
 #include "consumer/backfill.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "common/backoff.h"
 #include "common/clock.h"
-#include "common/outgoing.h"
 #include "common/pg_array.h"
-#include "common/random.h"
 #include "common/show.h"
 #include "common/tables.h"
 #include "common/url_expiry.h"
 #include "consumer/command_sql.h"
+#include "consumer/resend.h"
 #include "consumer/stores.h"
 
 #define PAGE        "500"
-#define DELIVERY_MS 60000
-#define OPEN_MS     30000 /* for the first connection, and for the registry */
 #define PLACEHOLDER "reelbus-any-key"
 
 /*
@@ -44,17 +40,11 @@ static const char heard_sql[] =
     " updated_at = greatest(clock_timestamp(), v.updated_at + interval '1 microsecond')"
     " WHERE v.state = 'waiting' AND v.source_url IS NULL";
 
-static const enum rb_event written_event = RB_EVENT_VIDEO_WEBHOOK_RECEIVED;
-
 struct backfill {
     struct rb_command *command; /* borrowed */
     char *sql;
-    char *ours; /* what our own URLs begin with, as an array */
-    char *topic;
-    struct rb_codec *codec;
-    struct rb_producer *producer; /* NULL with --dry-run */
-    size_t on_their_way;
-    struct rb_error error; /* the first one of those */
+    char *ours;               /* what our own URLs begin with, as an array */
+    struct rb_resend *resend; /* NULL with --dry-run */
     char after[RB_UUID_TEXT_BYTES];
     int64_t published;
     int64_t dead; /* of these, those whose URL says that it has expired */
@@ -69,17 +59,6 @@ static const struct rb_command_options *flags_of(const struct backfill *backfill
 
 /* -- a record ------------------------------------------------------------------------------------------------------ */
 
-static void on_delivered(const struct rb_delivery *delivery, const struct rb_error *err, void *arg)
-{
-    struct backfill *backfill = arg;
-
-    (void)delivery;
-    if (err != NULL && backfill->error.code == RB_E_NONE)
-        backfill->error = *err;
-    backfill->on_their_way--;
-    rb_command_wake(backfill->command);
-}
-
 /* The same video at the same URL is the same event, however often it is published. */
 static char *event_id(const char *video_id, const char *url, char ret_id[RB_UUID_TEXT_BYTES])
 {
@@ -88,71 +67,20 @@ static char *event_id(const char *video_id, const char *url, char ret_id[RB_UUID
     return rb_uuid_of_name(name, ret_id);
 }
 
-static char *text_of(const PGresult *page, int row, const char *column)
-{
-    return (char *)(uintptr_t)rb_pg_text(page, row, column); /* borrowed: the event is not cleared */
-}
-
 static int send_row(struct backfill *backfill, const PGresult *page, int row, struct rb_error *err)
 {
     char id[RB_UUID_TEXT_BYTES];
-    struct rb_trace trace;
-    RB_AUTO_BUFFER value = {0};
-    struct rb_record record;
-    const struct rb_video_webhook_received event = {
-        .event_id = event_id(text_of(page, row, "id"), text_of(page, row, "video_url"), id),
-        .video_id = text_of(page, row, "id"),
-        .user_id = text_of(page, row, "user_id"),
-        .status = (char[]){"completed"},
-        .video_url = text_of(page, row, "video_url"),
-        .scheme = (char[]){"backfill"},
-        .provider = text_of(page, row, "provider"),
-        .provider_video_id = text_of(page, row, "provider_id"),
-        .expires_at = rb_url_expiry(text_of(page, row, "video_url")),
-        .checked = true,
-        .received_at = rb_clock_unix_ms(),
-    };
-    const struct rb_outgoing outgoing = {
-        .event = written_event,
-        .values = &event,
-        .topic = backfill->topic,
-        .source = "reelbus-consumer backfill",
-        .id = event.event_id,
-        .video_id = event.video_id,
-        .time_unix_ms = event.received_at,
-        .trace = &trace,
+    const struct rb_resend_video video = {
+        .event_id = event_id(rb_pg_text(page, row, "id"), rb_pg_text(page, row, "video_url"), id),
+        .video_id = rb_pg_text(page, row, "id"),
+        .user_id = rb_pg_text(page, row, "user_id"),
+        .url = rb_pg_text(page, row, "video_url"),
+        .provider = rb_pg_text(page, row, "provider"),
+        .provider_video_id = rb_pg_text(page, row, "provider_id"),
+        .expires_at = rb_url_expiry(rb_pg_text(page, row, "video_url")),
     };
 
-    rb_trace_continue(NULL, &trace);
-    RB_TRY(rb_outgoing_record(backfill->codec, &outgoing, &value, &record, err));
-    RB_TRY(rb_producer_send(backfill->producer, &record, on_delivered, backfill, err));
-    backfill->on_their_way++;
-    return 0;
-}
-
-static bool pause_ms(struct backfill *backfill, int64_t ms)
-{
-    struct rb_timer *timer = rb_timer_new(backfill->command->loop, rb_command_wake, backfill->command);
-    bool goes_on = true;
-
-    rb_timer_start(timer, ms);
-    while (rb_timer_is_started(timer) && (goes_on = rb_command_wait(backfill->command)))
-        continue;
-    rb_timer_free(timer);
-    return goes_on;
-}
-
-/* Who has just begun is not connected yet. */
-static int send_patiently(struct backfill *backfill, const PGresult *page, int row, struct rb_error *err)
-{
-    struct rb_backoff pause = {.first_ms = 20, .max_ms = 1000};
-    int64_t until_ms = rb_clock_ms() + OPEN_MS;
-    int result;
-
-    while ((result = send_row(backfill, page, row, err)) < 0 && err->class == RB_OUTAGE && rb_clock_ms() < until_ms)
-        if (!pause_ms(backfill, rb_backoff_next_ms(&pause, rb_random())))
-            break;
-    return result;
+    return rb_resend_video(backfill->resend, &video, err);
 }
 
 /* -- a page -------------------------------------------------------------------------------------------------------- */
@@ -186,16 +114,6 @@ static int note_heard(struct backfill *backfill, const PGresult *page, int count
     return rb_command_query(backfill->command, heard_sql, RB_COUNT(values), values, &result, err);
 }
 
-static int wait_for_brokers(struct backfill *backfill, struct rb_error *err)
-{
-    while (backfill->on_their_way > 0 && rb_command_wait(backfill->command))
-        continue;
-    if (backfill->on_their_way > 0)
-        return rb_fail(err, RB_E_KAFKA_AWAY, 0, "ended before all records were acknowledged");
-    *err = backfill->error;
-    return err->code == RB_E_NONE ? 0 : -1;
-}
-
 /* When the next one may go, by --rate. */
 static bool wait_for_turn(struct backfill *backfill)
 {
@@ -203,7 +121,7 @@ static bool wait_for_turn(struct backfill *backfill)
     int64_t due_ms = rate > 0 ? backfill->began_ms + backfill->published * 1000 / rate : 0;
     int64_t left_ms = due_ms - rb_clock_ms();
 
-    return left_ms <= 0 || pause_ms(backfill, left_ms);
+    return left_ms <= 0 || rb_command_pause(backfill->command, left_ms);
 }
 
 static void count_row(struct backfill *backfill, const PGresult *page, int row)
@@ -221,15 +139,15 @@ static int publish_page(struct backfill *backfill, const PGresult *page, struct 
 
     for (; count < PQntuples(page) && !backfill->enough; count++) {
         backfill->enough = max > 0 && backfill->published >= max;
-        if (backfill->enough || (backfill->producer != NULL && !wait_for_turn(backfill)))
+        if (backfill->enough || (backfill->resend != NULL && !wait_for_turn(backfill)))
             break;
-        if (backfill->producer != NULL)
-            RB_TRY(send_patiently(backfill, page, count, err));
+        if (backfill->resend != NULL)
+            RB_TRY(send_row(backfill, page, count, err));
         count_row(backfill, page, count);
     }
-    if (backfill->producer == NULL || count == 0)
+    if (backfill->resend == NULL || count == 0)
         return 0;
-    RB_TRY(wait_for_brokers(backfill, err));
+    RB_TRY(rb_resend_finish(backfill->resend, err));
     RB_TRY(note_heard(backfill, page, count, err));
     rb_bar_add(backfill->command->bar, count);
     return 0;
@@ -285,8 +203,6 @@ static int backfill_open(struct backfill *backfill, struct rb_error *err)
 {
     struct rb_command *command = backfill->command;
     const struct rb_common_options *options = &command->options->common;
-    const struct rb_kafka_config kafka = {options->kafka_brokers, "reelbus-backfill", options->kafka};
-    const struct rb_codec_config codec = rb_codec_config_of(options, &written_event, 1);
     RB_AUTO_TEXT *sql =
         rb_xprintf(page_template, options->column_provider[0] != '\0' ? "h.{provider}::text" : "NULL",
                    options->column_provider_video_id[0] != '\0' ? "h.{provider_video_id}::text" : "NULL");
@@ -296,23 +212,18 @@ static int backfill_open(struct backfill *backfill, struct rb_error *err)
         return rb_fail(err, RB_E_BAD_OPTION, 0,
                        "option 'from_database' is needed: there is nothing else to fill from yet");
     backfill->sql = rb_tables_sql(options, sql);
-    backfill->topic = rb_xprintf("%s%s", options->topic_prefix, rb_event_info(written_event)->topic);
     RB_TRY(find_ours(backfill, err));
     if (flags_of(backfill)->dry_run)
         return 0;
     command->bar = rb_bar_new(command->loop, &bar);
-    backfill->codec = rb_codec_new(command->loop, &codec, rb_command_wake, command);
-    return rb_producer_new(command->loop, &kafka, (const char *const[]){backfill->topic, NULL}, DELIVERY_MS,
-                           &backfill->producer, err);
+    return rb_resend_new(command, &backfill->resend, err);
 }
 
 static void backfill_close(struct backfill *backfill)
 {
-    rb_producer_free(backfill->producer);
-    rb_codec_free(backfill->codec);
+    rb_resend_free(backfill->resend);
     free(backfill->sql);
     free(backfill->ours);
-    free(backfill->topic);
 }
 
 static void show(const struct backfill *backfill)

@@ -100,6 +100,18 @@ void rb_command_wake(void *arg)
         rb_loop_stop(command->loop);
 }
 
+bool rb_command_pause(struct rb_command *command, int64_t ms)
+{
+    struct rb_timer *timer = rb_timer_new(command->loop, rb_command_wake, command);
+    bool goes_on = true;
+
+    rb_timer_start(timer, ms);
+    while (rb_timer_is_started(timer) && (goes_on = rb_command_wait(command)))
+        continue;
+    rb_timer_free(timer);
+    return goes_on;
+}
+
 struct work {
     struct rb_command *command; /* borrowed, as is arg */
     rb_loop_fn fn;

@@ -73,6 +73,14 @@ bool rb_command_wait(struct rb_command *command);
 void rb_command_wake(void *arg);
 
 /*
+ * Let some time go by, while the loop runs.
+ *
+ * Gives:  false when somebody ends the command before it has.
+ * Loop:   as above.
+ */
+bool rb_command_pause(struct rb_command *command, int64_t ms);
+
+/*
  * Make a call that blocks, on the pool, while the loop runs. A first Ctrl-C waits for it, a second one does not.
  *
  * Takes:  fn, run on another thread with arg; it has a deadline of its own.

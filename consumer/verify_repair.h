@@ -1,7 +1,7 @@
 /*
  * verify_repair.h — have a video stored again: its row is set back, and its record is sent once more.
  *
- * Way:  verify -> [verify_repair] -> Postgres, Kafka
+ * Way:  verify -> [verify_repair] -> Postgres, resend
  *
  * In this order: a row that is set back and whose record was never sent, because this process was killed in between, is found
  * by the next run. A record that comes twice is passed over by the consumers, as always. The object stays until its successor
