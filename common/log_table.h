@@ -121,6 +121,11 @@
     X(STORE_SWEPT, NOTICE, "files", "unfinished files of a killed process were removed")                               \
     X(STORE_UP, INFO, "store, bucket", "the store answers, knows us and has the bucket")                               \
     X(STORE_DOWN, WARNING, "store, code, error", "it does not; asked again until it does")                             \
+    X(GROUP_PAUSED, NOTICE, "group, by, left_ms, running, reason",                                                     \
+      "an operator wants nothing stored for now; what runs goes on to its end; left_ms is -1 without an end")          \
+    X(GROUP_RESUMED, NOTICE, "group", "videos are stored again")                                                       \
+    X(PAUSE_UNREAD, WARNING, "group, code, error",                                                                     \
+      "the database does not tell whether the group is paused; has setup been run? ignoring")                          \
     X(QUOTA, INFO, "level, bytes, warn_at, stop_at, quota, days_left", "how much of what may be stored is used")       \
     X(QUOTA_NEAR, WARNING, "level, bytes, warn_at, stop_at, quota, days_left",                                         \
       "more than the warning mark is stored, or with level stop so much that quota_then happens")                      \

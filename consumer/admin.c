@@ -58,6 +58,8 @@ static void serve_ready(struct rb_exchange *exchange, void *arg)
                     yes_or_no(kafka), yes_or_no(database), yes_or_no(store));
     if (parts->fallback_probe != NULL)
         rb_buffer_print(&text, ",\"fallback\":%s", yes_or_no(fallback));
+    if (rb_hold_is_paused(parts->hold)) /* by an operator, so all is well */
+        rb_buffer_print(&text, ",\"paused\":true");
     rb_buffer_print(&text, "}");
     reply_text(exchange, ready ? 200 : 503, "application/json", text.bytes);
 }

@@ -8,7 +8,7 @@
 
 #include "common/options.h"
 
-#define RB_FOR_ALL_COMMANDS "setup cleanup tail inspect usage verify replay backfill"
+#define RB_FOR_ALL_COMMANDS "setup cleanup tail inspect usage verify replay backfill pause resume drain"
 
 /* clang-format off: one row, one line */
 #define COMMAND_OPTIONS(X)                                                                                             \
@@ -40,8 +40,11 @@
     X(rate, "replay backfill", NUMBER, "0", 0, 1000000,                                                                \
       "begin with no more than so many videos a second; 0: any number")                                                \
     X(max, "replay backfill", NUMBER, "0", 0, 1000000000, "end after so many videos; 0: do not")                       \
-    X(dry_run, "replay backfill", BOOL, "false", 0, 1, "say what would be done, and do nothing")                       \
-    X(from_database, "backfill", BOOL, "false", 0, 1, "from the application's table")
+    X(dry_run, "replay backfill pause resume drain", BOOL, "false", 0, 1, "say what would be done, and do nothing")    \
+    X(from_database, "backfill", BOOL, "false", 0, 1, "from the application's table")                                  \
+    X(lasts, "pause drain", MS, "0", 0, 31536000000, "until resume, and no longer than this; 0: until resume")         \
+    X(reason, "pause drain", TEXT, "", 0, 255, "why, for whoever wonders")                                             \
+    X(timeout, "drain", MS, "10m", 0, 86400000, "wait no longer than this for what runs")
 /* clang-format on */
 
 #define RB_COMMAND_OPTION_FIELD(name, commands, type, default_, min, max, help) RB_OPTION_CTYPE_##type name;

@@ -65,5 +65,16 @@
       "Those are the rows of the application's table whose URL points outside and that reelbus does not know. They are\n"              \
       "published as events; running consumers, or a replay, store them. Run again, it publishes what is new.\n",                       \
       "  reelbus-consumer backfill --from-database --dry-run\n"                                                                        \
-      "  reelbus-consumer backfill --from-database --rate 50 && reelbus-consumer replay --since 1h\n")
+      "  reelbus-consumer backfill --from-database --rate 50 && reelbus-consumer replay --since 1h\n")                                 \
+    X(pause, rb_pause, NULL, 0, 0, NULL, "store nothing for now, with all members of the group left where they are",                   \
+      "The members notice within a second. They begin no transfer any more; those that run go on to their end. What\n"                 \
+      "comes meanwhile waits on Kafka. Programs that are started stay paused. It is in the database, so it outlives\n"                 \
+      "them all, until resume. With --dry-run, it is shown whether the group is paused.\n",                                            \
+      "  reelbus-consumer pause --lasts 2h --reason 'the bucket moves'\n"                                                              \
+      "  reelbus-consumer pause --dry-run\n")                                                                                          \
+    X(resume, rb_resume, NULL, 0, 0, NULL, "store again what was paused", NULL, "  reelbus-consumer resume\n")                         \
+    X(drain, rb_drain, NULL, 0, 0, NULL, "pause, and wait until nothing runs: before a deploy",                                        \
+      "It waits until each member that Kafka knows has told that it works on nothing any more. When the time is up it\n"               \
+      "ends with 4, and the group stays paused, as it does after Ctrl-C.\n",                                                           \
+      "  reelbus-consumer drain --timeout 15m --lasts 1h && deploy && reelbus-consumer resume\n")
 /* clang-format on */

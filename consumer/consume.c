@@ -260,6 +260,16 @@ void rb_consume_drain(struct rb_consume *consume)
     consume_commit_soon(consume);
 }
 
+size_t rb_consume_running(const struct rb_consume *consume)
+{
+    size_t count = 0;
+
+    for (const struct partition *partition = consume->partitions; partition != NULL; partition = partition->next)
+        for (const struct work *work = partition->works; work != NULL; work = work->next)
+            count += rb_job_is_idle(work->job) ? 0 : 1;
+    return count;
+}
+
 size_t rb_consume_count(const struct rb_consume *consume)
 {
     return consume->count;

@@ -41,6 +41,20 @@ RB_MUST_CHECK int rb_consume_new(const struct rb_consume_config *config, const s
 void rb_consume_drain(struct rb_consume *consume);
 
 /*
+ * Begin nothing for now, or again: no records are taken, and those that are here wait before their transfers. We stay a member.
+ *
+ * Loop:   loop thread, not from a callback of a job.
+ */
+void rb_consume_hold(struct rb_consume *consume, bool hold);
+
+/*
+ * How many records are worked on that do not only wait: what would have to begin anew if we ended now.
+ *
+ * Loop:   loop thread.
+ */
+size_t rb_consume_running(const struct rb_consume *consume);
+
+/*
  * How many records are worked on.
  *
  * Loop:   loop thread.

@@ -97,6 +97,7 @@ struct rb_consume {
     void *outage_arg; /* borrowed */
     struct rb_timer *look_timer;
     bool draining;
+    bool held; /* an operator wants it so */
 };
 
 /*

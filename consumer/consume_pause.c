@@ -1,5 +1,6 @@
 /*
- * consume_pause.c — takes no more records than can be worked on, and none while our own side is away.
+ * consume_pause.c — takes no more records than can be worked on, and none while our own side is away or
+ * an operator wants it so.
  *
  * Way:  Kafka -> [consume] -> job
  */
@@ -27,14 +28,14 @@ size_t consume_room(void *arg)
     const struct rb_consume *consume = RB_CAST(rb_consume, arg, CONSUME_MAGIC);
     size_t count = working(consume);
 
-    if (consume->draining || waits_for_outage(consume) || count >= consume->records_max)
+    if (consume->draining || consume->held || waits_for_outage(consume) || count >= consume->records_max)
         return 0;
     return consume->records_max - count;
 }
 
 static bool should_pause(const struct rb_consume *consume, const struct partition *partition)
 {
-    if (consume->draining || consume->full || waits_for_outage(consume))
+    if (consume->draining || consume->held || consume->full || waits_for_outage(consume))
         return true;
     if (rb_offsets_count(&partition->offsets) >= (partition->paused ? OFFSETS_MAX / 2 : OFFSETS_MAX))
         return true;
@@ -91,8 +92,15 @@ void consume_adapt_pause(struct rb_consume *consume)
     pause_or_resume(consume, true, should_pause);
     pause_or_resume(consume, false, should_pause);
     rb_metrics_set(consume->env.metrics, METRIC_PAUSED,
-                   consume->draining || consume->full || waits_for_outage(consume));
+                   consume->draining || consume->held || consume->full || waits_for_outage(consume));
     rb_metrics_set(consume->env.metrics, METRIC_DELAYED, (int64_t)rb_delay_count(consume->env.delay));
+}
+
+void rb_consume_hold(struct rb_consume *consume, bool hold)
+{
+    consume->held = hold;
+    rb_delay_poke(consume->env.delay);
+    consume_adapt_pause(consume);
 }
 
 /* A job has met it. No more records are taken until it is over; those that are worked on wait by themselves. */

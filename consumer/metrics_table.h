@@ -110,7 +110,9 @@
     X(IN_FLIGHT, GAUGE, "reelbus_in_flight_bytes", "", "Size of the videos that are being transferred")                \
     X(PARTITIONS, GAUGE, "reelbus_partitions", "", "Partitions that the group gave us")                                \
     X(PAUSED, GAUGE, "reelbus_paused", "",                                                                             \
-      "1 while records are not taken: enough are worked on, or our own side is away")                                  \
+      "1 while records are not taken: enough are worked on, our own side is away, or an operator wants it so")         \
+    X(HELD, GAUGE, "reelbus_paused_by_operator", "",                                                                   \
+      "1 while an operator has paused the group: nothing is stored until resume, or until its time is over")           \
     X(KAFKA_UP, GAUGE, "reelbus_kafka_up", "", "1 when a broker is connected")                                         \
     X(SPANS_SENT, COUNTER, "reelbus_spans_total", "outcome=\"sent\"", "Spans of traces, by what became of them")       \
     X(SPANS_DROPPED, COUNTER, "reelbus_spans_total", "outcome=\"dropped\"", "")                                        \

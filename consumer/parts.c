@@ -241,6 +241,35 @@ static int open_input(struct rb_parts *parts, struct rb_error *err)
     return rb_consume_new(&config, &env, &parts->consume, err);
 }
 
+static void on_hold(bool held, void *arg)
+{
+    struct rb_parts *parts = RB_CAST(rb_parts, arg, RB_PARTS_MAGIC);
+
+    rb_slots_hold(parts->slots, RB_SLOTS_OPERATOR, held);
+    rb_consume_hold(parts->consume, held);
+}
+
+static size_t count_running(void *arg)
+{
+    return rb_consume_running(RB_CAST(rb_parts, arg, RB_PARTS_MAGIC)->consume);
+}
+
+static void open_hold(struct rb_parts *parts)
+{
+    RB_AUTO_TEXT *member = transactional_id_of(parts);
+    const struct rb_hold_config config = {
+        .pg = parts->pg,
+        .metrics = &parts->metrics,
+        .group = parts->options->group,
+        .member = member,
+        .on_change = on_hold,
+        .running = count_running,
+        .arg = parts,
+    };
+
+    parts->hold = rb_hold_new(parts->loop, &config);
+}
+
 static int open_tracer(struct rb_parts *parts, struct rb_error *err)
 {
     const struct rb_tracer_config tracer = {
@@ -280,7 +309,9 @@ int rb_parts_open(struct rb_parts *parts, struct rb_error *err)
 {
     RB_TRY(rb_log_start(parts->options->common.log_level, parts->options->common.log_format, err));
     RB_TRY(rb_parts_open_jobs(parts, true, err));
-    return open_input(parts, err);
+    RB_TRY(open_input(parts, err));
+    open_hold(parts);
+    return 0;
 }
 
 bool rb_parts_close(struct rb_parts *parts)
@@ -288,6 +319,7 @@ bool rb_parts_close(struct rb_parts *parts)
     rb_watchdog_close(parts->watchdog);
     RB_FAIL_HERE(program_closing);
     rb_httpd_free(parts->httpd);
+    rb_hold_free(parts->hold);
     if (!rb_consume_free(parts->consume))
         return false;
     rb_make_room_free(parts->make_room);

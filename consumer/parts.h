@@ -8,6 +8,7 @@
 #include "common/httpd.h"
 #include "common/watchdog.h"
 #include "consumer/consume.h"
+#include "consumer/hold.h"
 #include "consumer/make_room.h"
 #include "consumer/options.h"
 #include "consumer/store_probe.h"
@@ -56,6 +57,7 @@ struct rb_parts {
     struct rb_slots *asks;
     struct rb_http *ask_http;
     struct rb_consume *consume;
+    struct rb_hold *hold;
     struct rb_route routes[3];
     struct rb_httpd *httpd; /* NULL when metrics are not served */
     struct rb_timer *drain;

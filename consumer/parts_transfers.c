@@ -43,7 +43,7 @@ void rb_parts_reload(struct rb_parts *parts)
 /* While one that has begun waits for room, no further one begins: the order stays what the slots made it. */
 static void on_in_flight_full(bool full, void *arg)
 {
-    rb_slots_hold(RB_CAST(rb_parts, arg, RB_PARTS_MAGIC)->slots, full);
+    rb_slots_hold(RB_CAST(rb_parts, arg, RB_PARTS_MAGIC)->slots, RB_SLOTS_ROOM, full);
 }
 
 static int open_usage(struct rb_parts *parts, struct rb_error *err)

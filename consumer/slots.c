@@ -33,7 +33,7 @@ struct rb_slots {
     size_t max;
     size_t host_max;
     size_t limit;
-    bool held;
+    unsigned holders; /* a bit for each that holds them */
     size_t used;
     size_t waiting;
     struct rb_slots_lane *lanes;
@@ -158,7 +158,7 @@ static struct rb_slots_lane *next_lane(const struct rb_slots *slots)
 
 static bool may_enter(const struct rb_slots *slots)
 {
-    return !slots->held && slots->used < RB_MIN(slots->max, slots->limit);
+    return slots->holders == 0 && slots->used < RB_MIN(slots->max, slots->limit);
 }
 
 /* Let the next one in. NULL when nobody waits, or nobody may. */
@@ -233,9 +233,9 @@ void rb_slots_limit(struct rb_slots *slots, size_t limit)
     let_in_all(slots);
 }
 
-void rb_slots_hold(struct rb_slots *slots, bool hold)
+void rb_slots_hold(struct rb_slots *slots, enum rb_slots_holder holder, bool hold)
 {
-    slots->held = hold;
+    slots->holders = hold ? slots->holders | 1u << holder : slots->holders & ~(1u << holder);
     let_in_all(slots);
 }
 

@@ -16,6 +16,9 @@
 struct rb_slots;
 struct rb_slots_lane;
 
+/* Why none are given out: there is no room for more bytes; an operator wants it so. */
+enum rb_slots_holder { RB_SLOTS_ROOM, RB_SLOTS_OPERATOR };
+
 /* A place in line. Part of its owner; zeroed before its first use. */
 struct rb_slot {
     const char *user; /* borrowed for the entering, as is the host */
@@ -70,11 +73,11 @@ void rb_slots_leave(struct rb_slots *slots, struct rb_slot *slot);
 void rb_slots_limit(struct rb_slots *slots, size_t limit);
 
 /*
- * Give out none for now, whatever the limit; or again as before. Who is in stays in.
+ * Give out none for now, whatever the limit; or again as before, once nobody holds them any more. Who is in stays in.
  *
  * Loop:   loop thread; may call on_turn before it returns.
  */
-void rb_slots_hold(struct rb_slots *slots, bool hold);
+void rb_slots_hold(struct rb_slots *slots, enum rb_slots_holder holder, bool hold);
 
 /*
  * How many slots are taken, and how many wait for one.

@@ -336,10 +336,13 @@ static void a_limit_holds_back_and_lets_go(void **state)
     rb_slots_limit(slots, 1);
     assert_int_equal(turn_count, 1);
     assert_int_equal(next_in(slots, 0), 1); /* still one at a time */
-    rb_slots_hold(slots, true);
+    rb_slots_hold(slots, RB_SLOTS_ROOM, true);
+    rb_slots_hold(slots, RB_SLOTS_OPERATOR, true);
     rb_slots_limit(slots, SIZE_MAX);
     assert_int_equal(turn_count, 2);
-    rb_slots_hold(slots, false);
+    rb_slots_hold(slots, RB_SLOTS_ROOM, false);
+    assert_int_equal(turn_count, 2); /* the other still holds them */
+    rb_slots_hold(slots, RB_SLOTS_OPERATOR, false);
     assert_int_equal(turn_count, 4);
     for (size_t i = 0; i < 5; i++)
         rb_slots_leave(slots, &places[i]);
