@@ -137,6 +137,10 @@
     X(VIDEO_REMOVED, NOTICE, "video, key, bytes, because", "a stored video was removed, and that was announced")       \
     X(REMOVE_FAILED, WARNING, "video, key, code, error",                                                               \
       "a deleted video could not be announced, or its object not removed; tried again in a minute")                    \
+    X(RETAINED, NOTICE, "videos, bytes, failed, age, user, total, took_ms",                                            \
+      "the rules of retention were gone through: so many videos are gone, so many were let go by each rule")           \
+    X(RETENTION_FAILED, WARNING, "code, error",                                                                        \
+      "the rules of retention were not gone through; has setup been run? Tried again when it is time")                 \
     X(CIRCUIT_OPENED, WARNING, "code, error, store, retry_ms",                                                         \
       "the store takes nothing: no video is given up, but none is stored until somebody mends that")                   \
     X(CIRCUIT_CLOSED, NOTICE, "store", "the store takes videos again")                                                 \

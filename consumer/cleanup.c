@@ -1,19 +1,26 @@
 /*
- * cleanup.c — removes what nobody needs any more from the store.
+ * cleanup.c — removes what is not to be kept.
  *
- * Way:  consumer cleanup
+ * Way:  consumer cleanup -> [cleanup] -> cleanup_videos, store
  */
 #include "consumer/cleanup.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "common/exit_codes.h"
+#include "consumer/cleanup_videos.h"
 #include "consumer/say.h"
 #include "consumer/store_kinds.h"
 #include "consumer/store_probe.h"
 
 #define CLEANUP_TIMEOUT_MS 3600000
+
+static const struct rb_command_options *flags_of(const struct rb_command *command)
+{
+    return &command->options->command;
+}
+
+/* -- unfinished uploads -------------------------------------------------------------------------------------------- */
 
 static int sweep(struct rb_loop *loop, const struct consumer_options *options, struct rb_error *err)
 {
@@ -39,7 +46,7 @@ static int sweep(struct rb_loop *loop, const struct consumer_options *options, s
     return 0;
 }
 
-static bool sweep_fails(const struct consumer_options *options)
+static bool sweep_fails(struct rb_command *command, const struct consumer_options *options)
 {
     struct rb_loop *loop = rb_loop_new();
     struct rb_error err = {0};
@@ -47,15 +54,60 @@ static bool sweep_fails(const struct consumer_options *options)
 
     rb_loop_free(loop);
     if (result < 0)
-        fprintf(stderr, "reelbus-consumer cleanup: store '%s': %s\n", options->bucket, err.message);
+        rb_command_note(command, "store '%s': %s", options->bucket, err.message);
     return result < 0;
 }
 
-int rb_cleanup(const struct consumer_options *options, const struct consumer_options *fallback)
+/* One store that fails does not keep it from the other; nor does it that nobody knows the other. */
+static int sweep_all(struct rb_command *command)
 {
-    bool failed = sweep_fails(options);
+    const struct consumer_options *fallback = NULL;
+    struct rb_error err = {0};
+    bool failed = rb_command_fallback(command, &fallback, &err) < 0;
 
-    if (fallback != NULL && sweep_fails(fallback))
-        failed = true;
+    if (failed)
+        (void)rb_command_fail(command, &err);
+    failed |= sweep_fails(command, command->options);
+    if (fallback != NULL)
+        failed |= sweep_fails(command, fallback);
     return failed ? RB_EXIT_FAILED : RB_EXIT_OK;
+}
+
+/* -- all of it ----------------------------------------------------------------------------------------------------- */
+
+static struct rb_retain_limits limits_of_flags(const struct rb_command *command)
+{
+    const struct rb_command_options *flags = flags_of(command);
+
+    return (struct rb_retain_limits){
+        .age_ms = flags->older_than,
+        .user_bytes = flags->max_user_bytes,
+        .user_videos = flags->max_user_videos,
+        .all_bytes = flags->max_bytes,
+        .low_bytes = flags->low > 0 ? flags->low : flags->max_bytes,
+        .safe_ms = command->options->retention_min_age_ms,
+    };
+}
+
+int rb_cleanup(struct rb_command *command)
+{
+    const struct rb_command_options *flags = flags_of(command);
+    struct rb_retain_limits limits = limits_of_flags(command);
+    bool all = !rb_retain_has_rules(&limits) && !flags->uploads; /* that the options say */
+    struct rb_error err = {0};
+    int status = RB_EXIT_OK;
+    int result = 0;
+
+    if (limits.low_bytes > limits.all_bytes)
+        result = rb_fail(&err, RB_E_BAD_OPTION, 0, "option 'low' is more than 'max_bytes'");
+    else if (all)
+        result = rb_retain_limits_read(command->options, &limits, &err);
+    if (result < 0)
+        return rb_command_fail(command, &err);
+    if ((all || flags->uploads) && !flags->dry_run)
+        status = sweep_all(command);
+    if (!rb_retain_has_rules(&limits))
+        return status;
+    result = rb_cleanup_videos(command, &limits);
+    return result != RB_EXIT_OK ? result : status;
 }

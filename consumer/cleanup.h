@@ -1,18 +1,16 @@
 /*
- * cleanup.h — removes what nobody needs any more from the store.
+ * cleanup.h — removes what is not to be kept: videos by rules of retention, and what killed processes have left unfinished.
  *
  * Way:  consumer cleanup
  */
 #pragma once
 
-#include "consumer/options.h"
+#include "consumer/command.h"
 
 /*
- * Remove uploads that killed processes have left unfinished, and say on standard output how many they were, on standard error
- * what failed.
+ * Do what `reelbus-consumer cleanup` is asked for, all that can be done of it.
  *
- * Takes:  options, and those of the fallback store, NULL when there is none; borrowed for the call.
- * Gives:  the status to end with: FAILED when it failed in one of them.
- * Loop:   before any loop runs; blocks.
+ * Gives:  the status to end with.
+ * Loop:   runs the command's loop.
  */
-RB_MUST_CHECK int rb_cleanup(const struct consumer_options *options, const struct consumer_options *fallback);
+RB_MUST_CHECK int rb_cleanup(struct rb_command *command);

@@ -32,6 +32,13 @@
     X(repair, "verify", BOOL, "false", 0, 1, "have what is missing or wrong stored again, from its source")            \
     X(after, "verify", TEXT, "", 0, 36, "begin behind this video: videos are looked at in the order of their ids")     \
     X(at_once, "verify", NUMBER, "16", 1, 256, "so many videos at once")                                               \
+    X(uploads, "cleanup", BOOL, "false", 0, 1, "remove unfinished uploads, and nothing that is not asked for")         \
+    X(older_than, "cleanup", MS, "0", 0, 315360000000, "remove videos that were stored longer ago, 90d for example")   \
+    X(max_user_bytes, "cleanup", BYTES, "0", 0, 4611686018427387904,                                                   \
+      "remove the oldest of each user who has more, down to this")                                                     \
+    X(max_user_videos, "cleanup", NUMBER, "0", 0, 1000000000, "the same as a number of videos")                        \
+    X(max_bytes, "cleanup", BYTES, "0", 0, 4611686018427387904, "remove the oldest of all, when there are more bytes") \
+    X(low, "cleanup", BYTES, "0", 0, 4611686018427387904, "down to this; else to --max-bytes")                         \
     X(count, "tail", NUMBER, "0", 0, 1000000000, "end after so many; 0: do not")                                       \
     X(topic, "replay", TEXT, "", 0, 249, "only this input topic: video.webhook.received or video.poll.result")         \
     X(state, "replay", TEXT, "", 0, 64,                                                                                \
@@ -40,7 +47,8 @@
     X(rate, "replay backfill", NUMBER, "0", 0, 1000000,                                                                \
       "begin with no more than so many videos a second; 0: any number")                                                \
     X(max, "replay backfill", NUMBER, "0", 0, 1000000000, "end after so many videos; 0: do not")                       \
-    X(dry_run, "replay backfill pause resume drain", BOOL, "false", 0, 1, "say what would be done, and do nothing")    \
+    X(dry_run, "cleanup replay backfill pause resume drain", BOOL, "false", 0, 1,                                      \
+      "say what would be done, and do nothing")                                                                        \
     X(from_database, "backfill", BOOL, "false", 0, 1, "from the application's table")                                  \
     X(lasts, "pause drain", MS, "0", 0, 31536000000, "until resume, and no longer than this; 0: until resume")         \
     X(reason, "pause drain", TEXT, "", 0, 255, "why, for whoever wonders")                                             \

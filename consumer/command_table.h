@@ -17,8 +17,17 @@
       "  reelbus-consumer setup --topic-partitions 12 --topic-replication 3\n"                                                         \
       "  reelbus-consumer setup --check\n"                                                                                             \
       "  reelbus-consumer setup --acls\n")                                                                                             \
-    X(cleanup, run_cleanup, NULL, 0, 0, NULL, "remove what killed processes have left unfinished in the store", NULL,                  \
-      "  reelbus-consumer cleanup --cleanup-uploads-ms 6h\n")                                                                          \
+    X(cleanup, rb_cleanup, NULL, 0, 0, NULL,                                                                                           \
+      "remove videos by rules of retention, and what killed processes have left unfinished in the store",                              \
+      "Without a flag of its own it does what the options retention_... say, and removes unfinished uploads. With some,\n"             \
+      "only what they say. Each store is looked at by itself, the oldest videos go first, and none that is younger\n"                  \
+      "than retention_min_age_ms. The row goes first, and gives the application its original URL back; then comes\n"                   \
+      "video.deleted, and the object is removed. May be ended and run again at any time: what is half done then is\n"                  \
+      "finished by a running consumer, or by the next cleanup, after five minutes.\n",                                                 \
+      "  reelbus-consumer cleanup --older-than 90d --dry-run\n"                                                                        \
+      "  reelbus-consumer cleanup --max-bytes 100GB --low 90GB\n"                                                                      \
+      "  reelbus-consumer cleanup --max-user-videos 500 --retention-min-age-ms 7d --json\n"                                            \
+      "  reelbus-consumer cleanup --uploads --cleanup-uploads-ms 6h\n")                                                                \
     X(tail, rb_tail, "[TOPIC]...", 0, RB_OPERANDS_MAX, "database_url",                                                                 \
       "follow topics as readable lines or JSON, decoded; dead letters too",                                                            \
       "TOPIC is a name without topic_prefix; without any, all topics of reelbus are read. It begins behind the\n"                      \

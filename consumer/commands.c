@@ -19,9 +19,8 @@
 #include "consumer/usage_report.h"
 #include "consumer/verify.h"
 
-/* Do all that they can, name each failure, and end with 1 when there was one; also when the fallback store is unknown. */
-static int run_for_both_stores(struct rb_command *command, int (*run)(const struct consumer_options *options,
-                                                                      const struct consumer_options *fallback))
+/* Does all that it can, names each failure, and ends with 1 when there was one; also when the fallback store is unknown. */
+static int run_setup(struct rb_command *command)
 {
     const struct consumer_options *fallback = NULL;
     struct rb_error err = {0};
@@ -30,18 +29,8 @@ static int run_for_both_stores(struct rb_command *command, int (*run)(const stru
 
     if (failed)
         (void)rb_command_fail(command, &err);
-    status = run(command->options, fallback);
+    status = rb_setup(command->options, fallback);
     return failed ? RB_EXIT_FAILED : status;
-}
-
-static int run_setup(struct rb_command *command)
-{
-    return run_for_both_stores(command, rb_setup);
-}
-
-static int run_cleanup(struct rb_command *command)
-{
-    return run_for_both_stores(command, rb_cleanup);
 }
 
 static const struct {

@@ -49,7 +49,7 @@ static const struct rb_option_spec option_spec = {
 static bool is_drained(const struct rb_parts *parts)
 {
     return rb_consume_count(parts->consume) == 0 && rb_history_is_idle(parts->history) &&
-           rb_remove_is_idle(parts->remove) && rb_tracer_drain(parts->tracer) &&
+           rb_remove_count(parts->remove) == 0 && rb_tracer_drain(parts->tracer) &&
            (rb_commit_is_idle(rb_emit_commit(parts->emit)) || !rb_emit_is_up(parts->emit));
 }
 
@@ -76,6 +76,8 @@ static void on_signal(void *arg)
     }
     rb_supervisor_tell("STOPPING=1");
     rb_log(NULL, RB_EV_STOP, "reason=signal jobs=%zu", rb_consume_count(parts->consume));
+    if (parts->retention != NULL)
+        rb_retain_schedule_stop(parts->retention);
     parts->drain_until_ms = rb_clock_ms() + parts->options->common.shutdown_ms;
     rb_timer_start(parts->drain, 0);
 }

@@ -93,6 +93,8 @@
     X(REMOVED, COUNTER, "reelbus_removed_total", "", "Stored videos whose objects were removed")                       \
     X(REMOVE_FAILS, COUNTER, "reelbus_remove_failures_total", "",                                                      \
       "Objects of deleted videos that could not be removed or announced yet; alert when it grows")                     \
+    X(RETENTION_RUNS, COUNTER, "reelbus_retention_runs_total", "",                                                     \
+      "Times that this process began to go through the rules of retention")                                            \
     X(USAGE_BYTES, GAUGE, "reelbus_usage_bytes", "", "Bytes that the first store keeps, by what the database counts")  \
     X(USAGE_VIDEOS, GAUGE, "reelbus_usage_videos", "", "Videos that they belong to")                                   \
     X(QUOTA_BYTES, GAUGE, "reelbus_quota_bytes", "", "What may be stored in all; 0: no limit is set")                  \

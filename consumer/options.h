@@ -96,6 +96,17 @@
     X(quota_cleanup_age_ms, MS, "1d", 0, 315360000000, "", "under cleanup: younger videos stay")                       \
     X(quota_check_ms, MS, "30s", 10, 86400000, "",                                                                     \
       "how often sums are read for metrics and the forecast, and half-done removals of others are looked for")         \
+    X(retention_ms, MS, "0", 0, 315360000000, "",                                                                      \
+      "videos that were stored longer ago than this are removed, 90d for example; 0: never")                           \
+    X(retention_user_bytes, BYTES, "0", 0, 4611686018427387904, "",                                                    \
+      "what is kept of one user in a store; above it the oldest of that user are removed; 0: no limit")                \
+    X(retention_user_videos, NUMBER, "0", 0, 1000000000, "", "the same as a number of videos; 0: no limit")            \
+    X(retention_bytes, BYTES, "0", 0, 4611686018427387904, "",                                                         \
+      "what is kept in all in a store; above it the oldest are removed; 0: no limit")                                  \
+    X(retention_low_bytes, BYTES, "0", 0, 4611686018427387904, "", "down to this; 0: down to retention_bytes")         \
+    X(retention_min_age_ms, MS, "1h", 0, 315360000000, "", "none of these removes a video that is younger than this")  \
+    X(retention_every_ms, MS, "1h", 0, 31536000000, "",                                                                \
+      "how often one of the running consumers removes what these say; 0: only cleanup does")                           \
     X(file_root, TEXT, "", 0, 4096, "", "folder of the file store")                                                    \
     X(file_public_url, TEXT, "", 0, 2048, "", "what stands before bucket and key in the URL of a stored file")         \
     X(file_mode, TEXT, "0644", 3, 4, "", "permissions of a stored file, as of chmod; the umask takes nothing away")    \

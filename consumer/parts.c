@@ -114,31 +114,6 @@ static int open_output(struct rb_parts *parts, struct rb_error *err)
     return rb_emit_new(parts->loop, &emit, &parts->emit, err);
 }
 
-/* Without the option nothing is removed but what others have begun to remove. */
-static int open_removal(struct rb_parts *parts, struct rb_error *err)
-{
-    const struct consumer_options *options = parts->options;
-    const struct rb_remove_config remove = {parts->pg, parts->emit, &parts->stores, &parts->metrics,
-                                            options->quota_check_ms};
-    struct rb_make_room_config config = {
-        .pg = parts->pg,
-        .options = &options->common,
-        .store = parts->stores.first.store->ops->kind,
-        .bucket = options->bucket,
-        .age_ms = options->quota_cleanup_age_ms,
-    };
-
-    parts->remove = rb_remove_new(parts->loop, &remove);
-    if (rb_usage_then(parts->usage) != RB_USAGE_CLEANUP)
-        return 0;
-    config.remove = parts->remove;
-    rb_usage_marks(parts->usage, &config.all, &config.user);
-    RB_TRY(rb_marks_read_low("quota_bytes", options->quota_low_at, &config.all, err));
-    RB_TRY(rb_marks_read_low("quota_user_bytes", options->quota_user_low_at, &config.user, err));
-    parts->make_room = rb_make_room_new(&config);
-    return 0;
-}
-
 /* What jobs stand in line for. */
 static void open_lines(struct rb_parts *parts)
 {
@@ -302,7 +277,7 @@ int rb_parts_open_jobs(struct rb_parts *parts, bool announces, struct rb_error *
     if (!announces)
         return 0;
     RB_TRY(open_output(parts, err));
-    return open_removal(parts, err);
+    return rb_parts_open_removal(parts, err);
 }
 
 int rb_parts_open(struct rb_parts *parts, struct rb_error *err)
@@ -324,6 +299,7 @@ bool rb_parts_close(struct rb_parts *parts)
         return false;
     rb_make_room_free(parts->make_room);
     rb_usage_free(parts->usage);
+    rb_retain_schedule_free(parts->retention);
     rb_remove_free(parts->remove);
     rb_pg_free(parts->pg);
     if (!rb_emit_free(parts->emit))

@@ -11,6 +11,7 @@
 #include "consumer/hold.h"
 #include "consumer/make_room.h"
 #include "consumer/options.h"
+#include "consumer/retain_schedule.h"
 #include "consumer/store_probe.h"
 #include "consumer/stores.h"
 
@@ -40,7 +41,8 @@ struct rb_parts {
     struct rb_stores stores;
     struct rb_usage *usage;
     struct rb_remove *remove;
-    struct rb_make_room *make_room; /* NULL also when quota_then does not say so */
+    struct rb_make_room *make_room;       /* NULL also when quota_then does not say so */
+    struct rb_retain_schedule *retention; /* NULL also when no option says so */
     struct rb_store_probe *probe;
     struct rb_store_probe *fallback_probe; /* NULL also when there is no fallback store */
     struct rb_http *media_http;
@@ -99,6 +101,14 @@ struct rb_job_env rb_parts_env(struct rb_parts *parts);
  * Loop:   before the loop runs, from rb_parts_open.
  */
 RB_MUST_CHECK int rb_parts_open_transfers(struct rb_parts *parts, struct rb_error *err);
+
+/*
+ * Make what removes: for room, by rules, and what others have begun to remove.
+ *
+ * Fails:  BAD_OPTION.
+ * Loop:   before the loop runs, from rb_parts_open.
+ */
+RB_MUST_CHECK int rb_parts_open_removal(struct rb_parts *parts, struct rb_error *err);
 
 /*
  * Read again what an operator may have changed: the providers. What is wrong is told in the log, and what was in use

@@ -7,11 +7,15 @@
 #include "common/tables.h"
 #include "consumer/remove_internal.h"
 
-#define LOOK_SOON_MS 1000
+#define LOOK_SOON_MS  1000
+#define LOOK_AGAIN_MS 10
+#define LEFT_MAX      16 /* videos that are taken over at once */
+#define LEFT_LIMIT    "16"
 
 /* What is left to do for a row `w`. */
 #define LEFT_TO_DO                                                                                                     \
     " w.video_id::text AS video_id, w.user_id, w.store, w.bucket, w.object_key, coalesce(w.bytes, 0) AS bytes,"        \
+    " coalesce(w.bytes, 0) + w.variants_bytes AS all_bytes,"                                                           \
     " (SELECT string_agg(beside.value ->> 'object_key', E'\\n') FROM jsonb_each(w.variants) beside) AS beside,"        \
     " w.attempt, w.delete_reason, (extract(epoch FROM w.deleted_at) * 1000)::bigint AS deleted_at,"                    \
     " w.deleting_since::text AS deleting_since"
@@ -37,7 +41,7 @@ static const char take_over_sql[] =
     "WITH w AS (UPDATE reelbus.video SET deleting_since = now() WHERE video_id IN"
     " (SELECT v.video_id FROM reelbus.video v WHERE v.deleting_since < now() - interval '5 minutes'"
     " AND ((v.store = $1 AND v.bucket = $2) OR (v.store = $3 AND v.bucket = $4))"
-    " ORDER BY v.deleting_since LIMIT 16 FOR UPDATE SKIP LOCKED) RETURNING *) SELECT" LEFT_TO_DO " FROM w";
+    " ORDER BY v.deleting_since LIMIT " LEFT_LIMIT " FOR UPDATE SKIP LOCKED) RETURNING *) SELECT" LEFT_TO_DO " FROM w";
 
 char *rb_remove_sql(const struct rb_common_options *options, const char *choice, bool alone)
 {
@@ -86,6 +90,7 @@ static void take_row(struct rb_remove *remove, const PGresult *result, int row)
     };
     removal->next_beside = removal->beside;
     remove->removals = removal;
+    remove->count++;
     removal_begin(removal);
 }
 
@@ -107,9 +112,8 @@ static void on_left(const PGresult *result, const struct rb_error *err, void *ar
     struct rb_remove *remove = RB_CAST(rb_remove, arg, REMOVE_MAGIC);
 
     remove->query = NULL;
-    if (err == NULL)
-        (void)rb_remove_take(remove, result);
-    rb_timer_start(remove->timer, remove->config.every_ms);
+    remove->has_more = err == NULL && rb_remove_take(remove, result) == LEFT_MAX;
+    rb_timer_start(remove->timer, remove->has_more ? 0 : remove->config.every_ms);
 }
 
 static void look(void *arg)
@@ -125,8 +129,13 @@ static void look(void *arg)
     };
     struct rb_error ignored = {0};
 
-    if (!rb_emit_is_up(remove->config.emit) || rb_pg_send(remove->config.pg, take_over_sql, RB_COUNT(values), values,
-                                                          on_left, remove, &remove->query, &ignored) < 0)
+    if (remove->has_more && remove->count >= LEFT_MAX) {
+        rb_timer_start(remove->timer, LOOK_AGAIN_MS);
+        return;
+    }
+    if (!remove->config.announcer.is_up(remove->config.announcer.arg) ||
+        rb_pg_send(remove->config.pg, take_over_sql, RB_COUNT(values), values, on_left, remove, &remove->query,
+                   &ignored) < 0)
         rb_timer_start(remove->timer, RB_MIN(remove->config.every_ms, LOOK_SOON_MS));
 }
 
@@ -157,7 +166,17 @@ void rb_remove_free(struct rb_remove *remove)
     free(remove);
 }
 
-bool rb_remove_is_idle(const struct rb_remove *remove)
+size_t rb_remove_count(const struct rb_remove *remove)
 {
-    return remove->removals == NULL;
+    return remove->count;
+}
+
+bool rb_remove_has_more(const struct rb_remove *remove)
+{
+    return remove->has_more;
+}
+
+void rb_remove_listen(struct rb_remove *remove, const struct rb_remove_listener *listener)
+{
+    remove->listener = *listener;
 }

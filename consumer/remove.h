@@ -15,12 +15,26 @@
 
 struct rb_remove;
 
+/* Who tells others of it. */
+struct rb_remove_announcer {
+    bool (*is_up)(const void *arg);
+    /* As rb_emit_deleted: receipt's fn is called once, when Kafka has the event or never will. */
+    int (*send)(void *arg, const struct rb_video_deleted *event, struct rb_receipt *receipt, struct rb_error *err);
+    void *arg; /* borrowed */
+};
+
+/* Whoever wants to know what came of each. err is NULL when it is gone. */
+struct rb_remove_listener {
+    void (*on_end)(const struct rb_video_deleted *event, const struct rb_error *err, void *arg);
+    void *arg; /* borrowed */
+};
+
 /* All borrowed for as long as it lives. */
 struct rb_remove_config {
     struct rb_pg *pg;
-    struct rb_emit *emit;
+    struct rb_remove_announcer announcer;
     const struct rb_stores *stores;
-    struct rb_metrics *metrics; /* of the consumer */
+    struct rb_metrics *metrics; /* of the consumer; NULL when nobody counts */
     int64_t every_ms;           /* how often what others have left is looked for */
 };
 
@@ -52,11 +66,26 @@ struct rb_remove *rb_remove_new(struct rb_loop *loop, const struct rb_remove_con
 void rb_remove_free(struct rb_remove *remove);
 
 /*
- * Is nothing half done here?
+ * How many are half done here.
  *
  * Loop:   loop thread.
  */
-bool rb_remove_is_idle(const struct rb_remove *remove);
+size_t rb_remove_count(const struct rb_remove *remove);
+
+/*
+ * May there be more that others have left? Then it is taken over soon.
+ *
+ * Loop:   loop thread.
+ */
+bool rb_remove_has_more(const struct rb_remove *remove);
+
+/*
+ * Tell somebody from now on what comes of each, also of those that others have left. There is one listener.
+ *
+ * Takes:  listener, copied; its fn may be called from inside rb_remove_take.
+ * Loop:   loop thread.
+ */
+void rb_remove_listen(struct rb_remove *remove, const struct rb_remove_listener *listener);
 
 /*
  * Announce and remove the objects of rows that were let go.

@@ -27,8 +27,11 @@ struct removal {
 struct rb_remove {
     uint32_t magic;
     struct rb_remove_config config;
+    struct rb_remove_listener listener; /* empty when nobody listens */
     struct removal *removals;
+    size_t count; /* of them */
     struct rb_timer *timer;
+    bool has_more;             /* others may have left more than was taken over */
     struct rb_pg_query *query; /* for what others have left, on its way */
 };
 

@@ -27,6 +27,18 @@ void removal_free(struct removal *removal)
     free(removal);
 }
 
+static void tell(const struct rb_remove *remove, const struct rb_video_deleted *event, const struct rb_error *err)
+{
+    if (remove->config.metrics != NULL)
+        rb_metrics_add(remove->config.metrics, err != NULL ? METRIC_REMOVE_FAILS : METRIC_REMOVED, 1);
+    if (err != NULL)
+        rb_log_error(NULL, RB_EV_REMOVE_FAILED, err, "video=%s key=%s/%s", event->video_id, event->bucket,
+                     event->object_key);
+    else
+        rb_log(NULL, RB_EV_VIDEO_REMOVED, "video=%s key=%s/%s bytes=%" PRId64 " because=%s", event->video_id,
+               event->bucket, event->object_key, event->bytes, event->reason);
+}
+
 /* The row says from now on that nothing is left to do, or that somebody is to take it up again soon. */
 static void removal_end(struct removal *removal, const struct rb_error *err)
 {
@@ -36,20 +48,15 @@ static void removal_end(struct removal *removal, const struct rb_error *err)
     struct removal **place = &remove->removals;
     struct rb_error ignored = {0};
 
-    if (err != NULL) {
-        rb_metrics_add(remove->config.metrics, METRIC_REMOVE_FAILS, 1);
-        rb_log_error(NULL, RB_EV_REMOVE_FAILED, err, "video=%s key=%s/%s", event->video_id, event->bucket,
-                     event->object_key);
-    } else {
-        rb_metrics_add(remove->config.metrics, METRIC_REMOVED, 1);
-        rb_log(NULL, RB_EV_VIDEO_REMOVED, "video=%s key=%s/%s bytes=%" PRId64 " because=%s", event->video_id,
-               event->bucket, event->object_key, event->bytes, event->reason);
-    }
+    tell(remove, event, err);
     if (rb_pg_send(remove->config.pg, end_sql, RB_COUNT(values), values, NULL, NULL, NULL, &ignored) < 0)
         ignored.code = RB_E_NONE; /* away: it is taken up again later, which does no harm */
     while (*place != removal)
         place = &(*place)->next;
     *place = removal->next;
+    remove->count--;
+    if (remove->listener.on_end != NULL)
+        remove->listener.on_end(event, err, remove->listener.arg);
     removal_free(removal);
 }
 
@@ -110,6 +117,7 @@ static bool is_in(const struct rb_target *target, const struct rb_video_deleted 
 void removal_begin(struct removal *removal)
 {
     const struct rb_stores *stores = removal->remove->config.stores;
+    const struct rb_remove_announcer *announcer = &removal->remove->config.announcer;
     const struct rb_video_deleted *event = &removal->event;
     struct rb_error err = {0};
 
@@ -118,7 +126,7 @@ void removal_begin(struct removal *removal)
     removal->target = is_in(&stores->first, event) ? &stores->first : &stores->fallback;
     if (!is_in(removal->target, event))
         rb_fail(&err, RB_E_STORE_REFUSED, 0, "'%.20s/%.60s' is none of our stores", event->store, event->bucket);
-    else if (rb_emit_deleted(removal->remove->config.emit, event, &removal->receipt, &err) == 0)
+    else if (announcer->send(announcer->arg, event, &removal->receipt, &err) == 0)
         return;
     removal_end(removal, &err);
 }

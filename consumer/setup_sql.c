@@ -33,6 +33,7 @@ RB_EMBED(sql_007, "deploy/sql/007_variants.sql");
 RB_EMBED(sql_008, "deploy/sql/008_cleanup.sql");
 RB_EMBED(sql_009, "deploy/sql/009_superseded.sql");
 RB_EMBED(sql_010, "deploy/sql/010_replay.sql");
+RB_EMBED(sql_011, "deploy/sql/011_retention.sql");
 RB_EMBED(sql_012, "deploy/sql/012_pause.sql");
 RB_EMBED(sql_supabase_002, "deploy/sql/supabase/002_users_watch_their_own.sql");
 RB_EMBED(sql_supabase_003, "deploy/sql/supabase/003_writer_role.sql");
@@ -46,7 +47,7 @@ static const struct file table_files[] = {
     {"001_reelbus.sql", sql_001},  {"002_providers.sql", sql_002}, {"003_poll.sql", sql_003},
     {"004_history.sql", sql_004},  {"005_retry.sql", sql_005},     {"006_usage.sql", sql_006},
     {"007_variants.sql", sql_007}, {"008_cleanup.sql", sql_008},   {"009_superseded.sql", sql_009},
-    {"010_replay.sql", sql_010},   {"012_pause.sql", sql_012},
+    {"010_replay.sql", sql_010},   {"011_retention.sql", sql_011}, {"012_pause.sql", sql_012},
 };
 
 /* The bucket itself is the store's matter: it knows whether it may be made, and for which types. */

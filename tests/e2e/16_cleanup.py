@@ -1,0 +1,138 @@
+"""cleanup: videos that go by rules of retention, by a command and by the running consumers."""
+
+import json
+import uuid
+
+import pytest
+from harness import TINY_MP4, wait_for
+
+SIZE = len(TINY_MP4)
+URL = "http://127.0.0.1:1/media/videos/"
+SOURCE = "https://source.example/"
+
+
+class Kept:
+    """A bus with videos in its store that nobody has stored."""
+
+    def __init__(self, bus):
+        self.bus = bus
+        self.options = {"REELBUS_FILE_ROOT": str(bus.store), "REELBUS_FILE_PUBLIC_URL": "http://127.0.0.1:1/media/"}
+
+    def fill(self, *ages, user=None):
+        """A video of each age, in days, and its object; with a thumbnail beside it."""
+        user = user or self.bus.user
+        videos = []
+        (self.bus.store / "videos" / user).mkdir(parents=True, exist_ok=True)
+        for age in ages:
+            video = str(uuid.uuid4())
+            for suffix in (".mp4", ".thumbnail.webp"):
+                (self.bus.store / "videos" / user / f"{video}{suffix}").write_bytes(TINY_MP4)
+            videos.append((video, user, f"{user}/{video}", age))
+        with self.bus.connect() as connection, connection.cursor() as cursor:
+            cursor.executemany("INSERT INTO video_history (id, user_id, prompt, status, video_url) VALUES (%s, %s, 'a test', 'completed', %s)",
+                               [(video, user, f"{URL}{key}.mp4") for video, user, key, _ in videos])  # fmt: skip
+            cursor.executemany(
+                "INSERT INTO reelbus.video (video_id, user_id, state, store, bucket, object_key, stored_url, source_url, bytes, sha256,"
+                " variants, variants_bytes, attempt, stored_at) VALUES (%s, %s, 'stored', 'file', 'videos', %s, %s, %s, %s, 'x', %s, %s,"
+                " 1, now() - %s * interval '1 day')",
+                [(video, user, f"{key}.mp4", f"{URL}{key}.mp4", SOURCE + video, SIZE,
+                  json.dumps({"thumbnail": {"object_key": f"{key}.thumbnail.webp", "bytes": SIZE}}), SIZE, age)
+                 for video, user, key, age in videos])  # fmt: skip
+        return [video for video, *_ in videos]
+
+    def run(self, *arguments, status=0, **environment):
+        done = self.bus.run("reelbus-consumer", "cleanup", *arguments, env={**self.options, **environment})
+        assert done.returncode == status, done.stdout + done.stderr
+        return done
+
+    def cleanup(self, *arguments, **more):
+        """How many videos went by each rule, and the sums."""
+        lines = [json.loads(line) for line in self.run("--json", *arguments, **more).stdout.splitlines()]
+        rules = {line["rule"]: line["videos"] for line in lines if "rule" in line}
+        return rules, next((line["summary"] for line in lines if "summary" in line), None)
+
+    def left(self):
+        """The videos that are stored, by their rows and by their objects."""
+        rows = self.bus.query("SELECT video_id::text FROM reelbus.video WHERE state = 'stored'")
+        objects = {name.rpartition("/")[2].partition(".")[0] for name in self.bus.objects()}
+        assert {row["video_id"] for row in rows} == objects
+        return objects
+
+    def assert_gone(self, *videos):
+        """Rows say so, the application has the original URLs, and each was announced under one id."""
+        rows = self.bus.query("SELECT v.state, v.deleting_since, v.delete_reason, h.video_url FROM reelbus.video v JOIN video_history h"
+                              " ON h.id = v.video_id WHERE v.video_id = ANY(%s::uuid[])", list(videos))  # fmt: skip
+        assert {(row["state"], row["deleting_since"], row["delete_reason"]) for row in rows} == {("deleted", None, "retention")}
+        assert {row["video_url"] for row in rows} == {SOURCE + video for video in videos}
+        events = [event for event in self.bus.events("video.deleted") if event["video_id"] in videos]
+        assert len({event["event_id"] for event in events}) == len({event["video_id"] for event in events}) == len(videos)
+        assert {event["reason"] for event in events} == {"retention"}
+        return events
+
+
+@pytest.fixture
+def kept(bus):
+    return Kept(bus)
+
+
+def test_each_rule_lets_the_oldest_go_and_nothing_that_is_young(kept):
+    old, middle, young = kept.fill(10, 5, 0)
+    assert kept.cleanup("--older-than", "7d", "--dry-run") == ({"age": 1}, None)
+    assert kept.left() == {old, middle, young}
+    rules, sums = kept.cleanup("--older-than", "7d")
+    assert rules == {"age": 1} and (sums["removed"], sums["failed"], sums["bytes"]) == (1, 0, SIZE)
+    assert kept.left() == {middle, young}
+    assert len(kept.assert_gone(old)) == 1
+    assert kept.cleanup("--older-than", "1ms")[0] == {"age": 1}  # the youngest is too young
+    rules, sums = kept.cleanup("--older-than", "1ms")
+    assert rules == {} and sums["removed"] == 0
+    assert kept.left() == {young}
+    # of one user: by videos, by bytes with what lies beside them
+    many, few = [kept.fill(*range(9, 4, -1), user=str(uuid.uuid4())), kept.fill(30, 29, user=str(uuid.uuid4()))]
+    assert kept.cleanup("--max-user-videos", "3")[0] == {"user": 2}
+    assert kept.left() == {young, *many[2:], *few}
+    assert kept.cleanup("--max-user-bytes", f"{4 * SIZE - 1}")[0] == {"user": 2 + 1}
+    assert kept.left() == {young, many[4], few[1]}
+    # in all: down to the low mark, or not at all
+    assert kept.cleanup("--max-bytes", f"{6 * SIZE}", "--low", "1")[0] == {}
+    assert kept.cleanup("--max-bytes", f"{6 * SIZE - 1}", "--low", f"{4 * SIZE}")[0] == {"total": 1}
+    assert kept.left() == {young, many[4]}
+    assert kept.bus.query("SELECT sum(videos) AS videos, sum(bytes) AS bytes FROM reelbus.usage") == [{"videos": 2, "bytes": 4 * SIZE}]
+    kept.assert_gone(old, middle, *many[:4], *few)
+    # as the options say, in words, also when the application's row refuses; and what is wrong is said
+    kept.bus.query(f"CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.id = '{many[4]}' THEN"
+                   " RAISE 'no'; END IF; RETURN NEW; END $$")  # fmt: skip
+    kept.bus.query("CREATE TRIGGER refuse BEFORE UPDATE ON video_history FOR EACH ROW EXECUTE FUNCTION refuse()")
+    others = kept.fill(3, 2)
+    done = kept.run(REELBUS_RETENTION_MS="1d")
+    assert "3 videos, " in done.stdout and "were let go" in done.stdout and "ev=row_refuses" in done.stderr
+    assert kept.left() == {young}
+    kept.assert_gone(*others)
+    assert kept.bus.video_row(many[4])["video_url"].startswith(URL)
+    assert "more than 'max_bytes'" in kept.run("--max-bytes", "1", "--low", "2", status=2).stderr
+    assert "more than 'retention_bytes'" in kept.run(REELBUS_RETENTION_LOW_BYTES="2", status=2).stderr
+
+
+def test_a_cleanup_that_is_killed_anywhere_is_finished_by_the_next(failing):
+    kept = Kept(failing)
+    videos = kept.fill(*[9] * 300, 0)
+    for fail in ("removal_noted:30:kill", "removal_announced:60:kill", "removal_done:1:kill", "removal_done:70:kill"):
+        kept.run("--older-than", "1d", status=-9, REELBUS_FAIL=fail)
+        rows = failing.query("UPDATE reelbus.video SET deleting_since = now() - interval '1 hour' WHERE deleting_since IS NOT NULL RETURNING 1")
+        assert rows
+    kept.run("--older-than", "1d")
+    assert kept.left() == {videos[-1]}
+    assert len(kept.assert_gone(*videos[:-1])) >= 300
+
+
+def test_one_of_the_running_consumers_does_what_the_options_say(kept):
+    """And goes on where one has died that did so before."""
+    bus, videos = kept.bus, kept.fill(*[9] * 100, 0)
+    bus.query("INSERT INTO reelbus.lease (name, holder, until) VALUES ('retention', 'dead', now() - interval '1 second')")
+    consumers = [bus.start_consumer(REELBUS_RETENTION_MS="1d", REELBUS_GROUP_INSTANCE_ID="", REELBUS_LOG_LEVEL="notice") for _ in range(2)]
+    wait_for(lambda: bus.query("SELECT 1 FROM reelbus.lease WHERE ended_at IS NOT NULL"), "one of them is through")
+    assert kept.left() == {videos[-1]}
+    assert len(kept.assert_gone(*videos[:-1])) == 100
+    removed = sorted((consumer.metric("reelbus_removed_total"), consumer.metric("reelbus_retention_runs_total")) for consumer in consumers)
+    assert removed == [(0, 0), (100, 1)]
+    assert sum("ev=retained videos=100" in consumer.log and "age=100" in consumer.log for consumer in consumers) == 1
