@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "consumer/marks.h"
+#include "common/marks.h"
 #include "consumer/remove.h"
 #include "consumer/usage.h"
 

@@ -8,9 +8,9 @@
  */
 #pragma once
 
+#include "common/marks.h"
 #include "common/metrics.h"
 #include "common/pg.h"
-#include "consumer/marks.h"
 
 struct rb_usage;    /* the marks, and the sums as they were read last */
 struct rb_usage_op; /* a question on its way */

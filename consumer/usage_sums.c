@@ -11,10 +11,19 @@
 #include "consumer/usage_internal.h"
 
 #define SAY_EVERY_MS 86400000
+#define NUMBER_BYTES 24
 
-/* $1 store, $2 bucket. What has grown since the day a week ago, and how long that was. */
+/*
+ * $1 store, $2 bucket. What has grown since the day a week ago, and how long that was. $3 to $5 the marks of all, $6 to $8 those of
+ * each user: they are noted, when they are others, for those who show the sums and do not know our options.
+ */
 static const char sums_sql[] =
-    "WITH days AS (SELECT sum(bytes) AS bytes, min(day) AS since FROM reelbus.usage_day"
+    "WITH noted AS (INSERT INTO reelbus.quota AS q (store, bucket, of_user, quota_bytes, warn_bytes, stop_bytes)"
+    " VALUES ($1, $2, false, $3::bigint, $4::bigint, $5::bigint), ($1, $2, true, $6::bigint, $7::bigint, $8::bigint)"
+    " ON CONFLICT (store, bucket, of_user) DO UPDATE SET quota_bytes = excluded.quota_bytes,"
+    " warn_bytes = excluded.warn_bytes, stop_bytes = excluded.stop_bytes, noted_at = now()"
+    " WHERE (q.quota_bytes, q.warn_bytes, q.stop_bytes) <> (excluded.quota_bytes, excluded.warn_bytes, excluded.stop_bytes)),"
+    " days AS (SELECT sum(bytes) AS bytes, min(day) AS since FROM reelbus.usage_day"
     " WHERE store = $1 AND bucket = $2 AND day >= (now() AT TIME ZONE 'UTC')::date - 7)"
     " SELECT coalesce(sum(a.bytes), 0)::bigint AS bytes, coalesce(sum(a.videos), 0)::bigint AS videos,"
     " coalesce((SELECT days.bytes FROM days), 0)::bigint AS grown,"
@@ -22,7 +31,6 @@ static const char sums_sql[] =
     " FROM reelbus.usage_in_all a WHERE a.store = $1 AND a.bucket = $2";
 
 static const char *const then_names[] = {"wait", "spill", "keep", "cleanup"};
-static const char *const level_names[] = {"well", "warn", "stop"};
 
 int rb_usage_then_read(const char *text, enum rb_usage_then *ret_then, struct rb_error *err)
 {
@@ -47,7 +55,7 @@ static void say_sums(struct rb_usage *usage, enum rb_marks_level level, int64_t 
         return;
     rb_log(NULL, level == RB_MARKS_WELL ? RB_EV_QUOTA : RB_EV_QUOTA_NEAR,
            "level=%s bytes=%" PRId64 " warn_at=%" PRId64 " stop_at=%" PRId64 " quota=%" PRId64 " days_left=%" PRId64,
-           level_names[level], bytes, marks->warn_bytes, marks->stop_bytes, marks->quota_bytes, days_left);
+           rb_marks_level_name(level), bytes, marks->warn_bytes, marks->stop_bytes, marks->quota_bytes, days_left);
     usage->level = level;
     usage->said_ms = now_ms;
 }
@@ -82,12 +90,23 @@ static void on_sums(const PGresult *result, const struct rb_error *err, void *ar
     rb_timer_start(usage->timer, usage->config.every_ms);
 }
 
+/* Three numbers of a mark, as text. */
+static void print_marks(const struct rb_marks *marks, char (*ret_texts)[NUMBER_BYTES])
+{
+    snprintf(ret_texts[0], NUMBER_BYTES, "%" PRId64, marks->quota_bytes);
+    snprintf(ret_texts[1], NUMBER_BYTES, "%" PRId64, marks->warn_bytes);
+    snprintf(ret_texts[2], NUMBER_BYTES, "%" PRId64, marks->stop_bytes);
+}
+
 static void on_timer(void *arg)
 {
     struct rb_usage *usage = RB_CAST(rb_usage, arg, USAGE_MAGIC);
-    const char *values[] = {usage->store, usage->bucket};
+    char all[3][NUMBER_BYTES], user[3][NUMBER_BYTES];
+    const char *values[] = {usage->store, usage->bucket, all[0], all[1], all[2], user[0], user[1], user[2]};
     struct rb_error ignored = {0};
 
+    print_marks(&usage->config.all, all);
+    print_marks(&usage->config.user, user);
     if (rb_pg_send(usage->config.pg, sums_sql, RB_COUNT(values), values, on_sums, usage, &usage->query, &ignored) < 0)
         rb_timer_start(usage->timer, RB_MIN(usage->config.every_ms, 1000)); /* away: it says so itself */
 }

@@ -55,6 +55,7 @@ static void open_frontend(struct rb_app *app)
     app->feed = rb_feed_new(app->loop, app->live, &app->metrics);
     app->recent = rb_recent_new(app->pg, &app->options->common);
     app->story = rb_story_new(app->pg, &app->options->common);
+    app->totals = rb_totals_new(app->pg);
     app->status = rb_status_new(&status);
 }
 
@@ -272,6 +273,7 @@ void rb_app_close(struct rb_app *app)
     rb_receive_free(app->receive);
     rb_roster_free(app->roster);
     rb_status_free(app->status);
+    rb_totals_free(app->totals);
     rb_story_free(app->story);
     rb_recent_free(app->recent);
     rb_feed_free(app->feed);

@@ -19,6 +19,7 @@
 #include "producer/state.h"
 #include "producer/status.h"
 #include "producer/story.h"
+#include "producer/totals.h"
 #include "producer/traffic.h"
 
 #define RB_APP_MAGIC  0x50415050u
@@ -50,6 +51,7 @@ struct rb_app {
     struct rb_feed *feed;
     struct rb_recent *recent;
     struct rb_story *story;
+    struct rb_totals *totals;
     struct rb_media media; /* dir_fd -1 when files are not served */
     struct rb_route routes[RB_APP_ROUTES];
     size_t route_count;

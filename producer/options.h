@@ -73,7 +73,7 @@
       "keys for the status API, parted by commas, as 'Authorization: Bearer KEY' or X-Api-Key; empty: no key needed")  \
     X(cors_origins, TEXT, "", 0, 4096, "",                                                                             \
       "origins whose pages may read the status API, such as https://app.example.com, parted by commas; * for all")     \
-    X(status_page, BOOL, "true", 0, 1, "", "serve the status page and the list of recent videos")                      \
+    X(status_page, BOOL, "true", 0, 1, "", "serve the status page, the list of recent videos and the usage page")      \
     X(listen_url, SECRET, "", 0, 4096, "",                                                                             \
       "Postgres connection for LISTEN, which needs a session: not through a transaction pooler; empty: database_url")  \
     X(looks_max, NUMBER, "100000", 1, 10000000, "",                                                                    \

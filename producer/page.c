@@ -1,5 +1,5 @@
 /*
- * page.c — the status page.
+ * page.c — the status page and the usage page.
  *
  * Way:  [page]
  */
@@ -19,13 +19,18 @@
 #define PAGE_FILES(X)                                                                                                  \
     /* name      path                  type        file of the source tree */                                          \
     X(index, "/", HTML, "producer/page/index.html")                                                                    \
+    X(usage, "/usage", HTML, "producer/page/usage.html")                                                               \
     X(style, "/page/page.css", CSS, "producer/page/page.css")                                                          \
+    X(usage_style, "/page/usage.css", CSS, "producer/page/usage.css")                                                  \
     X(icon, "/page/icon.svg", SVG, "producer/page/icon.svg")                                                           \
     X(theme, "/page/theme.js", JAVASCRIPT, "producer/page/theme.js")                                                   \
     X(page, "/page/page.js", JAVASCRIPT, "producer/page/page.js")                                                      \
     X(api, "/page/api.js", JAVASCRIPT, "producer/page/api.js")                                                         \
     X(list, "/page/list.js", JAVASCRIPT, "producer/page/list.js")                                                      \
     X(details, "/page/details.js", JAVASCRIPT, "producer/page/details.js")                                             \
+    X(key, "/page/key.js", JAVASCRIPT, "producer/page/key.js")                                                         \
+    X(sums, "/page/usage.js", JAVASCRIPT, "producer/page/usage.js")                                                    \
+    X(chart, "/page/chart.js", JAVASCRIPT, "producer/page/chart.js")                                                   \
     X(format, "/page/format.js", JAVASCRIPT, "producer/page/format.js")                                                \
     X(watch, "/reelbus-watch.js", JAVASCRIPT, "deploy/examples/reelbus-watch.js")
 /* clang-format on */

@@ -1,5 +1,5 @@
 /*
- * page.h — the status page and what belongs to it, built into the program.
+ * page.h — the status page, the usage page and what belongs to them, built into the program.
  *
  * Way:  [page]
  */
@@ -9,6 +9,7 @@
 
 /* The routes that rb_page_serve is for. reelbus-watch.js is also for applications that want to show videos. */
 #define RB_PAGE_PATH   "/"
+#define RB_PAGE_USAGE  "/usage"
 #define RB_PAGE_FILES  "/page/*"
 #define RB_PAGE_CLIENT "/reelbus-watch.js"
 

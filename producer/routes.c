@@ -34,10 +34,12 @@ static void add_routes(struct rb_app *app)
     add_route(app, "GET", "/metrics", rb_status_metrics, app->status);
     if (app->options->status_page) {
         add_route(app, "GET", RB_PAGE_PATH, rb_page_serve, NULL);
+        add_route(app, "GET", RB_PAGE_USAGE, rb_page_serve, NULL);
         add_route(app, "GET", RB_PAGE_FILES, rb_page_serve, NULL);
         add_route(app, "GET", RB_PAGE_CLIENT, rb_page_serve, NULL);
         add_route(app, "GET", "/api/videos", rb_recent_serve, app->recent);
         add_route(app, "GET", "/api/video/history", rb_story_serve, app->story);
+        add_route(app, "GET", "/api/usage", rb_totals_serve, app->totals);
     }
     if (app->media.dir_fd >= 0)
         add_route(app, "GET", RB_MEDIA_PATH "*", rb_media_serve, &app->media);

@@ -2,9 +2,10 @@
 // of it, and may still change, comes live.
 
 import { isTerminal, watchVideo } from "../reelbus-watch.js";
-import { BASE, getKey, makeQuestion, setKey } from "./api.js";
+import { BASE, getKey, makeQuestion } from "./api.js";
 import { hideDetails, showDetails } from "./details.js";
 import { setText, startClock } from "./format.js";
+import { makeKeyForm } from "./key.js";
 import { focusRow, markSelected, showInList, showList } from "./list.js";
 
 const EVERY_MS = 3000;
@@ -15,6 +16,7 @@ const FILTERS = ["state", "q", "user", "before"];
 const byId = (id) => document.getElementById(id);
 const filters = byId("filters");
 const askList = makeQuestion();
+const keyForm = makeKeyForm(refresh);
 const views = new Map(); // videoId -> the newest view
 const watched = new Map(); // videoId -> AbortController
 const newer = []; // what `before` was on the pages that led here
@@ -183,30 +185,10 @@ function close() {
 // -- the key -------------------------------------------------------------------------------------------------------------
 
 function showKeyForm(needed) {
-  const form = byId("key-form");
-  byId("forget").hidden = needed || !getKey();
-  byId("main").hidden = needed;
-  if (form.hidden !== needed) return;
-  form.hidden = !needed;
-  if (!needed) return;
-  setText(byId("key-note"), getKey() ? "That key was not accepted." : "It is kept until you close this tab.");
+  if (!keyForm(needed)) return;
   say("away", "An API key is needed");
   for (const control of watched.values()) control.abort();
-  byId("key").focus();
 }
-
-byId("key-form").addEventListener("submit", (event) => {
-  event.preventDefault();
-  setKey(byId("key").value.trim());
-  byId("key").value = "";
-  byId("key-form").hidden = true;
-  refresh();
-});
-
-byId("forget").addEventListener("click", () => {
-  setKey("");
-  refresh();
-});
 
 // -- people --------------------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 #include "tests/unit/unit.h"
 
+#include "common/marks.h"
 #include "consumer/key.h"
-#include "consumer/marks.h"
 #include "consumer/remove.h"
 #include "consumer/usage.h"
 

@@ -1,9 +1,9 @@
 /*
  * marks.c — how much may be stored, and from where on that is said.
  *
- * Way:  [marks] -> usage
+ * Way:  common
  */
-#include "consumer/marks.h"
+#include "common/marks.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -70,6 +70,13 @@ enum rb_marks_level rb_marks_level(const struct rb_marks *marks, int64_t bytes)
     if (marks->quota_bytes == 0 || bytes < marks->warn_bytes)
         return RB_MARKS_WELL;
     return bytes < marks->stop_bytes ? RB_MARKS_WARN : RB_MARKS_STOP;
+}
+
+const char *rb_marks_level_name(enum rb_marks_level level)
+{
+    static const char *const names[] = {"well", "warn", "stop"};
+
+    return names[level];
 }
 
 int64_t rb_marks_days_left(const struct rb_marks *marks, int64_t bytes, int64_t grown_bytes, int64_t over_ms)

@@ -1,7 +1,7 @@
 /*
  * marks.h — how much may be stored, from where on that is said, and from where on no more is taken.
  *
- * Way:  [marks] -> usage
+ * Way:  common
  */
 #pragma once
 
@@ -42,6 +42,14 @@ RB_MUST_CHECK int rb_marks_read_low(const char *name, const char *low, struct rb
  * Loop:   pure, any thread.
  */
 enum rb_marks_level rb_marks_level(const struct rb_marks *marks, int64_t bytes);
+
+/*
+ * A level in a word: "well", "warn" or "stop".
+ *
+ * Gives:  static text.
+ * Loop:   pure, any thread.
+ */
+const char *rb_marks_level_name(enum rb_marks_level level);
 
 /*
  * When will no more be taken, if it goes on like this?
