@@ -125,7 +125,7 @@ def test_it_begins_and_ends_where_it_is_told(topics):
     schema = SCHEMAS["video_deleted"]
     for number in range(10):
         value = encode(schema, event_of(schema, video_id=str(uuid.uuid4()), bytes=number))
-        topics.producer.produce(name, value, partition=1, timestamp=1_760_000_000_000 + 1000 * number)
+        topics.producer.produce(name, value, str(number), partition=1, timestamp=1_760_000_000_000 + 1000 * number)
     assert topics.producer.flush(60) == 0
 
     def numbers(*arguments):
@@ -152,7 +152,7 @@ def test_it_shows_what_is_committed_and_does_not_wait_for_what_is_open(topics):
         producer = confluent_kafka.Producer({**topics.settings, "transactional.id": f"{topics.bus.number}-{number}"})
         producer.init_transactions(60)
         producer.begin_transaction()
-        producer.produce(topics.bus.prefix + "video.deleted", encode(schema, event_of(schema, bytes=number)), partition=0)
+        producer.produce(topics.bus.prefix + "video.deleted", encode(schema, event_of(schema, bytes=number)), str(number), partition=0)
         assert producer.flush(60) == 0
         if end:
             getattr(producer, end)(60)
