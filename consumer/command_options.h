@@ -8,7 +8,7 @@
 
 #include "common/options.h"
 
-#define RB_FOR_ALL_COMMANDS "setup cleanup tail inspect usage verify replay backfill pause resume drain"
+#define RB_FOR_ALL_COMMANDS "setup cleanup tail inspect usage verify replay backfill pause resume drain redrive"
 
 /* clang-format off: one row, one line */
 #define COMMAND_OPTIONS(X)                                                                                             \
@@ -16,9 +16,9 @@
     X(json, RB_FOR_ALL_COMMANDS, BOOL, "false", 0, 1, "print JSON, one value on a line, for scripts")                  \
     X(check, "setup", BOOL, "false", 0, 1, "change nothing, say what is missing, and end with 4 when something is")    \
     X(acls, "setup", BOOL, "false", 0, 1, "change nothing, print the commands that give each program its rights")      \
-    X(since, "tail verify replay", TEXT, "", 0, 64,                                                                    \
+    X(since, "tail verify replay redrive", TEXT, "", 0, 64,                                                            \
       "begin at this moment: '15m' (so long ago), '2026-10-01', '2026-10-01T12:30:00Z'")                               \
-    X(until, "tail verify replay", TEXT, "", 0, 64, "end at this moment: 'now' for what is there already")             \
+    X(until, "tail verify replay redrive", TEXT, "", 0, 64, "end at this moment: 'now' for what is there already")     \
     X(offset, "tail", TEXT, "", 0, 24,                                                                                 \
       "begin at this offset of each partition: a number, 'beginning', 'end', or -N for so many before the end")        \
     X(partition, "tail", NUMBER, "-1", -1, 100000, "only this partition of each topic; -1: all")                       \
@@ -44,14 +44,17 @@
     X(state, "replay", TEXT, "", 0, 64,                                                                                \
       "beside what is not stored yet: 'failed' ones once more, and 'missing' ones, whose object is not there")         \
     X(verify, "replay", BOOL, "false", 0, 1, "as --state missing, and compare hashes where the store knows them")      \
-    X(rate, "replay backfill", NUMBER, "0", 0, 1000000,                                                                \
+    X(rate, "replay backfill redrive", NUMBER, "0", 0, 1000000,                                                        \
       "begin with no more than so many videos a second; 0: any number")                                                \
-    X(max, "replay backfill", NUMBER, "0", 0, 1000000000, "end after so many videos; 0: do not")                       \
-    X(dry_run, "cleanup replay backfill pause resume drain", BOOL, "false", 0, 1,                                      \
+    X(max, "replay backfill redrive", NUMBER, "0", 0, 1000000000, "end after so many videos; 0: do not")               \
+    X(dry_run, "cleanup replay backfill pause resume drain redrive", BOOL, "false", 0, 1,                              \
       "say what would be done, and do nothing")                                                                        \
     X(from_database, "backfill", BOOL, "false", 0, 1, "from the application's table")                                  \
     X(lasts, "pause drain", MS, "0", 0, 31536000000, "until resume, and no longer than this; 0: until resume")         \
     X(reason, "pause drain", TEXT, "", 0, 255, "why, for whoever wonders")                                             \
+    X(class, "redrive", TEXT, "", 0, 32, "only what has failed by this: source, storage, quota, content, policy, ...") \
+    X(code, "redrive", TEXT, "", 0, 32, "only what has failed with this code, as 'source_gone'")                       \
+    X(source, "redrive", TEXT, "both", 1, 8, "dlq: dead letters; failed: final failures; both")                        \
     X(timeout, "drain", MS, "10m", 0, 86400000, "wait no longer than this for what runs")
 /* clang-format on */
 

@@ -85,5 +85,15 @@
     X(drain, rb_drain, NULL, 0, 0, NULL, "pause, and wait until nothing runs: before a deploy",                                        \
       "It waits until each member that Kafka knows has told that it works on nothing any more. When the time is up it\n"               \
       "ends with 4, and the group stays paused, as it does after Ctrl-C.\n",                                                           \
-      "  reelbus-consumer drain --timeout 15m --lasts 1h && deploy && reelbus-consumer resume\n")
+      "  reelbus-consumer drain --timeout 15m --lasts 1h && deploy && reelbus-consumer resume\n")                                      \
+    X(redrive, rb_redrive, "[VIDEO]...", 0, RB_OPERANDS_MAX, NULL, "send dead letters and final failures once more",                   \
+      "A dead letter goes back to the topic that it came from: the same bytes, key and headers, and the header\n"                      \
+      "reelbus-redrive-count. A failure is tried once more from its source, or a fresh URL of its provider; what comes\n"              \
+      "of it is its next attempt. VIDEO is a UUID; without any, all are meant, but for videos that the provider could\n"               \
+      "not make (--code generation_failed). --since and --until are about when it was set aside or given up. May be\n"                 \
+      "ended and run again at any time: nothing is sent twice. It ends with 4 when something was left, and says why.\n",               \
+      "  reelbus-consumer redrive --dry-run\n"                                                                                         \
+      "  reelbus-consumer redrive --source failed --class quota --since 7d --rate 20\n"                                                \
+      "  reelbus-consumer redrive --source dlq --code unknown_schema\n"                                                                \
+      "  reelbus-consumer redrive 6b3f0c52-7f43-4c53-8c1e-2b7d6f1f6a11 --json\n")
 /* clang-format on */

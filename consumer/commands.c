@@ -12,6 +12,7 @@
 #include "consumer/drain.h"
 #include "consumer/inspect.h"
 #include "consumer/pause.h"
+#include "consumer/redrive.h"
 #include "consumer/replay.h"
 #include "consumer/say.h"
 #include "consumer/setup.h"

@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/outgoing.h"
 #include "consumer/dead_letter.h"
+#include "consumer/redrive_header.h"
 
 enum { TOPIC_STORED, TOPIC_FAILED, TOPIC_DELETED, TOPIC_RETRY, TOPIC_DEAD_LETTER, TOPIC_COUNT };
 
@@ -138,15 +139,17 @@ static void fill_failed(struct rb_video_store_failed *event, const struct rb_row
     };
 }
 
-/* origin is the record that is settled by this one, or NULL. */
+/* origin is the record that is settled by this one, or NULL. How often that was sent once more is said on, through retries too. */
 static int send_outgoing(struct rb_emit *emit, struct rb_outgoing outgoing, const struct rb_origin *origin,
-                         struct rb_receipt *receipt, struct rb_error *err)
+                         int64_t redrives, struct rb_receipt *receipt, struct rb_error *err)
 {
     RB_AUTO_BUFFER value = {0};
     struct rb_record record;
 
     outgoing.source = "reelbus-consumer";
     RB_TRY(rb_outgoing_record(emit->codec, &outgoing, &value, &record, err));
+    if (redrives > 0)
+        rb_redrive_add(record.headers, RB_REDRIVE_COUNT, redrives);
     return rb_commit_send(emit->commit, &record, origin, receipt, err);
 }
 
@@ -156,7 +159,8 @@ static int send_event(struct rb_emit *emit, struct rb_outgoing outgoing, const s
 {
     outgoing.trace = &message->trace;
     outgoing.tracestate = message->tracestate;
-    return send_outgoing(emit, outgoing, &message->origin, receipt, err);
+    return send_outgoing(emit, outgoing, &message->origin, rb_redrive_number(message->headers, RB_REDRIVE_COUNT, 0),
+                         receipt, err);
 }
 
 static int emit_stored(struct rb_emit *emit, const struct rb_emit_case *about, struct rb_receipt *receipt,
@@ -225,7 +229,7 @@ int rb_emit_deleted(struct rb_emit *emit, const struct rb_video_deleted *event, 
     };
 
     rb_trace_continue(NULL, &trace);
-    return send_outgoing(emit, outgoing, NULL, receipt, err);
+    return send_outgoing(emit, outgoing, NULL, 0, receipt, err);
 }
 
 bool rb_emit_is_up(const struct rb_emit *emit)

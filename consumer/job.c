@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "consumer/metrics_table.h"
 #include "consumer/outcome.h"
+#include "consumer/redrive_header.h"
 
 #define STEP_MS_MAX 600000 /* no deadline of a step can be longer, but that of TRANSFERRING */
 
@@ -201,7 +202,7 @@ struct rb_job *rb_job_new(const struct rb_job_env *env, struct rb_message *messa
         .message = message,
         .event = event,
         .owner = owner,
-        .again = {.reopen = RB_NO_LONG},
+        .again = {.reopen = rb_redrive_number(message->headers, RB_REDRIVE_ATTEMPT, RB_NO_LONG)},
         .name = message->origin,
         .trouble_at = RB_NO_LONG,
         .tries = {.first_try_at = RB_NO_LONG, .last_try_at = RB_NO_LONG},

@@ -82,6 +82,7 @@ const char *rb_outcome_class(enum rb_code code)
     case RB_E_URL_INVALID:
     case RB_E_URL_REFUSED:
     case RB_E_BAD_EVENT:
+    case RB_E_UNKNOWN_SCHEMA:
     case RB_E_DB_DATA:
         return "policy";
     case RB_E_NOT_A_VIDEO:

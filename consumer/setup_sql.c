@@ -35,6 +35,7 @@ RB_EMBED(sql_009, "deploy/sql/009_superseded.sql");
 RB_EMBED(sql_010, "deploy/sql/010_replay.sql");
 RB_EMBED(sql_011, "deploy/sql/011_retention.sql");
 RB_EMBED(sql_012, "deploy/sql/012_pause.sql");
+RB_EMBED(sql_013, "deploy/sql/013_redrive.sql");
 RB_EMBED(sql_014, "deploy/sql/014_quota.sql");
 RB_EMBED(sql_supabase_002, "deploy/sql/supabase/002_users_watch_their_own.sql");
 RB_EMBED(sql_supabase_003, "deploy/sql/supabase/003_writer_role.sql");
@@ -49,7 +50,7 @@ static const struct file table_files[] = {
     {"004_history.sql", sql_004},  {"005_retry.sql", sql_005},     {"006_usage.sql", sql_006},
     {"007_variants.sql", sql_007}, {"008_cleanup.sql", sql_008},   {"009_superseded.sql", sql_009},
     {"010_replay.sql", sql_010},   {"011_retention.sql", sql_011}, {"012_pause.sql", sql_012},
-    {"014_quota.sql", sql_014},
+    {"013_redrive.sql", sql_013},  {"014_quota.sql", sql_014},
 };
 
 /* The bucket itself is the store's matter: it knows whether it may be made, and for which types. */

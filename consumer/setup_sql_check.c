@@ -31,6 +31,7 @@ static const char lacks_template[] =
     " (8, 'database', '008_cleanup.sql', " FUNCTION("next_to_delete") ", 'is missing: run setup'),"
     " (8, 'database', '011_retention.sql', " FUNCTION("take_due") ", 'is missing: run setup'),"
     " (8, 'database', '012_pause.sql', to_regclass('reelbus.control') IS NOT NULL, 'is missing: run setup'),"
+    " (8, 'database', '013_redrive.sql', " COLUMN("redriven_attempt") ", 'is missing: run setup'),"
     " (8, 'database', '014_quota.sql', to_regclass('reelbus.quota') IS NOT NULL, 'is missing: run setup'),"
     " (9, 'database', 'reelbus.video', coalesce(has_table_privilege(to_regclass('reelbus.video'), 'SELECT')"
     "  AND has_table_privilege(to_regclass('reelbus.video'), 'INSERT')"

@@ -18,7 +18,7 @@ import sources
 
 
 # Files in which nothing leaves the loop's thread but what others send to Kafka and hand to the pool as well.
-ONE_THREAD = ("04_", "05_", "06_", "07_", "08_", "11_", "12_", "13_", "16_", "17_", "2", "50_", "72_supabase_sql", "95_", "96_", "97_")
+ONE_THREAD = ("04_", "05_", "06_", "07_", "08_", "11_", "12_", "13_", "15_", "16_", "17_", "2", "50_", "72_supabase_sql", "95_", "96_", "97_")
 
 
 def pytest_addoption(parser):
