@@ -86,7 +86,13 @@ static struct rb_retain_limits limits_of_flags(const struct rb_command *command)
         .all_bytes = flags->max_bytes,
         .low_bytes = flags->low > 0 ? flags->low : flags->max_bytes,
         .safe_ms = command->options->retention_min_age_ms,
+        .user = flags->user[0] != '\0' ? flags->user : NULL,
     };
+}
+
+static bool has_rules_of_flags(const struct rb_command_options *flags)
+{
+    return flags->older_than > 0 || flags->max_user_bytes > 0 || flags->max_user_videos > 0 || flags->max_bytes > 0;
 }
 
 int rb_cleanup(struct rb_command *command)
@@ -100,6 +106,8 @@ int rb_cleanup(struct rb_command *command)
 
     if (limits.low_bytes > limits.all_bytes)
         result = rb_fail(&err, RB_E_BAD_OPTION, 0, "option 'low' is more than 'max_bytes'");
+    else if (limits.user != NULL && has_rules_of_flags(flags))
+        result = rb_fail(&err, RB_E_BAD_OPTION, 0, "option 'user' is about all videos of that user: it stands alone");
     else if (all)
         result = rb_retain_limits_read(command->options, &limits, &err);
     if (result < 0)

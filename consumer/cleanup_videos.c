@@ -11,7 +11,7 @@
 #include "common/clock.h"
 #include "common/show.h"
 #include "consumer/announcer.h"
-#include "consumer/command_sql.h"
+#include "consumer/erase.h"
 
 #define AT_ONCE     256
 #define STORE_COUNT 2
@@ -101,6 +101,10 @@ static int count_rule(struct cleanup *cleanup, int store, enum rb_retain_rule ru
     const char *values[3 + RB_RETAIN_VALUES] = {rb_retain_rule_name(rule), target->store->ops->kind, target->bucket};
     RB_AUTO_RESULT *result = NULL;
 
+    if (rule == RB_RETAIN_ERASE)
+        return store == 0 && cleanup->limits.user != NULL
+                   ? rb_erase_count(cleanup->command, cleanup->limits.user, &cleanup->due[store][rule], err)
+                   : 0;
     rb_retain_values(&cleanup->limits, 0, texts, values + 3);
     RB_TRY(rb_command_query(cleanup->command, count_sql, RB_COUNT(values), values, &result, err));
     cleanup->due[store][rule].videos = rb_pg_number(result, 0, "videos", 0);
@@ -189,6 +193,8 @@ static int remove_all(struct cleanup *cleanup, struct rb_error *err)
     }
     RB_TRY(open_removal(cleanup, err));
     cleanup->command->bar = rb_bar_new(cleanup->command->loop, &bar);
+    if (cleanup->limits.user != NULL)
+        RB_TRY(rb_erase_begin(cleanup->command, cleanup->limits.user, err));
     rb_retain_start(cleanup->retain);
     while (!cleanup->ended && rb_command_wait(cleanup->command))
         continue;
@@ -198,7 +204,8 @@ static int remove_all(struct cleanup *cleanup, struct rb_error *err)
         *err = cleanup->error;
         return -1;
     }
-    return wait_for_rows(cleanup, err);
+    return cleanup->limits.user != NULL ? rb_erase_end(cleanup->command, cleanup->limits.user, err)
+                                        : wait_for_rows(cleanup, err);
 }
 
 int rb_cleanup_videos(struct rb_command *command, const struct rb_retain_limits *limits)

@@ -23,7 +23,8 @@
       "begin at this offset of each partition: a number, 'beginning', 'end', or -N for so many before the end")        \
     X(partition, "tail", NUMBER, "-1", -1, 100000, "only this partition of each topic; -1: all")                       \
     X(video, "tail verify replay backfill", TEXT, "", 0, 128, "only what is about this video")                         \
-    X(user, "tail usage verify replay backfill", TEXT, "", 0, 255, "only what is about this user's videos")            \
+    X(user, "tail usage verify cleanup replay backfill", TEXT, "", 0, 255,                                             \
+      "only what is about this user's videos; cleanup: remove all of them, and what is known of them")                 \
     X(type, "tail", TEXT, "", 0, 255, "only events of these types, as in 'video.stored,video.deleted'")                \
     X(days, "usage", NUMBER, "14", 1, 3660, "so many days, up to today")                                               \
     X(top, "usage", NUMBER, "10", 0, 1000000, "so many users, those with the most bytes first")                        \

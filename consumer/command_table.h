@@ -23,10 +23,14 @@
       "only what they say. Each store is looked at by itself, the oldest videos go first, and none that is younger\n"                  \
       "than retention_min_age_ms. The row goes first, and gives the application its original URL back; then comes\n"                   \
       "video.deleted, and the object is removed. May be ended and run again at any time: what is half done then is\n"                  \
-      "finished by a running consumer, or by the next cleanup, after five minutes.\n",                                                 \
+      "finished by a running consumer, or by the next cleanup, after five minutes.\n"                                                  \
+      "--user is for somebody's right to erasure: all videos of that user go, in whatever state and of whatever age,\n"                \
+      "with their URLs and their history. The application's own rows stay, without the URLs that came from here; what\n"               \
+      "Kafka has of it stays until topics let it go. No record brings such a video back.\n",                                           \
       "  reelbus-consumer cleanup --older-than 90d --dry-run\n"                                                                        \
       "  reelbus-consumer cleanup --max-bytes 100GB --low 90GB\n"                                                                      \
       "  reelbus-consumer cleanup --max-user-videos 500 --retention-min-age-ms 7d --json\n"                                            \
+      "  reelbus-consumer cleanup --user 7d1f0a52-7f43-4c53-8c1e-2b7d6f1f6a11 --dry-run\n"                                             \
       "  reelbus-consumer cleanup --uploads --cleanup-uploads-ms 6h\n")                                                                \
     X(tail, rb_tail, "[TOPIC]...", 0, RB_OPERANDS_MAX, "database_url",                                                                 \
       "follow topics as readable lines or JSON, decoded; dead letters too",                                                            \

@@ -106,11 +106,17 @@ static const char claim_alone_template[] = CLAIM_TEMPLATE("");
 #define NOTE_END(what, detail)                                                                                         \
     " noted AS (" HISTORY " SELECT video_id, clock_timestamp(), '" what "', " detail ", $3, $4::int, $5::bigint FROM written)"
 
+/* What was stored of a video that was deleted meanwhile goes again: whoever looks for what is left undone removes it. */
+#define STORED_TOO_LATE                                                                                                \
+    " late AS (UPDATE reelbus.video v SET store = $9, bucket = $10, object_key = $11, bytes = $13::bigint,"            \
+    " variants = $17::jsonb, variants_bytes = $18::bigint, deleting_since = now() - interval '1 hour'"                 \
+    " WHERE v.video_id = $1::uuid AND v.state = 'deleted'),"
+
 static const char stored_template[] =
     "WITH " APP ", " BEFORE ", written AS ("
     "UPDATE reelbus.video v SET state = 'stored', store = $9, bucket = $10, object_key = $11, stored_url = $12,"
     " bytes = $13::bigint, sha256 = $14, content_type = $15, variants = $17::jsonb, variants_bytes = $18::bigint,"
-    " stored_at = now(), " SETTLE UNDER_CLAIM ","
+    " stored_at = now(), " SETTLE UNDER_CLAIM "," STORED_TOO_LATE
     " shown AS (UPDATE {table} h SET {video_url} = $12, {status} = $16 FROM written WHERE h.{id} = written.video_id),"
     NOTE_END("stored", "bucket || '/' || object_key || ', ' || bytes || ' bytes'") SHOW_ROW;
 

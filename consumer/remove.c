@@ -12,14 +12,6 @@
 #define LEFT_MAX      16 /* videos that are taken over at once */
 #define LEFT_LIMIT    "16"
 
-/* What is left to do for a row `w`. */
-#define LEFT_TO_DO                                                                                                     \
-    " w.video_id::text AS video_id, w.user_id, w.store, w.bucket, w.object_key, coalesce(w.bytes, 0) AS bytes,"        \
-    " coalesce(w.bytes, 0) + w.variants_bytes AS all_bytes,"                                                           \
-    " (SELECT string_agg(beside.value ->> 'object_key', E'\\n') FROM jsonb_each(w.variants) beside) AS beside,"        \
-    " w.attempt, w.delete_reason, (extract(epoch FROM w.deleted_at) * 1000)::bigint AS deleted_at,"                    \
-    " w.deleting_since::text AS deleting_since"
-
 /* The original URL comes back only where the application has not put another one there since. */
 #define LET_GO_BEFORE "WITH chosen AS ("
 #define LET_GO_WRITTEN                                                                                                 \
@@ -40,7 +32,7 @@
 static const char take_over_sql[] =
     "WITH w AS (UPDATE reelbus.video SET deleting_since = now() WHERE video_id IN"
     " (SELECT v.video_id FROM reelbus.video v WHERE v.deleting_since < now() - interval '5 minutes'"
-    " AND ((v.store = $1 AND v.bucket = $2) OR (v.store = $3 AND v.bucket = $4))"
+    " AND ((v.store = $1 AND v.bucket = $2) OR (v.store = $3 AND v.bucket = $4) OR v.object_key IS NULL)"
     " ORDER BY v.deleting_since LIMIT " LEFT_LIMIT " FOR UPDATE SKIP LOCKED) RETURNING *) SELECT" LEFT_TO_DO " FROM w";
 
 char *rb_remove_sql(const struct rb_common_options *options, const char *choice, bool alone)

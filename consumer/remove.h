@@ -50,6 +50,16 @@ struct rb_remove_config {
 char *rb_remove_sql(const struct rb_common_options *options, const char *choice, bool alone);
 
 /*
+ * Make the statement that lets go all that is known of a user's videos, in whatever state they are: rows stay, so that no record
+ * brings the video back, without a URL or a word of their history; when the object is gone they do not even name the user.
+ *
+ * Takes:  options, alone, as above. The parameters are the reason, the user, and how many at most.
+ * Gives:  as above.
+ * Loop:   pure, any thread.
+ */
+char *rb_remove_erase_sql(const struct rb_common_options *options, bool alone);
+
+/*
  * Begin to finish what workers have left half done, now and then.
  *
  * Takes:  config, borrowed for the call; see there for what is in it.

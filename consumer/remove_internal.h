@@ -10,6 +10,14 @@
 #define REMOVE_MAGIC  0x524d5645u
 #define REMOVAL_MAGIC 0x524d564cu
 
+/* What is left to do for a row `w`. */
+#define LEFT_TO_DO                                                                                                     \
+    " w.video_id::text AS video_id, w.user_id, w.store, w.bucket, w.object_key, coalesce(w.bytes, 0) AS bytes,"        \
+    " coalesce(w.bytes, 0) + w.variants_bytes AS all_bytes,"                                                           \
+    " (SELECT string_agg(beside.value ->> 'object_key', E'\\n') FROM jsonb_each(w.variants) beside) AS beside,"        \
+    " w.attempt, w.delete_reason, (extract(epoch FROM w.deleted_at) * 1000)::bigint AS deleted_at,"                    \
+    " w.deleting_since::text AS deleting_since"
+
 /* A video whose row is gone already. */
 struct removal {
     uint32_t magic;

@@ -10,10 +10,13 @@
 #include "consumer/metrics_table.h"
 #include "consumer/remove_internal.h"
 
-/* $1 video, $2 since when it was ours, $3 whether it is done; if not, it is taken up again in a minute. */
-static const char end_sql[] = "UPDATE reelbus.video SET deleting_since = CASE WHEN NOT $3::bool"
-                              " THEN now() - interval '4 minutes' END"
-                              " WHERE video_id = $1::uuid AND deleting_since = $2::timestamptz";
+/* $1 video, $2 since when it was ours, $3 whether it is done; if not, it is taken up again in a minute. Of a user who did not want
+ * to be known any more the row says nothing in the end. */
+#define ERASED(column) ", " column " = CASE WHEN NOT $3::bool OR delete_reason <> 'request' THEN " column " END"
+static const char end_sql[] =
+    "UPDATE reelbus.video SET deleting_since = CASE WHEN NOT $3::bool THEN now() - interval '4 minutes' END" ERASED(
+        "user_id") ERASED("object_key") ERASED("variants") ERASED("superseded") ERASED("stored_url")
+        ERASED("source_url") " WHERE video_id = $1::uuid AND deleting_since = $2::timestamptz";
 
 void removal_free(struct removal *removal)
 {
@@ -102,7 +105,7 @@ static void on_announced(const struct rb_delivery *delivery, const struct rb_err
     (void)delivery;
     if (err == NULL)
         RB_FAIL_HERE(removal_announced);
-    if (err != NULL)
+    if (err != NULL || removal->event.object_key[0] == '\0')
         removal_end(removal, err);
     else
         remove_object(removal, removal->event.object_key);
@@ -124,7 +127,7 @@ void removal_begin(struct removal *removal)
     RB_FAIL_HERE(removal_noted);
     removal->receipt = (struct rb_receipt){.fn = on_announced, .arg = removal};
     removal->target = is_in(&stores->first, event) ? &stores->first : &stores->fallback;
-    if (!is_in(removal->target, event))
+    if (event->object_key[0] != '\0' && !is_in(removal->target, event))
         rb_fail(&err, RB_E_STORE_REFUSED, 0, "'%.20s/%.60s' is none of our stores", event->store, event->bucket);
     else if (announcer->send(announcer->arg, event, &removal->receipt, &err) == 0)
         return;

@@ -16,7 +16,6 @@
 #define IN_VAIN_MAX   20 /* removals that fail one after the other: the store removes nothing, so no more go */
 #define LOOK_MS       20 /* whether others have left more */
 #define STORE_COUNT   2
-#define REASON        "retention"
 #define REASON_PLACES 4 /* the reason, the rule, the kind of store and the bucket */
 
 /* $1 why; $2 rule, $3 store, $4 bucket, then the limits, and how many. */
@@ -34,8 +33,8 @@ enum retain_state {
 struct rb_retain {
     uint32_t magic;
     struct rb_retain_config config;
-    char *sql;
-    char *sql_alone; /* for a row of the application that refuses to be changed */
+    char *sql[2]; /* and for a row of the application that refuses to be changed */
+    char *erase_sql[2];
     enum retain_state state;
     size_t place; /* number of the store, and of the rule in it */
     bool begun;   /* the oldest of too many go, down to the low mark */
@@ -79,7 +78,8 @@ int rb_retain_limits_read(const struct consumer_options *options, struct rb_reta
 
 bool rb_retain_has_rules(const struct rb_retain_limits *limits)
 {
-    return limits->age_ms > 0 || limits->user_bytes > 0 || limits->user_videos > 0 || limits->all_bytes > 0;
+    return limits->age_ms > 0 || limits->user_bytes > 0 || limits->user_videos > 0 || limits->all_bytes > 0 ||
+           limits->user != NULL;
 }
 
 const char *rb_retain_rule_name(enum rb_retain_rule rule)
@@ -184,19 +184,31 @@ static void on_rows(const PGresult *result, const struct rb_error *err, void *ar
     go_on(retain);
 }
 
+static int send_erase(struct rb_retain *retain, struct rb_error *err)
+{
+    char limit[24];
+    const char *values[] = {"request", retain->config.limits.user, limit};
+
+    snprintf(limit, sizeof(limit), "%zu", retain->limit);
+    return rb_pg_send(retain->config.pg, retain->erase_sql[retain->alone], RB_COUNT(values), values, on_rows, retain,
+                      &retain->query, err);
+}
+
 static int send_batch(struct rb_retain *retain, struct rb_error *err)
 {
     const struct rb_target *target = target_of(retain);
     struct rb_retain_limits limits = retain->config.limits;
-    const char *values[REASON_PLACES + RB_RETAIN_VALUES] = {REASON, rule_names[rule_of(retain)],
+    const char *values[REASON_PLACES + RB_RETAIN_VALUES] = {"retention", rule_names[rule_of(retain)],
                                                             target->store->ops->kind, target->bucket};
     char texts[RB_RETAIN_VALUES][24];
 
+    if (rule_of(retain) == RB_RETAIN_ERASE)
+        return send_erase(retain, err);
     if (retain->begun)
         limits.all_bytes = limits.low_bytes;
     rb_retain_values(&limits, retain->limit, texts, values + REASON_PLACES);
-    return rb_pg_send(retain->config.pg, retain->alone ? retain->sql_alone : retain->sql, RB_COUNT(values), values,
-                      on_rows, retain, &retain->query, err);
+    return rb_pg_send(retain->config.pg, retain->sql[retain->alone], RB_COUNT(values), values, on_rows, retain,
+                      &retain->query, err);
 }
 
 static bool has_rule(const struct rb_retain_limits *limits, enum rb_retain_rule rule)
@@ -208,6 +220,8 @@ static bool has_rule(const struct rb_retain_limits *limits, enum rb_retain_rule 
         return limits->user_bytes > 0 || limits->user_videos > 0;
     case RB_RETAIN_TOTAL:
         return limits->all_bytes > 0;
+    case RB_RETAIN_ERASE:
+        return limits->user != NULL;
     case RB_RETAIN_RULE_COUNT:
         break;
     }
@@ -279,8 +293,8 @@ struct rb_retain *rb_retain_new(struct rb_loop *loop, const struct rb_retain_con
     *retain = (struct rb_retain){
         .magic = RETAIN_MAGIC,
         .config = *config,
-        .sql = rb_remove_sql(config->options, choice, false),
-        .sql_alone = rb_remove_sql(config->options, choice, true),
+        .sql = {rb_remove_sql(config->options, choice, false), rb_remove_sql(config->options, choice, true)},
+        .erase_sql = {rb_remove_erase_sql(config->options, false), rb_remove_erase_sql(config->options, true)},
     };
     retain->timer = rb_timer_new(loop, on_timer, retain);
     rb_remove_listen(config->remove, &(struct rb_remove_listener){on_removed, retain});
@@ -294,8 +308,10 @@ void rb_retain_free(struct rb_retain *retain)
     rb_retain_stop(retain);
     rb_remove_listen(retain->config.remove, &(struct rb_remove_listener){0});
     rb_timer_free(retain->timer);
-    free(retain->sql);
-    free(retain->sql_alone);
+    for (size_t i = 0; i < RB_COUNT(retain->sql); i++) {
+        free(retain->sql[i]);
+        free(retain->erase_sql[i]);
+    }
     retain->magic = 0;
     free(retain);
 }

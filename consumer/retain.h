@@ -1,5 +1,5 @@
 /*
- * retain.h — removes the stored videos that are due by a rule of the operator's: too old, too much of one user, too much in all.
+ * retain.h — removes videos that are due by a rule of the operator's, too old, too much of one user, too much in all; or by a wish.
  *
  * Way:  consumer cleanup, retain_schedule -> [retain] -> remove
  *
@@ -15,7 +15,8 @@
     /* name   word     which videos are due */                                                                         \
     X(AGE, "age", "stored for too long")                                                                               \
     X(USER, "user", "of a user who has too much or too many")                                                          \
-    X(TOTAL, "total", "the oldest of too much in all")
+    X(TOTAL, "total", "the oldest of too much in all")                                                                 \
+    X(ERASE, "erase", "all that is known of one user's")
 
 enum rb_retain_rule {
 #define ROW(name, word, which) RB_RETAIN_##name,
@@ -26,7 +27,7 @@ enum rb_retain_rule {
 
 #define RB_RETAIN_VALUES 7 /* of a statement about limits */
 
-/* 0 is no limit. Each store is looked at by itself. */
+/* 0 is no limit. Each store is looked at by itself, but for a user's wish. */
 struct rb_retain_limits {
     int64_t age_ms;
     int64_t user_bytes;
@@ -34,6 +35,7 @@ struct rb_retain_limits {
     int64_t all_bytes;
     int64_t low_bytes; /* down to here the oldest go, once there are more than all_bytes */
     int64_t safe_ms;   /* younger ones stay, whatever the rule */
+    const char *user;  /* whose videos go, all of them, in whatever state; NULL for nobody's; borrowed */
 };
 
 struct rb_retain_sum {

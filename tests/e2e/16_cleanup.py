@@ -1,9 +1,12 @@
 """cleanup: videos that go by rules of retention, by a command and by the running consumers."""
 
+import http.server
 import json
+import threading
 import uuid
 
 import pytest
+import sources
 from harness import TINY_MP4, wait_for
 
 SIZE = len(TINY_MP4)
@@ -136,3 +139,54 @@ def test_one_of_the_running_consumers_does_what_the_options_say(kept):
     removed = sorted((consumer.metric("reelbus_removed_total"), consumer.metric("reelbus_retention_runs_total")) for consumer in consumers)
     assert removed == [(0, 0), (100, 1)]
     assert sum("ev=retained videos=100" in consumer.log and "age=100" in consumer.log for consumer in consumers) == 1
+
+
+def test_nothing_is_left_of_a_user_who_wants_to_be_forgotten(kept):
+    """Neither of what is stored, nor of what is being stored just now, nor of what went before; and no record brings it back."""
+    bus, go_on = kept.bus, threading.Event()
+
+    class Slow(http.server.BaseHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", str(SIZE))
+            self.end_headers()
+            self.wfile.write(TINY_MP4[:-1])
+            go_on.wait(600)
+            self.wfile.write(TINY_MP4[-1:])
+
+    other = str(uuid.uuid4())
+    (theirs,) = kept.fill(1, user=other)
+    stored, gone, failed = kept.fill(8, 9, 0)
+    kept.cleanup("--max-user-videos", "2")
+    bus.query("UPDATE reelbus.video SET state = 'failed', error_message = 'https://secret.example/', owner_topic = 't', owner_partition = 1,"
+              " owner_offset = 1 WHERE video_id = %s", failed)  # fmt: skip
+    with sources.serving(Slow) as source:
+        bus.start_consumer(REELBUS_QUOTA_CHECK_MS="100ms")
+        fetched, unheard = bus.insert_video(), bus.insert_video()
+        bus.send_webhook_event(fetched, f"{source}/a.mp4")
+        wait_for(lambda: bus.consumer.metric("reelbus_transfers") == 1, "it is being fetched")
+        assert kept.cleanup("--user", bus.user, "--dry-run") == ({"erase": 3}, None)
+        assert "stands alone" in kept.run("--user", bus.user, "--older-than", "1d", status=2).stderr
+        rules, sums = kept.cleanup("--user", bus.user)
+        assert rules == {"erase": 3} and (sums["removed"], sums["failed"]) == (3, 0)
+        go_on.set()
+        wait_for(lambda: any(event["object_key"] for event in bus.events("video.deleted", fetched)), "what came too late goes, too")
+        videos = (stored, gone, failed, fetched, unheard)
+        for video in videos:  # as a replay would
+            bus.send_webhook_event(video, f"{source}/b.mp4")
+        bus.wait_until_finished()
+    wait_for(lambda: not bus.query("SELECT 1 FROM reelbus.video WHERE deleting_since IS NOT NULL"), "all of it is gone")
+    assert sorted(bus.objects()) == [f"videos/{other}/{theirs}{suffix}" for suffix in (".mp4", ".thumbnail.webp")]
+    for video in videos:
+        row = bus.video_row(video)
+        assert row["state"] == "deleted" and row["delete_reason"] == "request"
+        known = ("video_url", "source_url", "stored_url", "user_id", "object_key", "variants", "superseded", "error_message")
+        assert {name: row[name] for name in known if row[name]} == {}
+    assert bus.query("SELECT 1 FROM reelbus.usage WHERE user_id = %s", bus.user) == []
+    assert bus.query("SELECT 1 FROM reelbus.history WHERE detail LIKE '%%http%%' OR detail LIKE %s", f"%{bus.user}%") == []
+    reasons = {event["video_id"]: event["reason"] for event in bus.events("video.deleted")}
+    assert reasons == {stored: "request", gone: "retention", failed: "request", fetched: "request"}
+    assert bus.events("video.stored") == [] and kept.cleanup("--user", bus.user)[1]["removed"] == 0
