@@ -60,6 +60,22 @@ static char *event_id(const PGresult *result, int row)
     return rb_uuid_of_name(name, id);
 }
 
+/* The keys beside it are a line each. */
+static void split_keys(struct removal *removal)
+{
+    char *rest = removal->beside;
+    size_t lines = 1;
+
+    for (const char *at = rest; *at != '\0'; at++)
+        lines += *at == '\n' ? 1 : 0;
+    removal->keys = rb_xalloc((1 + lines) * sizeof(*removal->keys));
+    if (removal->event.object_key[0] != '\0')
+        removal->keys[removal->key_count++] = removal->event.object_key;
+    for (const char *key = strsep(&rest, "\n"); key != NULL; key = strsep(&rest, "\n"))
+        if (key[0] != '\0' && removal->key_count > 0)
+            removal->keys[removal->key_count++] = key;
+}
+
 static void take_row(struct rb_remove *remove, const PGresult *result, int row)
 {
     struct removal *removal = rb_xalloc(sizeof(*removal));
@@ -80,7 +96,7 @@ static void take_row(struct rb_remove *remove, const PGresult *result, int row)
         .since = copy_text(result, row, "deleting_since"),
         .beside = copy_text(result, row, "beside"),
     };
-    removal->next_beside = removal->beside;
+    split_keys(removal);
     remove->removals = removal;
     remove->count++;
     removal_begin(removal);
@@ -137,6 +153,7 @@ struct rb_remove *rb_remove_new(struct rb_loop *loop, const struct rb_remove_con
 
     *remove = (struct rb_remove){.magic = REMOVE_MAGIC, .config = *config};
     remove->timer = rb_timer_new(loop, look, remove);
+    remove->gather_timer = rb_timer_new(loop, removal_flush, remove);
     rb_timer_start(remove->timer, 0);
     return remove;
 }
@@ -147,6 +164,7 @@ void rb_remove_free(struct rb_remove *remove)
         return;
     if (remove->query != NULL)
         rb_pg_cancel(remove->query);
+    removal_drop_batches(remove);
     while (remove->removals != NULL) {
         struct removal *removal = remove->removals;
 
@@ -154,6 +172,7 @@ void rb_remove_free(struct rb_remove *remove)
         removal_free(removal);
     }
     rb_timer_free(remove->timer);
+    rb_timer_free(remove->gather_timer);
     remove->magic = 0;
     free(remove);
 }

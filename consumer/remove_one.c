@@ -26,6 +26,7 @@ void removal_free(struct removal *removal)
     rb_event_clear(RB_EVENT_VIDEO_DELETED, &removal->event);
     free(removal->since);
     free(removal->beside);
+    free(removal->keys);
     removal->magic = 0;
     free(removal);
 }
@@ -42,8 +43,7 @@ static void tell(const struct rb_remove *remove, const struct rb_video_deleted *
                event->bucket, event->object_key, event->bytes, event->reason);
 }
 
-/* The row says from now on that nothing is left to do, or that somebody is to take it up again soon. */
-static void removal_end(struct removal *removal, const struct rb_error *err)
+void removal_end(struct removal *removal, const struct rb_error *err)
 {
     struct rb_remove *remove = removal->remove;
     const struct rb_video_deleted *event = &removal->event;
@@ -63,11 +63,17 @@ static void removal_end(struct removal *removal, const struct rb_error *err)
     removal_free(removal);
 }
 
+void removal_gone(struct removal *removal)
+{
+    RB_FAIL_HERE(removal_done);
+    removal_end(removal, NULL);
+}
+
 static void on_removed(void *arg);
 
-static void remove_object(struct removal *removal, const char *key)
+static void remove_object(struct removal *removal)
 {
-    const struct rb_object object = {removal->event.bucket, key, "", NULL};
+    const struct rb_object object = {removal->event.bucket, removal->keys[removal->key_done], "", NULL};
 
     removal->ask = removal->target->store->ops->remove(removal->target->store, &object, on_removed, removal);
 }
@@ -77,25 +83,27 @@ static void on_removed(void *arg)
     struct removal *removal = RB_CAST(removal, arg, REMOVAL_MAGIC);
     struct rb_store_answer answer;
     struct rb_error err = {0};
-    const char *key;
 
     switch (removal->target->store->ops->answer(removal->ask, &answer, &err)) {
     case RB_POLL_WAIT:
         return;
     case RB_POLL_DONE:
-        RB_FAIL_HERE(removal_done);
-        removal->target->store->ops->forget(removal->ask);
-        removal->ask = NULL;
-        key = strsep(&removal->next_beside, "\n");
-        if (key != NULL && key[0] != '\0')
-            remove_object(removal, key);
+        removal->target->store->ops->forget(RB_STEAL(removal->ask));
+        if (++removal->key_done < removal->key_count)
+            remove_object(removal);
         else
-            removal_end(removal, NULL);
+            removal_gone(removal);
         return;
     case RB_POLL_FAILED:
         removal_end(removal, &err);
         return;
     }
+}
+
+void removal_remove(struct removal *removal)
+{
+    removal->key_done = 0;
+    remove_object(removal);
 }
 
 static void on_announced(const struct rb_delivery *delivery, const struct rb_error *err, void *arg)
@@ -105,10 +113,10 @@ static void on_announced(const struct rb_delivery *delivery, const struct rb_err
     (void)delivery;
     if (err == NULL)
         RB_FAIL_HERE(removal_announced);
-    if (err != NULL || removal->event.object_key[0] == '\0')
+    if (err != NULL || removal->key_count == 0)
         removal_end(removal, err);
     else
-        remove_object(removal, removal->event.object_key);
+        removal_gather(removal);
 }
 
 static bool is_in(const struct rb_target *target, const struct rb_video_deleted *event)
@@ -127,7 +135,7 @@ void removal_begin(struct removal *removal)
     RB_FAIL_HERE(removal_noted);
     removal->receipt = (struct rb_receipt){.fn = on_announced, .arg = removal};
     removal->target = is_in(&stores->first, event) ? &stores->first : &stores->fallback;
-    if (event->object_key[0] != '\0' && !is_in(removal->target, event))
+    if (removal->key_count > 0 && !is_in(removal->target, event))
         rb_fail(&err, RB_E_STORE_REFUSED, 0, "'%.20s/%.60s' is none of our stores", event->store, event->bucket);
     else if (announcer->send(announcer->arg, event, &removal->receipt, &err) == 0)
         return;

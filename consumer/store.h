@@ -49,6 +49,7 @@ struct rb_store_answer {
     int64_t bytes;         /* find, read: its size, -1 when the store does not tell */
     char sha256[65];       /* find, read: its hash, hexadecimal; "" when the store does not know it */
     bool refused;          /* find: the store does not let us look; then nothing is found, and it may be there */
+    const bool *kept;      /* remove_many: of each key, whether it may be there still; borrowed from the ask */
     int64_t swept;         /* sweep: how many unfinished uploads were removed */
     const char *url;       /* link: borrowed from the ask; NULL for others */
     int64_t largest_bytes; /* check: that an object in the bucket may have; 0 when that is not known */
@@ -66,6 +67,15 @@ struct rb_sweep {
     const char *bucket;
     const char *prefix;
     int64_t older_than_ms; /* younger ones may still be worked on */
+};
+
+#define RB_STORE_REMOVE_MAX 1000 /* objects by one request */
+
+/* Which to remove. Borrowed until the ask is forgotten. */
+struct rb_keys {
+    const char *bucket;
+    const char *const *keys;
+    size_t count; /* 1 to RB_STORE_REMOVE_MAX */
 };
 
 struct rb_store_ops {
@@ -111,6 +121,10 @@ struct rb_store_ops {
 
     /* Remove an object, for good. One that is not there counts as removed. */
     struct rb_ask *(*remove)(struct rb_store *store, const struct rb_object *object, rb_loop_fn on_change, void *arg);
+
+    /* Remove many by one request. What it does not say to be gone is to be removed one by one: only that tells why. NULL when
+     * the store cannot. */
+    struct rb_ask *(*remove_many)(struct rb_store *store, const struct rb_keys *keys, rb_loop_fn on_change, void *arg);
 
     /* The answer to an ask; STORE_*. */
     enum rb_poll (*answer)(const struct rb_ask *ask, struct rb_store_answer *ret_answer, struct rb_error *err);

@@ -95,6 +95,7 @@ static const struct rb_store_ops s3_ops = {
     .check = s3_ask_check,
     .sweep = s3_ask_sweep,
     .remove = s3_ask_remove,
+    .remove_many = s3_ask_remove_many,
     .answer = s3_ask_answer,
     .forget = s3_ask_forget,
     .free = s3_free,

@@ -212,6 +212,7 @@ void s3_ask_forget(struct rb_ask *ask)
     free(ask->bucket);
     free(ask->key);
     free(ask->body);
+    free(ask->kept);
     ask->magic = 0;
     free(ask);
 }

@@ -22,6 +22,8 @@ struct rb_ask {
     bool made;
     int64_t older_than_ms;
     struct uploads *uploads; /* of a sweep; NULL for others */
+    struct rb_keys keys;     /* of a removal of many; empty for others, as below */
+    bool *kept;
     struct rb_s3_call *call;
     void (*next)(struct rb_ask *ask, const struct rb_s3_result *result);
     enum rb_poll state;

@@ -73,6 +73,8 @@ struct rb_ask *s3_ask_sweep(struct rb_store *base, const struct rb_sweep *what, 
 /* Loop: as above. */
 struct rb_ask *s3_ask_remove(struct rb_store *base, const struct rb_object *object, rb_loop_fn on_change, void *arg);
 /* Loop: as above. */
+struct rb_ask *s3_ask_remove_many(struct rb_store *base, const struct rb_keys *keys, rb_loop_fn on_change, void *arg);
+/* Loop: as above. */
 enum rb_poll s3_ask_answer(const struct rb_ask *ask, struct rb_store_answer *ret_answer, struct rb_error *err);
 /* Loop: as above. */
 void s3_ask_forget(struct rb_ask *ask);

@@ -46,8 +46,8 @@ static void supabase_free(struct rb_store *base)
         .kind = "supabase", .begin = supabase_put_begin, .more = supabase_put_more, .commit = supabase_put_commit,     \
         .poll = supabase_put_poll, .end = supabase_put_end, .url = supabase_url, .link = (with_link),                  \
         .find = supabase_ask_find, .read = supabase_ask_read, .check = supabase_ask_check,                             \
-        .remove = supabase_ask_remove, .answer = supabase_ask_answer, .forget = supabase_ask_forget,                   \
-        .free = supabase_free,                                                                                         \
+        .remove = supabase_ask_remove, .remove_many = supabase_ask_remove_many, .answer = supabase_ask_answer,         \
+        .forget = supabase_ask_forget, .free = supabase_free,                                                          \
     }
 
 static const struct rb_store_ops plain_ops = SUPABASE_OPS(NULL);

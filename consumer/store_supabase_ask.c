@@ -114,7 +114,6 @@ static void after_remove(struct rb_ask *ask, const struct rb_supabase_result *re
         supabase_ask_fail(ask, &result->error);
 }
 
-/* One by one: the request for many answers 200 with an empty list, whether they are not there or may not be removed. */
 struct rb_ask *supabase_ask_remove(struct rb_store *base, const struct rb_object *object, rb_loop_fn on_change,
                                    void *arg)
 {
@@ -124,6 +123,58 @@ struct rb_ask *supabase_ask_remove(struct rb_store *base, const struct rb_object
     supabase_ask_call(
         ask, (struct rb_supabase_call_spec){.doing = "remove", .method = "DELETE", .path = path, .key = ask->key},
         after_remove);
+    return ask;
+}
+
+/* remove_many */
+
+/* What is not in the list was not there, or may not be removed: that is not told apart. */
+static void after_remove_many(struct rb_ask *ask, const struct rb_supabase_result *result)
+{
+    const json_t *row;
+    size_t place;
+
+    if (result->error.code != RB_E_NONE) {
+        supabase_ask_fail(ask, &result->error);
+        return;
+    }
+    for (size_t i = 0; i < ask->keys.count; i++)
+        ask->kept[i] = true;
+    json_array_foreach(json_object_get(result->body, "list"), place, row)
+    {
+        const char *name = rb_json_text(row, "name");
+
+        for (size_t i = 0; name != NULL && i < ask->keys.count; i++)
+            if (strcmp(ask->keys.keys[i], name) == 0)
+                ask->kept[i] = false;
+    }
+    ask->answer.kept = ask->kept;
+    ask->state = RB_POLL_DONE;
+}
+
+struct rb_ask *supabase_ask_remove_many(struct rb_store *base, const struct rb_keys *keys, rb_loop_fn on_change,
+                                        void *arg)
+{
+    struct rb_ask *ask = supabase_ask_new(base, keys->bucket, "", on_change, arg);
+    RB_AUTO_TEXT *path = rb_supabase_path("/object", keys->bucket, NULL);
+    RB_AUTO_JSON *list = json_array();
+    RB_AUTO_JSON *body = json_pack("{sO}", "prefixes", list);
+
+    for (size_t i = 0; i < keys->count; i++)
+        json_array_append_new(list, json_string(keys->keys[i]));
+    ask->keys = *keys;
+    ask->kept = rb_xalloc(keys->count * sizeof(*ask->kept));
+    ask->body = json_dumps(body, JSON_COMPACT);
+    supabase_ask_call(
+        ask,
+        (struct rb_supabase_call_spec){.doing = "remove objects from",
+                                       .method = "DELETE",
+                                       .path = path,
+                                       .headers = rb_supabase_header(NULL, "Content-Type", "application/json"),
+                                       .body = ask->body,
+                                       .body_bytes = strlen(ask->body),
+                                       .slow = true},
+        after_remove_many);
     return ask;
 }
 
@@ -183,6 +234,7 @@ void supabase_ask_forget(struct rb_ask *ask)
     rb_store_read_done(&ask->read);
     free(ask->body);
     free(ask->url);
+    free(ask->kept);
     ask->magic = 0;
     free(ask);
 }

@@ -23,6 +23,8 @@ struct rb_ask {
     struct rb_store_answer answer;
     struct rb_store_read read; /* of a read; empty for others */
     char *url;                 /* that the answer shows */
+    struct rb_keys keys;       /* of a removal of many; empty for others, as below */
+    bool *kept;
     struct rb_error error;
     rb_loop_fn on_change;
     void *arg; /* borrowed */

@@ -69,6 +69,9 @@ struct rb_ask *supabase_ask_check(struct rb_store *base, const char *bucket, enu
 struct rb_ask *supabase_ask_remove(struct rb_store *base, const struct rb_object *object, rb_loop_fn on_change,
                                    void *arg);
 /* Loop: as above. */
+struct rb_ask *supabase_ask_remove_many(struct rb_store *base, const struct rb_keys *keys, rb_loop_fn on_change,
+                                        void *arg);
+/* Loop: as above. */
 enum rb_poll supabase_ask_answer(const struct rb_ask *ask, struct rb_store_answer *ret_answer, struct rb_error *err);
 /* Loop: as above. */
 void supabase_ask_forget(struct rb_ask *ask);

@@ -169,6 +169,17 @@ static void say_refusal(struct rb_supabase_result *result, const struct rb_supab
     rb_supabase_answer_fail(result, subject, code, result->meaning, what.bytes);
 }
 
+/* What is read is an object in any case. */
+static json_t *parse_list(const struct rb_buffer *body)
+{
+    RB_AUTO_BUFFER text = {0};
+
+    rb_buffer_print(&text, "{\"list\":");
+    rb_buffer_add(&text, body->bytes, body->used);
+    rb_buffer_print(&text, "}");
+    return rb_json_parse_trusted(text.bytes, text.used);
+}
+
 void rb_supabase_answer_judge(struct rb_supabase_result *result, const struct rb_supabase_subject *subject, long status,
                               const struct rb_buffer *body)
 {
@@ -176,6 +187,8 @@ void rb_supabase_answer_judge(struct rb_supabase_result *result, const struct rb
     result->meaning = (int)status;
     if (body->used > 0 && body->bytes[0] == '{')
         result->body = rb_json_parse_trusted(body->bytes, body->used);
+    else if (body->used > 0 && body->bytes[0] == '[')
+        result->body = parse_list(body);
     if (status >= 200 && status < 300)
         return;
     read_refusal(result, body);

@@ -20,7 +20,7 @@ struct rb_supabase_result {
     int64_t offset;        /* upload-offset; -1 when it was not said */
     int64_t length;        /* upload-length; likewise */
     char *upload_id;       /* the last element of location; owned; NULL when there is none */
-    json_t *body;          /* when it is a JSON object; owned; NULL otherwise */
+    json_t *body;          /* when it is a JSON object, or {"list": ...} when it is a list; owned; NULL otherwise */
     struct rb_error error; /* code NONE when it went well: status 2xx */
 };
 

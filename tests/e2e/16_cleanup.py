@@ -2,12 +2,18 @@
 
 import http.server
 import json
+import sys
 import threading
 import uuid
 
 import pytest
+import requests
+import s3
 import sources
-from harness import TINY_MP4, wait_for
+from harness import ROOT, TINY_MP4, wait_for
+
+sys.path.insert(0, str(ROOT / "tests/fakes"))
+import supabase
 
 SIZE = len(TINY_MP4)
 URL = "http://127.0.0.1:1/media/videos/"
@@ -17,28 +23,32 @@ SOURCE = "https://source.example/"
 class Kept:
     """A bus with videos in its store that nobody has stored."""
 
-    def __init__(self, bus):
-        self.bus = bus
+    def __init__(self, bus, kind="file", bucket="videos"):
+        self.bus, self.kind, self.bucket = bus, kind, bucket
         self.options = {"REELBUS_FILE_ROOT": str(bus.store), "REELBUS_FILE_PUBLIC_URL": "http://127.0.0.1:1/media/"}
+
+    def put(self, key):
+        path = self.bus.store / "videos" / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(TINY_MP4)
 
     def fill(self, *ages, user=None):
         """A video of each age, in days, and its object; with a thumbnail beside it."""
         user = user or self.bus.user
         videos = []
-        (self.bus.store / "videos" / user).mkdir(parents=True, exist_ok=True)
         for age in ages:
             video = str(uuid.uuid4())
             for suffix in (".mp4", ".thumbnail.webp"):
-                (self.bus.store / "videos" / user / f"{video}{suffix}").write_bytes(TINY_MP4)
+                self.put(f"{user}/{video}{suffix}")
             videos.append((video, user, f"{user}/{video}", age))
         with self.bus.connect() as connection, connection.cursor() as cursor:
             cursor.executemany("INSERT INTO video_history (id, user_id, prompt, status, video_url) VALUES (%s, %s, 'a test', 'completed', %s)",
                                [(video, user, f"{URL}{key}.mp4") for video, user, key, _ in videos])  # fmt: skip
             cursor.executemany(
                 "INSERT INTO reelbus.video (video_id, user_id, state, store, bucket, object_key, stored_url, source_url, bytes, sha256,"
-                " variants, variants_bytes, attempt, stored_at) VALUES (%s, %s, 'stored', 'file', 'videos', %s, %s, %s, %s, 'x', %s, %s,"
+                " variants, variants_bytes, attempt, stored_at) VALUES (%s, %s, 'stored', %s, %s, %s, %s, %s, %s, 'x', %s, %s,"
                 " 1, now() - %s * interval '1 day')",
-                [(video, user, f"{key}.mp4", f"{URL}{key}.mp4", SOURCE + video, SIZE,
+                [(video, user, self.kind, self.bucket, f"{key}.mp4", f"{URL}{key}.mp4", SOURCE + video, SIZE,
                   json.dumps({"thumbnail": {"object_key": f"{key}.thumbnail.webp", "bytes": SIZE}}), SIZE, age)
                  for video, user, key, age in videos])  # fmt: skip
         return [video for video, *_ in videos]
@@ -71,6 +81,20 @@ class Kept:
         assert len({event["event_id"] for event in events}) == len({event["video_id"] for event in events}) == len(videos)
         assert {event["reason"] for event in events} == {"retention"}
         return events
+
+
+class KeptInS3(Kept):
+    def __init__(self, bus, server, proxy):
+        super().__init__(bus, "s3", f"videos-{bus.number}-{id(bus):x}")
+        self.server = server
+        self.server.client.create_bucket(Bucket=self.bucket)
+        self.options = s3.options(proxy.port, self.bucket)
+
+    def put(self, key):
+        self.server.client.put_object(Bucket=self.bucket, Key=key, Body=TINY_MP4)
+
+    def keys(self):
+        return {item["Key"] for item in self.server.client.list_objects_v2(Bucket=self.bucket).get("Contents", []) if "." in item["Key"]}
 
 
 @pytest.fixture
@@ -190,3 +214,46 @@ def test_nothing_is_left_of_a_user_who_wants_to_be_forgotten(kept):
     reasons = {event["video_id"]: event["reason"] for event in bus.events("video.deleted")}
     assert reasons == {stored: "request", gone: "retention", failed: "request", fetched: "request"}
     assert bus.events("video.stored") == [] and kept.cleanup("--user", bus.user)[1]["removed"] == 0
+
+
+def test_s3_is_asked_to_remove_many_at_once_and_what_it_keeps_one_by_one(bus, s3_server):
+    proxy = s3.Proxy(s3_server.port)
+    try:
+        kept = KeptInS3(bus, s3_server, proxy)
+        many = lambda: sum(1 for seen in proxy.seen if seen.method == "POST" and "delete" in seen.query)  # noqa: E731
+        first = kept.fill(*[9] * 20)
+        assert kept.cleanup("--older-than", "1d")[1]["removed"] == 20 and kept.keys() == set()
+        assert 1 <= many() < 20 and proxy.count("DELETE") == 0
+        second = kept.fill(*[9] * 4)
+        errors = "".join(f"<Error><Key>{bus.user}/{video}.mp4</Key><Code>InternalError</Code></Error>" for video in second)
+        proxy.rule(s3.Answer(200, f"<DeleteResult>{errors}</DeleteResult>".encode()), method="POST", times=9, delete=None)
+        assert kept.cleanup("--older-than", "1d")[1]["removed"] == 4 and kept.keys() == set()
+        assert proxy.count("DELETE") == 8
+        proxy.rules.clear()
+        third = kept.fill(*[9] * 4)
+        proxy.rule(s3.Answer(501, s3.error_body("NotImplemented")), method="POST", times=9, delete=None)
+        assert kept.cleanup("--older-than", "1d")[1]["removed"] == 4 and kept.keys() == set()
+        assert proxy.count("DELETE") == 16
+        proxy.rules.clear()
+        kept.fill(*[9] * 4)
+        proxy.rule(s3.Answer(503, s3.error_body("SlowDown")), method="POST", times=9, delete=None)
+        sums = kept.cleanup("--older-than", "1d", status=1)[1]
+        assert (sums["removed"], sums["failed"]) == (0, 4) and len(kept.keys()) == 8
+        kept.assert_gone(*first, *second, *third)
+    finally:
+        proxy.close()
+
+
+def test_supabase_is_asked_to_remove_many_at_once(bus):
+    server = supabase.Supabase()
+    server.make_bucket("videos")
+    kept = Kept(bus, "supabase")
+    kept.options = {"REELBUS_STORE": "supabase", "SUPABASE_URL": server.url, "SUPABASE_SERVICE_ROLE_KEY": supabase.SECRET_KEY}
+    kept.put = lambda key: requests.post(f"{server.url}/storage/v1/object/videos/{key}", data=TINY_MP4, timeout=60,
+                                         headers={"apikey": supabase.SECRET_KEY, "Content-Type": "video/mp4"}).raise_for_status()  # fmt: skip
+    videos = kept.fill(*[9] * 10)
+    del server.objects["videos", f"{bus.user}/{videos[3]}.mp4"]
+    assert kept.cleanup("--older-than", "1d")[1]["removed"] == 10 and server.objects == {}
+    assert 1 <= server.count("DELETE", "/object/videos") - server.count("DELETE", "/object/videos/") < 10
+    kept.assert_gone(*videos)
+    server.close()
