@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/exit_codes.h"
 #include "common/log.h"
 #include "common/supervisor.h"
 
@@ -79,7 +80,7 @@ RB_NORETURN static void give_up(const struct rb_watchdog *watchdog, const char *
 
     rb_log_last(RB_EV_STUCK, "front=%s stuck_ms=%" PRId64 " limit_ms=%" PRId64 " loop_at=%s", front, stuck_ms,
                 watchdog->limit_ms, place_of(watchdog->loop_tid, place, sizeof(place)));
-    _exit(RB_EXIT_STUCK);
+    _exit(RB_EXIT_GIVEN_UP);
 }
 
 /* -- on the loop --------------------------------------------------------------------------------------------------- */

@@ -14,7 +14,6 @@
 
 #include "common/loop.h"
 
-#define RB_EXIT_STUCK 3  /* the exit status then */
 #define RB_FRONT_IDLE -1 /* nothing has to go on now */
 
 struct rb_watchdog;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/exit_codes.h"
 #include "common/failpoint.h"
 #include "common/log.h"
 #include "common/supervisor.h"
@@ -105,7 +106,7 @@ static int run(const struct rb_options *all_options)
 
     if (start(&parts, &err) < 0) {
         rb_log_error(NULL, RB_EV_FATAL, &err, "");
-        parts.exit_status = err.code == RB_E_BAD_OPTION ? 2 : 1;
+        parts.exit_status = err.code == RB_E_BAD_OPTION ? RB_EXIT_USAGE : RB_EXIT_FAILED;
     } else {
         rb_log(NULL, RB_EV_READY, "group=%s bucket=%s store=%s", options->group, options->bucket,
                parts.stores.first.store->ops->kind);

@@ -7,6 +7,7 @@
 
 #include <unistd.h>
 
+#include "common/exit_codes.h"
 #include "common/failpoint.h"
 #include "common/log.h"
 #include "common/metrics_page.h"
@@ -43,7 +44,8 @@ static void on_fatal(const struct rb_error *err, void *arg)
 
     if (parts->exit_status == 0)
         rb_log_error(NULL, RB_EV_FATAL, err, "");
-    parts->exit_status = err->code == RB_E_TXN_FENCED || err->code == RB_E_GROUP_FENCED ? RB_STATUS_FENCED : 1;
+    parts->exit_status =
+        err->code == RB_E_TXN_FENCED || err->code == RB_E_GROUP_FENCED ? RB_EXIT_GIVEN_UP : RB_EXIT_FAILED;
     if (parts->on_end != NULL)
         parts->on_end(parts->command);
     else

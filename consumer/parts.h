@@ -15,8 +15,7 @@
 #include "consumer/store_probe.h"
 #include "consumer/stores.h"
 
-#define RB_PARTS_MAGIC   0x43415050u
-#define RB_STATUS_FENCED 3 /* another process has our identity: a restart would only throw that one out */
+#define RB_PARTS_MAGIC 0x43415050u
 
 /* Each part is owned, and NULL until it is made. */
 struct rb_parts {

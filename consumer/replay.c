@@ -270,7 +270,7 @@ static bool replay_close(struct replay *replay)
 static int status_of(struct replay *replay, int result, const struct rb_error *err)
 {
     if (replay->parts.exit_status != 0)
-        return replay->parts.exit_status == RB_STATUS_FENCED ? RB_EXIT_GIVEN_UP : RB_EXIT_FAILED;
+        return replay->parts.exit_status == RB_EXIT_GIVEN_UP ? RB_EXIT_GIVEN_UP : RB_EXIT_FAILED;
     if (result < 0 && !replay->command->stopped)
         return rb_command_fail(replay->command, err);
     return replay->command->stopped ? RB_EXIT_INTERRUPTED : RB_EXIT_OK;

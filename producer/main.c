@@ -7,6 +7,7 @@
 #include <signal.h>
 
 #include "common/clock.h"
+#include "common/exit_codes.h"
 #include "common/failpoint.h"
 #include "common/http.h"
 #include "common/log.h"
@@ -92,7 +93,7 @@ static int run(const struct rb_options *all_options)
 
     if (start(&app, &err) < 0) {
         rb_log_error(NULL, RB_EV_FATAL, &err, "");
-        status = err.code == RB_E_BAD_OPTION ? 2 : 1;
+        status = err.code == RB_E_BAD_OPTION ? RB_EXIT_USAGE : RB_EXIT_FAILED;
     } else {
         rb_log(NULL, RB_EV_READY, "listen=%s", options->listen);
         rb_supervisor_tell("READY=1");

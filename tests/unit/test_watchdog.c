@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/exit_codes.h"
 #include "common/log.h"
 #include "common/supervisor.h"
 #include "common/watchdog.h"
@@ -114,7 +115,7 @@ static void assert_stuck(void (*run)(struct rb_loop *loop), const char *front)
 
     read_log(&child, log, sizeof(log));
     snprintf(words, sizeof(words), "level=crit ev=stuck front=%s ", front);
-    assert_int_equal(status_of(&child), RB_EXIT_STUCK);
+    assert_int_equal(status_of(&child), RB_EXIT_GIVEN_UP);
     if (strstr(log, words) == NULL)
         fail_msg("no '%s' in: %s", words, log);
 }
@@ -222,7 +223,7 @@ static void a_log_that_nobody_reads_does_not_keep_it(void **state)
     struct child child = start(run_until_log_is_full, true);
 
     (void)state;
-    assert_int_equal(status_of(&child), RB_EXIT_STUCK);
+    assert_int_equal(status_of(&child), RB_EXIT_GIVEN_UP);
     close(child.log_fd);
 }
 
