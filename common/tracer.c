@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/random.h"
 #include "common/request.h"
+#include "common/sampler.h"
 #include "common/url.h"
 
 #define TRACER_MAGIC 0x54524143u
@@ -33,6 +34,7 @@ struct rb_tracer {
     struct rb_timer *timer;
     char *url;
     char *service;
+    struct rb_sampler sampler;
     char instance[RB_UUID_TEXT_BYTES];
     char *headers[HEADERS_MAX + 2]; /* owned; NULL at the end */
     struct rb_metrics *metrics;     /* borrowed */
@@ -143,6 +145,12 @@ static void on_answered(long status, const struct rb_buffer *body, const struct 
                        RB_MAX(rb_backoff_next_ms(&tracer->backoff, rb_random()), RB_MIN(asked_ms, MAX_MS)));
     else
         end_batch(tracer, tracer->dropped);
+}
+
+void rb_tracer_decide(const struct rb_tracer *tracer, struct rb_trace *trace)
+{
+    if (tracer != NULL)
+        rb_sampler_decide(&tracer->sampler, trace);
 }
 
 void rb_tracer_add(struct rb_tracer *tracer, const struct rb_span *span)
@@ -265,7 +273,8 @@ int rb_tracer_new(struct rb_loop *loop, const struct rb_tracer_config *config, s
     };
     tracer->timer = rb_timer_new(loop, on_timer, tracer);
     rb_uuid_new(tracer->instance);
-    if (read_url(config->url, &tracer->url, err) < 0 || read_headers(config->headers, tracer, err) < 0) {
+    if (read_url(config->url, &tracer->url, err) < 0 || read_headers(config->headers, tracer, err) < 0 ||
+        rb_sampler_read(config->sampler, config->sampler_arg, &tracer->sampler, err) < 0) {
         rb_tracer_free(tracer);
         return -1;
     }

@@ -19,6 +19,8 @@ struct rb_tracer_config {
     const char *url;     /* of the collector, to which /v1/traces is added; "" for none */
     const char *headers; /* "name=value,name=value", for each request */
     const char *service; /* the program's name */
+    const char *sampler; /* which traces are recorded, and its argument: as in sampler.h */
+    const char *sampler_arg;
     struct rb_metrics *metrics;
     size_t sent; /* rows of it that count spans */
     size_t dropped;
@@ -33,6 +35,14 @@ struct rb_tracer_config {
  */
 RB_MUST_CHECK int rb_tracer_new(struct rb_loop *loop, const struct rb_tracer_config *config,
                                 struct rb_tracer **ret_tracer, struct rb_error *err);
+
+/*
+ * A trace has begun here, or goes on here: decide whether it is recorded.
+ *
+ * Takes:  tracer, NULL for none: then nothing is decided here.
+ * Loop:   loop thread.
+ */
+void rb_tracer_decide(const struct rb_tracer *tracer, struct rb_trace *trace);
 
 /*
  * A span has ended. Only those of sampled traces are kept.

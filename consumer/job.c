@@ -215,6 +215,7 @@ struct rb_job *rb_job_new(const struct rb_job_env *env, struct rb_message *messa
     job->timer = rb_timer_new(env->loop, job_wake, job);
     job->front = (struct rb_front){.name = "job", .progress = progress, .arg = job};
     rb_front_enter(env->loop, &job->front);
+    rb_tracer_decide(env->tracer, &message->trace);
     job_trace_begin(job);
     rb_metrics_add(env->metrics, METRIC_JOBS, 1);
     RB_FAIL_HERE(record_taken);

@@ -253,6 +253,8 @@ static int open_tracer(struct rb_parts *parts, struct rb_error *err)
         .url = parts->options->common.otlp_url,
         .headers = parts->options->common.otlp_headers,
         .service = "reelbus-consumer",
+        .sampler = parts->options->common.traces_sampler,
+        .sampler_arg = parts->options->common.traces_sampler_arg,
         .metrics = &parts->metrics,
         .sent = METRIC_SPANS_SENT,
         .dropped = METRIC_SPANS_DROPPED,

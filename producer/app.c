@@ -221,6 +221,8 @@ static int open_tracer(struct rb_app *app, struct rb_error *err)
         .url = app->options->common.otlp_url,
         .headers = app->options->common.otlp_headers,
         .service = "reelbus-producer",
+        .sampler = app->options->common.traces_sampler,
+        .sampler_arg = app->options->common.traces_sampler_arg,
         .metrics = &app->metrics,
         .sent = METRIC_SPANS_SENT,
         .dropped = METRIC_SPANS_DROPPED,

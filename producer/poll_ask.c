@@ -219,6 +219,7 @@ static void ask_publish(struct rb_poll_ask *ask)
         return;
     }
     rb_trace_continue(NULL, &ask->trace);
+    rb_tracer_decide(ask->env->tracer, &ask->trace);
     set_about(ask);
     fill_event(ask, &event);
     result = rb_publish_poll(ask->env->publish, &event, &ask->trace, on_delivered, ask, &err);

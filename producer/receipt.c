@@ -318,6 +318,7 @@ static struct receipt *receipt_new(struct rb_receive *receive, struct rb_exchang
     rb_metrics_add(receive->config.metrics, METRIC_IN_FLIGHT, 1);
     fill_event(receipt, verified);
     rb_trace_continue(rb_exchange_header(exchange, "traceparent"), &receipt->trace);
+    rb_tracer_decide(receive->config.tracer, &receipt->trace);
     receipt->tracestate = rb_xstrdup(rb_exchange_header(exchange, "tracestate"));
     set_about(receipt);
     make_key(receipt, verified);

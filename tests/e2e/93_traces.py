@@ -149,6 +149,24 @@ def test_what_has_ended_is_sent_before_a_program_stops(bus, source, collector):
     assert collector.trace(trace).keys() >= {"webhook", "store video"}
 
 
+def test_a_sampler_leaves_traces_out_but_not_those_of_others(bus, source, collector):
+    bus.common |= {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+                   "OTEL_TRACES_SAMPLER_ARG": "0"}  # fmt: skip
+    bus.start_producer()
+    consumer = bus.start_consumer()
+    ours = bus.send(source.url("ours.mp4"))
+    bus.wait_for_event("video.stored", ours)
+    theirs, trace = send(bus, source.url("theirs.mp4"))
+    bus.wait_for_event("video.stored", theirs)
+    bus.producer.stop()
+    consumer.stop()
+    assert collector.trace(trace).keys() >= {"webhook", "store video"}
+    assert {span["traceId"] for span in collector.spans()} == {trace}
+    for topic in ("video.webhook.received", "video.stored"):
+        (record,) = [record for record in bus.records(topic) if record.key().decode() == ours]
+        assert dict(record.headers())["traceparent"].endswith(b"-00"), "others leave it out, too"
+
+
 def test_nothing_waits_for_a_collector_that_is_away(bus, source, collector):
     collector.answers = [400] * 1000
     bus.start_producer(REELBUS_OTLP_URL="http://127.0.0.1:1")
@@ -160,6 +178,7 @@ def test_nothing_waits_for_a_collector_that_is_away(bus, source, collector):
     assert consumer.log.count("ev=traces_fail") == 1 and consumer.metric("reelbus_spans_total", outcome="sent") == 0
     bus.producer.stop()
     consumer.stop()
-    for options in ({"REELBUS_OTLP_URL": "collector:4318"}, {"REELBUS_OTLP_URL": collector.url, "REELBUS_OTLP_HEADERS": "canary"}):
+    for options in ({"REELBUS_OTLP_URL": "collector:4318"}, {"REELBUS_OTLP_URL": collector.url, "REELBUS_OTLP_HEADERS": "canary"},
+                    {"REELBUS_OTLP_URL": collector.url, "REELBUS_TRACES_SAMPLER": "some"}):  # fmt: skip
         done = bus.run("reelbus-consumer", env=options)
-        assert done.returncode == 2 and "option 'otlp_" in done.stderr and "canary" not in done.stderr
+        assert done.returncode == 2 and ("option 'otlp_" in done.stderr or "option 'traces_" in done.stderr) and "canary" not in done.stderr

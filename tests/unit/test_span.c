@@ -2,6 +2,7 @@
 #include "tests/unit/unit.h"
 
 #include "common/json.h"
+#include "common/sampler.h"
 #include "common/span.h"
 
 static const struct rb_trace trace = {"0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", "01", ""};
@@ -75,4 +76,50 @@ static void a_request_says_whose_spans_they_are(void **state)
     assert_int_equal(json_array_size(spans), 1);
 }
 
-UNIT_MAIN(T(a_span_has_its_ids_times_and_facts), T(an_error_is_its_status), T(a_request_says_whose_spans_they_are))
+static bool is_taken(const char *name, const char *ratio, struct rb_trace of)
+{
+    struct rb_sampler sampler;
+
+    assert_works(rb_sampler_read(name, ratio, &sampler, &err));
+    rb_sampler_decide(&sampler, &of);
+    assert_int_equal(of.flags[0], '0');
+    return rb_trace_is_sampled(&of);
+}
+
+static void a_sampler_heeds_the_parent_the_id_or_neither(void **state)
+{
+    const struct rb_trace low = {"ffffffffffffffff3000000000000000", "00f067aa0ba902b7", "01", ""};
+    const struct rb_trace high = {"0000000000000000fffffffffffffffe", "00f067aa0ba902b7", "01", ""};
+    const struct rb_trace no = {"0000000000000000fffffffffffffffe", "00f067aa0ba902b7", "02", "b7ad6b7169203331"};
+    struct rb_trace yes = no;
+
+    (void)state;
+    yes.flags[1] = '3';
+    for (const char *const *name =
+             (const char *const[]){"parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio", NULL};
+         *name != NULL; name++) {
+        assert_true(is_taken(*name, "0.5", yes));
+        assert_false(is_taken(*name, "0.5", no));
+    }
+    assert_true(is_taken("parentbased_always_on", "", low) && is_taken("always_on", "nonsense", no));
+    assert_false(is_taken("parentbased_always_off", "", low) || is_taken("always_off", "", yes));
+    assert_true(is_taken("traceidratio", "0.2", low) && is_taken("traceidratio", "1", high));
+    assert_false(is_taken("traceidratio", "0.18", low) || is_taken("traceidratio", "0.9", high));
+    assert_false(is_taken("traceidratio", "0", low) || is_taken("parentbased_traceidratio", "0.9", high));
+}
+
+static void a_sampler_that_is_none_is_refused(void **state)
+{
+    static const char *const names[] = {"", "on", "parentbased_", "always_on ", "jaeger_remote"};
+    static const char *const ratios[] = {"", "1.1", "-0.1", "half", "0.5x", "nan", "inf", "0x1", " 1"};
+    struct rb_sampler sampler;
+
+    (void)state;
+    for (size_t i = 0; i < RB_COUNT(names); i++)
+        assert_fails(rb_sampler_read(names[i], "1", &sampler, &err), BAD_OPTION);
+    for (size_t i = 0; i < RB_COUNT(ratios); i++)
+        assert_fails(rb_sampler_read("traceidratio", ratios[i], &sampler, &err), BAD_OPTION);
+}
+
+UNIT_MAIN(T(a_span_has_its_ids_times_and_facts), T(an_error_is_its_status), T(a_request_says_whose_spans_they_are),
+          T(a_sampler_heeds_the_parent_the_id_or_neither), T(a_sampler_that_is_none_is_refused))
