@@ -44,7 +44,7 @@
     X(topic, "replay", TEXT, "", 0, 249, "only this input topic: video.webhook.received or video.poll.result")         \
     X(state, "replay", TEXT, "", 0, 64,                                                                                \
       "beside what is not stored yet: 'failed' ones once more, and 'missing' ones, whose object is not there")         \
-    X(verify, "replay", BOOL, "false", 0, 1, "as --state missing, and compare hashes where the store knows them")      \
+    X(verify, "replay", BOOL, "false", 0, 1, "as --state missing, and read all bytes to compare their hash")           \
     X(rate, "replay backfill redrive", NUMBER, "0", 0, 1000000,                                                        \
       "begin with no more than so many videos a second; 0: any number")                                                \
     X(max, "replay backfill redrive", NUMBER, "0", 0, 1000000000, "end after so many videos; 0: do not")               \

@@ -119,9 +119,11 @@ static int open_kafka(struct replay *replay, struct rb_error *err)
         "enable.partition.eof",
         "true",
         "queued.max.messages.kbytes",
-        "8192", /* what waits in librdkafka; bounds its memory, with the next */
+        "4096", /* what waits in librdkafka; it bounds memory, with the next two, which count what is not unpacked yet */
         "fetch.max.bytes",
-        "8388608",
+        "1048576",
+        "fetch.message.max.bytes",
+        "262144",
         "fetch.wait.max.ms",
         "100",
         NULL,
@@ -201,8 +203,7 @@ static int read_states(struct replay *replay, struct rb_error *err)
         else if (state[0] != '\0')
             return rb_fail(err, RB_E_BAD_OPTION, 0, "option 'state' has '%.40s', expected failed or missing", state);
     }
-    replay->filter.verify = replay->flags->verify;
-    replay->filter.missing = replay->filter.missing || replay->filter.verify;
+    replay->filter.missing = replay->filter.missing || replay->flags->verify;
     return 0;
 }
 

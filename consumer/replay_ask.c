@@ -139,6 +139,19 @@ static void ask_later(struct replay *replay, const struct rb_error *err)
     rb_timer_start(replay->again_timer, ASK_AGAIN_MS);
 }
 
+/* Records of what is stored: the next ones are waiting in memory already. */
+static void drop_stored(struct replay_batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        struct replay_entry *entry = &batch->entries[i];
+
+        if (batch->named[entry->video].row != NULL)
+            continue;
+        rd_kafka_message_destroy(entry->message);
+        entry->message = NULL;
+    }
+}
+
 static void on_answer(const PGresult *result, const struct rb_error *err, void *arg)
 {
     struct replay_batch *batch = arg;
@@ -155,6 +168,7 @@ static void on_answer(const PGresult *result, const struct rb_error *err, void *
         if (number >= 1 && (size_t)number <= batch->named_count)
             batch->named[number - 1].row = read_row(replay, result, i);
     }
+    drop_stored(batch);
     batch->answered = true;
     replay->moved_ms = rb_clock_ms();
     replay_poke(replay);

@@ -13,11 +13,12 @@
 #include "consumer/parts.h"
 #include "consumer/replay.h"
 #include "consumer/tail_range.h"
+#include "consumer/verify_look.h"
 
 #define REPLAY_MAGIC       0x5245504cu
 #define REPLAY_BATCH       4096 /* records that the database is asked about at once */
 #define REPLAY_BATCH_BYTES (2 << 20)
-#define REPLAY_BATCHES     4   /* one is read, others wait for answers */
+#define REPLAY_BATCHES     3   /* one is read, one is asked about, one waits for its turn */
 #define REPLAY_VIDEOS_MAX  512 /* looked after at once; then no more are begun */
 #define REPLAY_AWAY_MS     120000
 
@@ -64,7 +65,7 @@ struct replay_row {
 
 /* A record of a batch. */
 struct replay_entry {
-    rd_kafka_message_t *message; /* owned */
+    rd_kafka_message_t *message; /* owned; NULL once nobody needs it */
     size_t part;                 /* in the range */
     size_t video;                /* in the batch */
 };
@@ -112,10 +113,7 @@ struct replay_video {
     size_t count;
     size_t at; /* the record that is worked on */
     bool begun;
-    struct rb_store *store; /* that is asked; borrowed */
-    struct rb_ask *ask;
-    unsigned asks;
-    struct rb_timer *timer; /* until it is asked again; NULL until then */
+    struct rb_verify_look *look; /* at its object; owned, NULL when there is none */
     struct rb_job *job;
     struct rb_job *ended;      /* to be freed by sweep */
     bool is_over;              /* and so is it */
@@ -158,7 +156,6 @@ struct replay_filter {
     const char *user;
     bool failed;
     bool missing;
-    bool verify; /* hashes, too */
 };
 
 struct replay {
@@ -200,9 +197,10 @@ struct replay {
     struct rb_task go_on;
     size_t started_count; /* videos of which all records are known */
     size_t job_count;
-    size_t ask_count;
-    int64_t begun; /* videos, against --max */
-    bool enough;   /* --max is reached */
+    size_t look_count;
+    struct rb_verify_way way; /* how to look at objects */
+    int64_t begun;            /* videos, against --max */
+    bool enough;              /* --max is reached */
     struct rb_timer *rate_timer;
     int64_t rate_begun_ms;
     int64_t rate_begun;

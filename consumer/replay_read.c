@@ -11,13 +11,15 @@
 
 #define READ_MS    100 /* for records that may not come: the end of the range is waited for so long */
 #define READ_SLICE 256
+#define FEW_LEFT   (2 * REPLAY_BATCH)
 
 /* -- on the pool --------------------------------------------------------------------------------------------------- */
 
 static void drop_messages(struct replay_batch *batch)
 {
     for (size_t i = 0; i < batch->count; i++)
-        rd_kafka_message_destroy(batch->entries[i].message);
+        if (batch->entries[i].message != NULL)
+            rd_kafka_message_destroy(batch->entries[i].message);
     for (size_t i = 0; i < batch->named_count; i++)
         replay_row_free(batch->named[i].row);
     batch->count = batch->named_count = batch->message_count = batch->at = 0;
@@ -130,6 +132,23 @@ static void print_ids(struct replay_batch *batch)
     rb_buffer_add(&batch->ids, "}", 1);
 }
 
+/*
+ * librdkafka fetches no more while many records wait. Once they are fewer, it finds that out when its thread for the broker has
+ * something else to do, or after a second. So it is given something: a question whose answer nobody needs.
+ */
+static void wake_fetchers(struct replay *replay)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)replay->range.part_count);
+
+    for (size_t i = 0; i < replay->range.part_count; i++)
+        if (!replay->parts_of[i].done)
+            rd_kafka_topic_partition_list_add(list, replay->range.parts[i].topic->name, replay->range.parts[i].number)
+                ->offset = RD_KAFKA_OFFSET_END;
+    if (list->cnt > 0 && rd_kafka_queue_length(replay->records) < FEW_LEFT)
+        (void)rd_kafka_offsets_for_times(rb_kafka_handle(replay->kafka), list, READ_MS);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
 static void read_batch(void *arg)
 {
     struct replay_batch *batch = arg;
@@ -149,6 +168,7 @@ static void read_batch(void *arg)
     for (size_t i = 0; i < replay->range.part_count; i++)
         batch->reach[i] = replay->parts_of[i].next;
     print_ids(batch);
+    wake_fetchers(replay);
 }
 
 /* -- on the loop --------------------------------------------------------------------------------------------------- */

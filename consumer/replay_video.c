@@ -5,18 +5,13 @@
  */
 #include <inttypes.h>
 
-#include "common/backoff.h"
 #include "common/clock.h"
-#include "consumer/command_stores.h"
 #include "consumer/input.h"
 #include "consumer/replay_inside.h"
 
-#define VIDEO_MAGIC  0x52564944u
-#define JOBS_MAX     64 /* or as many as can be transferred, and as many again that stand in line */
-#define LOOKS_MAX    32 /* questions to the store at once */
-#define LOOK_TRIES   8
-#define LOOK_AGAIN   500
-#define LOOK_LONGEST 10000
+#define VIDEO_MAGIC 0x52564944u
+#define JOBS_MAX    64 /* or as many as can be transferred, and as many again that stand in line */
+#define LOOKS_MAX   32 /* objects that are looked at, at once */
 
 /* -- life ---------------------------------------------------------------------------------------------------------- */
 
@@ -37,22 +32,12 @@ struct replay_video *replay_video_new(struct replay *replay, const char *id, con
     return video;
 }
 
-static void forget_ask(struct replay_video *video)
-{
-    if (video->ask == NULL)
-        return;
-    video->store->ops->forget(video->ask);
-    video->ask = NULL;
-    video->replay->ask_count--;
-}
-
 static void video_free(struct replay_video *video)
 {
     *video->link = video->next;
     if (video->next != NULL)
         video->next->link = video->link;
-    forget_ask(video);
-    rb_timer_free(video->timer);
+    rb_verify_look_free(video->look);
     rb_job_free(video->job);
     rb_job_free(video->ended);
     for (size_t i = 0; i < video->count; i++)
@@ -65,24 +50,13 @@ static void video_free(struct replay_video *video)
     free(video);
 }
 
-/* What has ended is freed when it is not on the stack any more. */
-static void sweep(void *arg)
-{
-    struct replay *replay = RB_CAST(replay, arg, REPLAY_MAGIC);
-    struct replay_video *next;
-
-    for (struct replay_video *video = replay->videos; video != NULL; video = next) {
-        next = video->next;
-        rb_job_free(RB_STEAL(video->ended));
-        if (video->is_over)
-            video_free(video);
-    }
-}
+static void sweep(void *arg);
 
 void replay_video_open(struct replay *replay)
 {
     rb_task_init(&replay->sweep, replay->command->loop, sweep, replay);
     replay->ready_last = &replay->ready;
+    replay->way = (struct rb_verify_way){replay->command->loop, &replay->parts.stores, replay->flags->verify};
 }
 
 void replay_video_drop_all(struct replay *replay)
@@ -91,7 +65,7 @@ void replay_video_drop_all(struct replay *replay)
         video_free(replay->videos);
     replay->ready = NULL;
     replay->ready_last = &replay->ready;
-    replay->started_count = replay->job_count = replay->ask_count = 0;
+    replay->started_count = replay->job_count = replay->look_count = 0;
 }
 
 static void finish_record(struct replay *replay, const struct replay_record *record)
@@ -154,76 +128,79 @@ void replay_video_start(struct replay_video *video)
 
 /* -- is its object there? ------------------------------------------------------------------------------------------ */
 
-static struct rb_store *store_of(const struct replay_video *video)
+static struct rb_verify_row *row_of(const struct replay_video *video)
 {
-    const struct rb_target *target =
-        rb_command_target(&video->replay->parts.stores, video->row.store, video->row.bucket);
+    struct rb_verify_row *row = rb_xalloc(sizeof(*row));
+    json_t *object = json_pack("{so}", "key", rb_command_text(video->row.key));
 
-    return target != NULL && target->store->ops->find != NULL && video->row.key != NULL ? target->store : NULL;
-}
-
-static bool is_right(const struct replay_video *video, const struct rb_store_answer *answer)
-{
-    bool same_size = answer->bytes < 0 || video->row.bytes < 0 || answer->bytes == video->row.bytes;
-    bool same_hash = !video->replay->filter.verify || answer->sha256[0] == '\0' || video->row.sha256[0] == '\0' ||
-                     strcmp(answer->sha256, video->row.sha256) == 0;
-
-    return answer->found && same_size && same_hash;
-}
-
-static void on_look_again(void *arg)
-{
-    enter_ready(RB_CAST(replay_video, arg, VIDEO_MAGIC));
-}
-
-static void look_again(struct replay_video *video, const struct rb_error *err)
-{
-    struct rb_backoff pause = {.first_ms = LOOK_AGAIN, .max_ms = LOOK_LONGEST, .tries = video->asks};
-
-    if (video->asks >= LOOK_TRIES) {
-        replay_fail(video->replay, err);
-        return;
-    }
-    if (video->timer == NULL)
-        video->timer = rb_timer_new(video->replay->command->loop, on_look_again, video);
-    rb_timer_start(video->timer, rb_backoff_next_ms(&pause, rb_random()));
+    memcpy(row->video_id, video->id, sizeof(row->video_id));
+    row->store = rb_xstrdup(video->row.store);
+    row->bucket = rb_xstrdup(video->row.bucket);
+    row->objects = json_pack("[o]", object);
+    if (video->row.bytes >= 0)
+        json_object_set_new(object, "bytes", json_integer(video->row.bytes));
+    if (video->row.sha256[0] != '\0')
+        json_object_set_new(object, "sha256", json_string(video->row.sha256));
+    return row;
 }
 
 static void on_looked(void *arg)
 {
     struct replay_video *video = RB_CAST(replay_video, arg, VIDEO_MAGIC);
-    struct replay *replay = video->replay;
-    struct rb_store_answer answer = {0};
-    struct rb_error err = {0};
-    enum rb_poll poll = video->store->ops->answer(video->ask, &answer, &err);
 
-    if (poll == RB_POLL_WAIT)
-        return;
-    forget_ask(video);
-    if (poll == RB_POLL_FAILED) {
-        look_again(video, &err);
-    } else if (is_right(video, &answer)) {
-        video_over(video, &replay->counts.already_stored);
-    } else {
-        replay->counts.wrong++;
-        video->row.is = REPLAY_AGAIN;
-        enter_ready(video);
-    }
-    replay_poke(replay);
+    rb_task_queue(&video->replay->sweep); /* it may have ended before anybody has it */
 }
 
 static void look(struct replay_video *video)
 {
-    const struct rb_object object = {.bucket = video->row.bucket, .key = video->row.key};
+    video->replay->look_count++;
+    video->look = rb_verify_look_new(&video->replay->way, row_of(video), on_looked, video);
+}
 
-    video->store = store_of(video);
-    if (video->store == NULL) {
+/* Nobody could say: not without a reason that will go on. */
+static void after_doubt(struct replay_video *video, bool is_ours, const struct rb_error *err)
+{
+    if (is_ours)
+        replay_fail(video->replay, err);
+    else
         video_over(video, &video->replay->counts.elsewhere);
-        return;
+}
+
+static void take_look(struct replay_video *video)
+{
+    struct replay *replay = video->replay;
+    enum rb_inspect_object verdict = video->look->verdict;
+    bool is_ours = video->look->target != NULL;
+    const struct rb_error err = video->look->error;
+
+    rb_verify_look_free(RB_STEAL(video->look));
+    replay->look_count--;
+    if (verdict == RB_INSPECT_SAME) {
+        video_over(video, &replay->counts.already_stored);
+    } else if (verdict == RB_INSPECT_MISSING || verdict == RB_INSPECT_OTHER) {
+        replay->counts.wrong++;
+        video->row.is = REPLAY_AGAIN;
+        enter_ready(video);
+    } else {
+        after_doubt(video, is_ours, &err);
     }
-    video->asks++;
-    video->replay->ask_count++;
-    video->ask = video->store->ops->find(video->store, &object, on_looked, video);
+    replay_poke(replay);
+}
+
+/* What has ended is freed when it is not on the stack any more. */
+static void sweep(void *arg)
+{
+    struct replay *replay = RB_CAST(replay, arg, REPLAY_MAGIC);
+    struct replay_video *next;
+
+    for (struct replay_video *video = replay->videos; video != NULL; video = next) {
+        next = video->next;
+        rb_job_free(RB_STEAL(video->ended));
+        if (video->look != NULL && video->look->ended)
+            take_look(video);
+        if (video->is_over)
+            video_free(video);
+    }
 }
 
 /* -- what would be done -------------------------------------------------------------------------------------------- */
@@ -386,7 +363,7 @@ static bool may_begin(struct replay *replay, const struct replay_video *video)
     bool is_new = !video->begun && video->row.is != REPLAY_OURS;
 
     if (video->row.is == REPLAY_LOOK)
-        return replay->ask_count < LOOKS_MAX;
+        return replay->look_count < LOOKS_MAX;
     if (is_new && replay->flags->max > 0 && replay->begun >= replay->flags->max) {
         replay->enough = true;
         return false;

@@ -87,6 +87,12 @@ def test_beside_running_consumers_only_what_has_failed_or_is_lost_is_announced_a
     assert announced(running) == sorted([(video_id, 1) for video_id in videos] + [(video_id, 2) for video_id in videos[1:] + [broken]])
     assert [event["attempt"] for event in running.events("video.store_failed")] == [1]
     assert replay(running, "--state", "failed,missing", "--since", "1h")["nothing_to_do"]
+    running.object_path(videos[0]).write_bytes(bytes(len(TINY_MP4)))  # of the right size, and nothing else
+    assert replay(running, "--state", "missing")["nothing_to_do"]
+    assert replay(running, "--verify", "--dry-run")["wrong"] == 1
+    assert replay(running, "--verify")["stored"] == 1
+    assert_whole(running, videos[0], attempt=2)
+    assert replay(running, "--verify")["nothing_to_do"]
     assert running.committed() == before
     source.shut()
     one = running.send(source.url("one.mp4"))
