@@ -121,6 +121,7 @@
     X(STORE_SWEPT, NOTICE, "files", "unfinished files of a killed process were removed")                               \
     X(STORE_UP, INFO, "store, bucket", "the store answers, knows us and has the bucket")                               \
     X(STORE_DOWN, WARNING, "store, code, error", "it does not; asked again until it does")                             \
+    X(REDRIVEN, NOTICE, "cause, videos", "the cause of failures is cleared: they are tried once more")                 \
     X(GROUP_PAUSED, NOTICE, "group, by, left_ms, running, reason",                                                     \
       "an operator wants nothing stored for now; what runs goes on to its end; left_ms is -1 without an end")          \
     X(GROUP_RESUMED, NOTICE, "group", "videos are stored again")                                                       \

@@ -102,6 +102,8 @@
       "0: well, 1: over the warning mark, 2: over the mark where quota_then happens; alert on 1")                      \
     X(QUOTA_DAYS, GAUGE, "reelbus_quota_left_days", "",                                                                \
       "Days until that mark, by the growth of the last week; -1: nobody can say")                                      \
+    X(REDRIVEN, COUNTER, "reelbus_redriven_total", "",                                                                 \
+      "Failures that were sent once more because their cause is cleared, see redrive_auto")                            \
     X(SKIPPED, COUNTER, "reelbus_records_skipped_total", "",                                                           \
       "Records that came again and were finished already, by what was committed beside the offset")                    \
     X(TRANSACTIONS, COUNTER, "reelbus_transactions_total", "", "Kafka transactions that were committed")               \

@@ -58,8 +58,11 @@
       "a last try begins so long before the URL expires; at most a tenth of its life")                                 \
     X(renew_for_ms, MS, "1d", 0, 2592000000, "",                                                                       \
       "how long after the first failure a provider is asked for fresh URLs of a video whose own opens no more")        \
+    X(redrive_auto, TEXT, "", 0, 32, "",                                                                               \
+      "failures that are tried once more by themselves: 'quota', once there is room; 'credentials', once providers "   \
+      "were read again (SIGHUP); or 'quota,credentials'; empty: none")                                                 \
     X(redrives_max, NUMBER, "3", 1, 1000, "",                                                                          \
-      "redrive: what was sent once more so often, and has failed again, is left where it is")                          \
+      "what was sent once more so often, and has failed again, is left where it is")                                   \
     X(at_risk_ms, MS, "5m", 0, 2592000000, "",                                                                         \
       "a video that is not stored so long before its URL stops working counts as reelbus_videos_at_risk")              \
     X(store_probe_first_ms, MS, "1s", 1, 86400000, "",                                                                 \

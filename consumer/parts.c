@@ -25,8 +25,10 @@ void rb_parts_show_metrics(FILE *file)
     rb_metrics_print_table(metric_rows, RB_COUNT(metric_rows), file);
 }
 
+/* The last one only by redrive_auto. */
 static const enum rb_event written_events[] = {RB_EVENT_VIDEO_STORED, RB_EVENT_VIDEO_STORE_FAILED,
-                                               RB_EVENT_VIDEO_DELETED, RB_EVENT_VIDEO_STORE_RETRY};
+                                               RB_EVENT_VIDEO_DELETED, RB_EVENT_VIDEO_STORE_RETRY,
+                                               RB_EVENT_VIDEO_WEBHOOK_RECEIVED};
 
 static void on_codec_change(void *arg)
 {
@@ -86,8 +88,8 @@ static char *transactional_id_of(const struct rb_parts *parts)
 static void open_codec(struct rb_parts *parts, bool announces)
 {
     const struct rb_common_options *common = &parts->options->common;
-    const struct rb_codec_config codec =
-        rb_codec_config_of(common, written_events, announces ? RB_COUNT(written_events) : 0);
+    size_t count = RB_COUNT(written_events) - (parts->options->redrive_auto[0] == '\0' ? 1 : 0);
+    const struct rb_codec_config codec = rb_codec_config_of(common, written_events, announces ? count : 0);
 
     parts->codec = rb_codec_new(parts->loop, &codec, on_codec_change, parts);
 }
@@ -247,6 +249,35 @@ static void open_hold(struct rb_parts *parts)
     parts->hold = rb_hold_new(parts->loop, &config);
 }
 
+static bool may_redrive(void *arg)
+{
+    struct rb_parts *parts = RB_CAST(rb_parts, arg, RB_PARTS_MAGIC);
+
+    return parts->drain_until_ms == 0 && !rb_hold_is_paused(parts->hold) && rb_emit_is_up(parts->emit);
+}
+
+static int open_redrive(struct rb_parts *parts, struct rb_error *err)
+{
+    const struct consumer_options *options = parts->options;
+    struct rb_redrive_auto_config config = {
+        .pg = parts->pg,
+        .commit = rb_emit_commit(parts->emit),
+        .codec = parts->codec,
+        .metrics = &parts->metrics,
+        .causes = options->redrive_auto,
+        .topic_prefix = options->common.topic_prefix,
+        .store = parts->stores.first.store->ops->kind,
+        .bucket = options->bucket,
+        .every_ms = options->quota_check_ms,
+        .redrives_max = options->redrives_max,
+        .may_go = may_redrive,
+        .arg = parts,
+    };
+
+    rb_usage_marks(parts->usage, &config.all, &config.user);
+    return rb_redrive_auto_new(parts->loop, &config, &parts->redrive_auto, err);
+}
+
 static int open_tracer(struct rb_parts *parts, struct rb_error *err)
 {
     const struct rb_tracer_config tracer = {
@@ -290,7 +321,7 @@ int rb_parts_open(struct rb_parts *parts, struct rb_error *err)
     RB_TRY(rb_parts_open_jobs(parts, true, err));
     RB_TRY(open_input(parts, err));
     open_hold(parts);
-    return 0;
+    return open_redrive(parts, err);
 }
 
 bool rb_parts_close(struct rb_parts *parts)
@@ -299,6 +330,7 @@ bool rb_parts_close(struct rb_parts *parts)
     RB_FAIL_HERE(program_closing);
     rb_httpd_free(parts->httpd);
     rb_hold_free(parts->hold);
+    rb_redrive_auto_free(parts->redrive_auto);
     if (!rb_consume_free(parts->consume))
         return false;
     rb_make_room_free(parts->make_room);

@@ -11,6 +11,7 @@
 #include "consumer/hold.h"
 #include "consumer/make_room.h"
 #include "consumer/options.h"
+#include "consumer/redrive_auto.h"
 #include "consumer/retain_schedule.h"
 #include "consumer/store_probe.h"
 #include "consumer/stores.h"
@@ -59,6 +60,7 @@ struct rb_parts {
     struct rb_http *ask_http;
     struct rb_consume *consume;
     struct rb_hold *hold;
+    struct rb_redrive_auto *redrive_auto; /* NULL also when nothing is redriven by itself */
     struct rb_route routes[3];
     struct rb_httpd *httpd; /* NULL when metrics are not served */
     struct rb_timer *drain;

@@ -38,6 +38,8 @@ void rb_parts_reload(struct rb_parts *parts)
 
     if (read_providers(parts, &err) < 0)
         rb_log_error(NULL, RB_EV_PROVIDERS_REFUSED, &err, "");
+    else
+        rb_redrive_auto_reloaded(parts->redrive_auto);
 }
 
 /* While one that has begun waits for room, no further one begins: the order stays what the slots made it. */

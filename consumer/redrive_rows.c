@@ -11,10 +11,9 @@
 #include <stdio.h>
 
 #include "common/clock.h"
-#include "common/outgoing.h"
 #include "common/pg_array.h"
 #include "consumer/command_sql.h"
-#include "consumer/redrive_header.h"
+#include "consumer/redrive_event.h"
 #include "consumer/redrive_inside.h"
 
 #define PAGE        "100" /* REDRIVE_BATCH_MAX */
@@ -22,10 +21,6 @@
 #define PAUSE_MS    200
 
 _Static_assert(REDRIVE_BATCH_MAX == 100, "as many as PAGE");
-
-/* Its record is on its way. Whoever has not taken it within a day never will. */
-#define SENT                                                                                                           \
-    "(v.redriven_attempt IS NOT DISTINCT FROM v.attempt AND coalesce(v.redriven_at, now()) > now() - interval '1 day')"
 
 /* $1 group, $2 the last page that was sent. */
 static const char undo_sql[] =
@@ -35,14 +30,13 @@ static const char undo_sql[] =
 /* $1 behind this video; $2 ids, NULL for all; $3 class, $4 code, "" for all; $5 from and $6 to, NULL for none. What the provider could
  * not make does not come by asking once more, so that has to be asked for. */
 static const char page_sql[] =
-    "SELECT video_id::text AS video_id, attempt, redrives, error_class, error_code, user_id, source_url, provider,"
-    " provider_video_id, (extract(epoch FROM expires_at) * 1000)::bigint AS expires_at,"
-    " " SENT " AS is_sent FROM reelbus.video v"
+    "SELECT" RB_REDRIVE_COLUMNS ", " RB_REDRIVE_SENT " AS is_sent FROM reelbus.video v"
     " WHERE state = 'failed' AND ($1::uuid IS NULL OR video_id > $1::uuid)"
     " AND ($2::uuid[] IS NULL OR video_id = ANY ($2::uuid[])) AND ($3 = '' OR error_class = $3) AND ($4 = '' OR error_code = $4)"
     " AND ($5::bigint IS NULL OR failed_at >= to_timestamp($5::bigint / 1000.0))"
     " AND ($6::bigint IS NULL OR failed_at < to_timestamp($6::bigint / 1000.0))"
-    " AND ($2::uuid[] IS NOT NULL OR (NOT " SENT " AND (error_code <> 'generation_failed' OR $3 <> '' OR $4 <> '')))"
+    " AND ($2::uuid[] IS NOT NULL OR (NOT " RB_REDRIVE_SENT
+    " AND (error_code <> 'generation_failed' OR $3 <> '' OR $4 <> '')))"
     " ORDER BY video_id LIMIT " PAGE;
 
 /* $1 group, $2 videos, $3 their attempts. Those of another run are not ours. */
@@ -51,7 +45,7 @@ static const char mark_sql[] =
     " marked AS (UPDATE reelbus.video v SET redriven_attempt = v.attempt, redrives = v.redrives + 1,"
     "  redrive_page = page.number, redrive_group = $1, redriven_at = now() FROM page, unnest($2::uuid[], $3::int[]) AS u (id, attempt)"
     "  WHERE v.video_id = u.id AND v.attempt = u.attempt AND v.state = 'failed'"
-    "  AND NOT " SENT " RETURNING v.video_id)"
+    "  AND NOT " RB_REDRIVE_SENT " RETURNING v.video_id)"
     " SELECT (SELECT number FROM page) AS number, coalesce(string_agg(video_id::text, ' '), '') AS ids FROM marked";
 
 static int take_back_marks(struct redrive *redrive, struct rb_error *err)
@@ -66,47 +60,14 @@ static int take_back_marks(struct redrive *redrive, struct rb_error *err)
 
 /* -- one failure --------------------------------------------------------------------------------------------------- */
 
-static char *as_text(const char *text)
-{
-    return (char *)(uintptr_t)text; /* borrowed: the event is not cleared */
-}
-
 static int encode(struct redrive *redrive, const PGresult *page, int row, struct redrive_item *item,
                   struct rb_error *err)
 {
-    int64_t attempt = rb_pg_number(page, row, "attempt", 0);
-    int64_t expires_at = rb_pg_number(page, row, "expires_at", RB_NO_LONG);
-    RB_AUTO_TEXT *name = rb_xprintf("redrive %s %" PRId64, item->video_id, attempt);
-    char event_id[RB_UUID_TEXT_BYTES];
-    struct rb_trace trace;
-    const struct rb_video_webhook_received event = {
-        .event_id = rb_uuid_of_name(name, event_id),
-        .video_id = item->video_id,
-        .user_id = as_text(rb_pg_text(page, row, "user_id")),
-        .status = (char[]){"completed"},
-        .video_url = as_text(rb_pg_text(page, row, "source_url")),
-        .scheme = (char[]){"redrive"},
-        .provider = as_text(rb_pg_text(page, row, "provider")),
-        .provider_video_id = as_text(rb_pg_text(page, row, "provider_video_id")),
-        .expires_at = expires_at > rb_clock_unix_ms() ? expires_at : RB_NO_LONG, /* else whoever tries finds out */
-        .checked = true,
-        .received_at = rb_clock_unix_ms(),
-    };
-    const struct rb_outgoing outgoing = {
-        .event = RB_EVENT_VIDEO_WEBHOOK_RECEIVED,
-        .values = &event,
-        .topic = redrive->topics[0],
-        .source = "reelbus-consumer redrive",
-        .id = event.event_id,
-        .video_id = item->video_id,
-        .time_unix_ms = event.received_at,
-        .trace = &trace,
-    };
+    struct rb_record *record = &item->send.record;
 
-    rb_trace_continue(NULL, &trace);
-    RB_TRY(rb_outgoing_record(redrive->codec, &outgoing, &item->value, &item->send.record, err));
-    rb_redrive_add(item->send.record.headers, RB_REDRIVE_COUNT, rb_pg_number(page, row, "redrives", 0) + 1);
-    rb_redrive_add(item->send.record.headers, RB_REDRIVE_ATTEMPT, attempt);
+    RB_TRY(rb_redrive_event(redrive->codec, redrive->topics[0], "reelbus-consumer redrive", page, row,
+                            rb_pg_number(page, row, "redrives", 0) + 1, &item->value, record, err));
+    record->key = item->video_id; /* which stays longer than the page */
     return 0;
 }
 

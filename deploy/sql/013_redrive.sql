@@ -14,4 +14,5 @@ COMMENT ON COLUMN reelbus.video.redriven_attempt IS 'The attempt that has failed
 
 CREATE SEQUENCE IF NOT EXISTS reelbus.redrive_page;
 CREATE INDEX IF NOT EXISTS video_failed ON reelbus.video (video_id) WHERE state = 'failed';
+CREATE INDEX IF NOT EXISTS video_failed_by ON reelbus.video (error_code, failed_at) WHERE state = 'failed';
 CREATE INDEX IF NOT EXISTS video_redrive_page ON reelbus.video (redrive_group, redrive_page) WHERE redrive_page IS NOT NULL;

@@ -3,6 +3,7 @@
 import collections
 import io
 import json
+import signal
 import time
 import uuid
 
@@ -116,3 +117,29 @@ def test_a_run_that_was_killed_is_gone_on_with_and_sends_nothing_twice(failing):
     assert (lines, sums["sent"], sums["left"]) == ([], 0, 0)
     assert sent() == dict.fromkeys(videos, 1)
     assert {row["redrives"] for row in bus.query("SELECT redrives FROM reelbus.video")} == {1}
+
+
+def test_failures_are_tried_again_by_themselves_once_their_cause_is_gone(bus, source):
+    bus.start_producer()
+    full = str(uuid.uuid4())
+    bus.query("INSERT INTO reelbus.video (video_id, user_id, state, store, bucket, bytes) VALUES (%s, %s, 'stored', 'file', 'videos', 2000)",
+              full, bus.user)  # fmt: skip
+    consumer = bus.start_consumer(REELBUS_REDRIVE_AUTO="quota,credentials", REELBUS_QUOTA_CHECK_MS="50ms", REELBUS_QUOTA_THEN="keep",
+                                  REELBUS_QUOTA_USER_BYTES="2000")  # fmt: skip
+    kept = bus.send(source.url("kept"))
+    assert bus.wait_for_event("video.store_failed", kept)["code"] == "quota_kept"
+    denied, other, often = (bus.insert_video() for _ in range(3))
+    for video_id, code, redrives in ((denied, "provider_denied", 0), (other, "source_gone", 0), (often, "provider_denied", 3)):
+        bus.query("INSERT INTO reelbus.video (video_id, user_id, state, source_url, attempt, error_class, error_code, failed_at, redrives)"
+                  " VALUES (%s, %s, 'failed', %s, 1, 'source', %s, now(), %s)", video_id, bus.user, source.url(video_id), code, redrives)  # fmt: skip
+    before = consumer.metric("reelbus_redriven_total")
+    bus.query("UPDATE reelbus.video SET bytes = 1000 WHERE video_id = %s", full)  # below the warning mark
+    event = bus.wait_for_event("video.stored", kept)
+    assert (before, event["attempt"]) == (0, 2) and "ev=redriven cause=quota videos=1" in consumer.log
+    assert source.paths() == ["kept"]
+    consumer.process.send(signal.SIGHUP)
+    assert bus.wait_for_event("video.stored", denied)["attempt"] == 2
+    bus.wait_until_finished()
+    assert sorted(source.paths()) == sorted(["kept", denied]) and consumer.metric("reelbus_redriven_total") == 2
+    states = {row["id"]: (row["state"], row["redrives"]) for row in bus.query("SELECT video_id::text AS id, state, redrives FROM reelbus.video")}
+    assert (states[kept], states[denied], states[other], states[often]) == (("stored", 1), ("stored", 1), ("failed", 0), ("failed", 3))
