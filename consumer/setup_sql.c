@@ -13,15 +13,18 @@
 #include "common/clock.h"
 #include "common/embed.h"
 #include "common/errmap.h"
+#include "common/hash.h"
+#include "common/json.h"
 #include "common/random.h"
 #include "common/url.h"
 #include "consumer/say.h"
 
-#define TRIES        5
-#define STATEMENT_MS "600000" /* the first count of a large table takes its time */
-#define ANSWER_MS    1800000  /* of a whole file */
-#define LOOK_MS      2000
-#define PAUSE_MAX_MS 5000
+#define TRIES         5
+#define STATEMENT_MS  "600000" /* the first count of a large table takes its time */
+#define ANSWER_MS     1800000  /* of a whole file */
+#define LOOK_MS       2000
+#define PAUSE_MAX_MS  5000
+#define VERSION_BYTES 17
 
 RB_EMBED(sql_001, "deploy/sql/001_reelbus.sql");
 RB_EMBED(sql_002, "deploy/sql/002_providers.sql");
@@ -220,10 +223,43 @@ static int prepare(struct session *session, const char *name, struct rb_error *e
     return answer;
 }
 
+static char *print_version(const struct file *file, char ret_text[VERSION_BYTES])
+{
+    snprintf(ret_text, VERSION_BYTES, "%016" PRIx64, rb_hash_text(file->sql));
+    return ret_text;
+}
+
+/* In the transaction that applies the file, so that a note is never about what was not applied. */
+static int note_version(struct session *session, const struct file *file, struct rb_error *err)
+{
+    static const char sql[] = "INSERT INTO reelbus.setup AS s (file, version) VALUES ($1, $2) ON CONFLICT (file)"
+                              " DO UPDATE SET version = excluded.version, applied_at = now()"
+                              " WHERE s.version <> excluded.version";
+    char version[VERSION_BYTES];
+    const char *values[] = {file->name, print_version(file, version)};
+    PGresult *result = last_result(session, PQsendQueryParams(session->conn, sql, 2, NULL, values, NULL, NULL, 0) == 1);
+    int answer = check(session, result, file->name, err);
+
+    PQclear(result);
+    return answer;
+}
+
+char *rb_setup_sql_versions(void)
+{
+    RB_AUTO_JSON *versions = json_object();
+    char version[VERSION_BYTES];
+
+    for (size_t i = 0; i < RB_COUNT(table_files); i++)
+        json_object_set_new(versions, table_files[i].name, json_string(print_version(&table_files[i], version)));
+    return json_dumps(versions, JSON_COMPACT);
+}
+
 static int run_in_transaction(struct session *session, const struct file *file, struct rb_error *err)
 {
     RB_TRY(prepare(session, file->name, err));
     RB_TRY(ask(session, file->sql, file->name, err));
+    if (strchr(file->name, '/') == NULL) /* those of Supabase may be another project's */
+        RB_TRY(note_version(session, file, err));
     return ask(session, "COMMIT", file->name, err);
 }
 

@@ -41,6 +41,14 @@ RB_MUST_CHECK int rb_setup_sql_policies(const struct consumer_options *options, 
 PGconn *rb_setup_sql_connect(const struct consumer_options *options);
 
 /*
+ * In which version this program has the files of deploy/sql, as setup notes it in reelbus.setup.
+ *
+ * Gives:  a JSON object, by the files' names; owned by the caller; free() it.
+ * Loop:   pure, any thread.
+ */
+char *rb_setup_sql_versions(void);
+
+/*
  * Look what the database lacks, and change nothing.
  *
  * Gives:  ret_lacks, counted up: what setup would make, columns that the application does not have, rights that we do not have.

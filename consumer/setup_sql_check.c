@@ -21,7 +21,8 @@
  * once. */
 static const char lacks_template[] =
     "SELECT step, name, result FROM (VALUES"
-    " (1, 'database', '001_reelbus.sql', to_regclass('reelbus.video') IS NOT NULL, 'is missing: run setup'),"
+    " (1, 'database', '001_reelbus.sql', to_regclass('reelbus.video') IS NOT NULL"
+    "  AND to_regclass('reelbus.setup') IS NOT NULL, 'is missing: run setup'),"
     " (2, 'database', '002_providers.sql', " FUNCTION("expect_video") ", 'is missing: run setup'),"
     " (3, 'database', '003_poll.sql', " TRIGGER("video_begin_to_wait") ", 'is missing: run setup'),"
     " (4, 'database', '004_history.sql', to_regclass('reelbus.video_recent_of_user') IS NOT NULL, 'is missing: run setup'),"
@@ -47,6 +48,14 @@ static const char lacks_template[] =
     "  FROM pg_attribute a WHERE a.attrelid = " APPLICATION " AND a.attname = ANY (($1::text[])[4:5]) AND NOT a.attisdropped"
     "  AND NOT has_column_privilege(" APPLICATION ", a.attnum, 'UPDATE')";
 
+/* May we see in which version the files were applied? What somebody has run by hand was not noted, and is not compared. */
+static const char noted_sql[] = "SELECT coalesce(has_table_privilege(to_regclass('reelbus.setup'), 'SELECT'), false)";
+
+/* Added to the above. $2 the versions of this program. */
+static const char outdated_sql[] =
+    " UNION ALL SELECT 'database', s.file, 'is there in another version: run setup' FROM reelbus.setup s"
+    "  JOIN json_each_text($2::json) AS ours ON ours.key = s.file WHERE ours.value <> s.version";
+
 /* $1 bucket. Where there is no such schema, it is another database than the project's: setup says what to do then. */
 static const char policies_sql[] =
     "SELECT 'policies', $1, 'are missing: run setup' WHERE to_regclass('storage.objects') IS NOT NULL AND NOT EXISTS"
@@ -71,11 +80,20 @@ static char *list_of(const struct rb_common_options *options)
     return rb_buffer_steal(&list);
 }
 
+/* All borrowed. */
+struct question {
+    const char *sql;
+    int count;
+    const char *const *values;
+    const char *step; /* with what, and that all is well: said when nothing is missing */
+    const char *what;
+    const char *all_well;
+};
+
 /* Each row of the answer is something that is missing. */
-static int say_lacks(PGconn *conn, const char *sql, const char *value, const char *all_well, int *ret_lacks,
-                     struct rb_error *err)
+static int say_lacks(PGconn *conn, const struct question *question, int *ret_lacks, struct rb_error *err)
 {
-    PGresult *result = PQexecParams(conn, sql, 1, NULL, &value, NULL, NULL, 0);
+    PGresult *result = PQexecParams(conn, question->sql, question->count, NULL, question->values, NULL, NULL, 0);
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     int rows = PQntuples(result);
 
@@ -89,7 +107,7 @@ static int say_lacks(PGconn *conn, const char *sql, const char *value, const cha
     for (int i = 0; i < rows; i++)
         rb_say(PQgetvalue(result, i, 0), PQgetvalue(result, i, 1), PQgetvalue(result, i, 2));
     if (rows == 0)
-        rb_say(all_well, value[0] != '{' ? value : "schema reelbus", value[0] != '{' ? "are there" : "is there");
+        rb_say(question->step, question->what, question->all_well);
     *ret_lacks += rows;
     PQclear(result);
     return 0;
@@ -109,28 +127,46 @@ static int connect_for_check(const struct consumer_options *options, PGconn **re
     return -1;
 }
 
+static bool has_notes(PGconn *conn)
+{
+    PGresult *result = PQexec(conn, noted_sql);
+    bool has = PQresultStatus(result) == PGRES_TUPLES_OK && strcmp(PQgetvalue(result, 0, 0), "t") == 0;
+
+    PQclear(result);
+    return has;
+}
+
 int rb_setup_sql_check_tables(const struct consumer_options *options, int *ret_lacks, struct rb_error *err)
 {
-    RB_AUTO_TEXT *sql = rb_tables_sql(&options->common, lacks_template);
+    RB_AUTO_TEXT *lacks = rb_tables_sql(&options->common, lacks_template);
     RB_AUTO_TEXT *columns = list_of(&options->common);
+    RB_AUTO_TEXT *versions = rb_setup_sql_versions();
+    const char *values[] = {columns, versions};
     PGconn *conn = NULL;
     int result;
 
     RB_TRY(connect_for_check(options, &conn, err));
-    result = say_lacks(conn, sql, columns, "database", ret_lacks, err);
+
+    bool noted = has_notes(conn);
+    RB_AUTO_TEXT *sql = rb_xprintf("%s%s", lacks, noted ? outdated_sql : "");
+
+    result = say_lacks(conn, &(struct question){sql, noted ? 2 : 1, values, "database", "schema reelbus", "is there"},
+                       ret_lacks, err);
     PQfinish(conn);
     return result;
 }
 
 int rb_setup_sql_check_policies(const struct consumer_options *options, int *ret_lacks, struct rb_error *err)
 {
+    const char *values[] = {options->bucket};
     PGconn *conn = NULL;
     int result;
 
     if (strcmp(options->store, "supabase") != 0 || !options->supabase_policies)
         return 0;
     RB_TRY(connect_for_check(options, &conn, err));
-    result = say_lacks(conn, policies_sql, options->bucket, "policies", ret_lacks, err);
+    result = say_lacks(conn, &(struct question){policies_sql, 1, values, "policies", options->bucket, "are there"},
+                       ret_lacks, err);
     PQfinish(conn);
     return result;
 }

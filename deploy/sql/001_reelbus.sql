@@ -4,6 +4,13 @@
 CREATE SCHEMA IF NOT EXISTS reelbus;
 COMMENT ON SCHEMA reelbus IS 'What reelbus knows about the videos that it stores.';
 
+CREATE TABLE IF NOT EXISTS reelbus.setup (
+    file       text PRIMARY KEY,
+    version    text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE reelbus.setup IS 'Which files setup has applied, and in which version, by a hash of their text: setup --check compares. What is run by hand is not noted.';
+
 CREATE TABLE IF NOT EXISTS reelbus.video (
     video_id          uuid PRIMARY KEY,
     user_id           text,

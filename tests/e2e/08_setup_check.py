@@ -81,6 +81,17 @@ def test_what_the_database_lacks_is_named(bus):
     assert "008_cleanup.sql" in found and "003_poll.sql" in found and found.count("is missing: run setup") == 2
     bus.setup()
     check(bus, 0)
+    bus.query("UPDATE reelbus.setup SET version = 'older' WHERE file IN ('006_usage.sql', '008_cleanup.sql')")
+    found = words(check(bus, 4))
+    assert found.count("is there in another version: run setup") == 2 and "006_usage.sql is there in another" in found
+    bus.setup()
+    check(bus, 0)
+    bus.query("DELETE FROM reelbus.setup")
+    check(bus, 0)  # what was run by hand is not noted
+    bus.query("DROP TABLE reelbus.setup")
+    assert "001_reelbus.sql is missing: run setup" in words(check(bus, 4))
+    bus.setup()
+    assert len(bus.query("SELECT file FROM reelbus.setup")) == len(list((ROOT / "deploy/sql").glob("*.sql")))
     found = check(bus, 4, REELBUS_COLUMN_VIDEO_URL="file's \"url\"").stdout
     assert "\"video_history\".file's \"url\"" in found and "column_... name them" in found
     assert '"other"."videos"' in check(bus, 4, REELBUS_TABLE="other.videos").stdout
