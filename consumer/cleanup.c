@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "consumer/cleanup_orphans.h"
 #include "consumer/cleanup_videos.h"
 #include "consumer/say.h"
 #include "consumer/store_kinds.h"
@@ -95,11 +96,17 @@ static bool has_rules_of_flags(const struct rb_command_options *flags)
     return flags->older_than > 0 || flags->max_user_bytes > 0 || flags->max_user_videos > 0 || flags->max_bytes > 0;
 }
 
+/* What failed last is said by the status. */
+static int worse(int before, int status)
+{
+    return status != RB_EXIT_OK ? status : before;
+}
+
 int rb_cleanup(struct rb_command *command)
 {
     const struct rb_command_options *flags = flags_of(command);
     struct rb_retain_limits limits = limits_of_flags(command);
-    bool all = !rb_retain_has_rules(&limits) && !flags->uploads; /* that the options say */
+    bool all = !rb_retain_has_rules(&limits) && !flags->uploads && !flags->orphans; /* that the options say */
     struct rb_error err = {0};
     int status = RB_EXIT_OK;
     int result = 0;
@@ -114,8 +121,9 @@ int rb_cleanup(struct rb_command *command)
         return rb_command_fail(command, &err);
     if ((all || flags->uploads) && !flags->dry_run)
         status = sweep_all(command);
-    if (!rb_retain_has_rules(&limits))
-        return status;
-    result = rb_cleanup_videos(command, &limits);
-    return result != RB_EXIT_OK ? result : status;
+    if (rb_retain_has_rules(&limits))
+        status = worse(status, rb_cleanup_videos(command, &limits));
+    if (flags->orphans && !command->stopped)
+        status = worse(status, rb_cleanup_orphans(command));
+    return status;
 }

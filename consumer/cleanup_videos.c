@@ -221,6 +221,7 @@ int rb_cleanup_videos(struct rb_command *command, const struct rb_retain_limits 
         print_sums(&cleanup);
         (void)rb_retain_gone(cleanup.retain, &failed);
     }
+    rb_bar_free(RB_STEAL(command->bar));
     rb_retain_free(cleanup.retain);
     rb_announcer_free(cleanup.announcer);
     rb_remove_free(cleanup.remove);

@@ -34,6 +34,8 @@
     X(after, "verify", TEXT, "", 0, 36, "begin behind this video: videos are looked at in the order of their ids")     \
     X(at_once, "verify", NUMBER, "16", 1, 256, "so many videos at once")                                               \
     X(uploads, "cleanup", BOOL, "false", 0, 1, "remove unfinished uploads, and nothing that is not asked for")         \
+    X(orphans, "cleanup", BOOL, "false", 0, 1, "remove objects that no row has; cleanup_prefix narrows them")          \
+    X(orphan_age, "cleanup", MS, "1d", 0, 315360000000, "and that are older than this: others may still get a row")    \
     X(older_than, "cleanup", MS, "0", 0, 315360000000, "remove videos that were stored longer ago, 90d for example")   \
     X(max_user_bytes, "cleanup", BYTES, "0", 0, 4611686018427387904,                                                   \
       "remove the oldest of each user who has more, down to this")                                                     \

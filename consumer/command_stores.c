@@ -18,18 +18,26 @@ const struct rb_target *rb_command_target(const struct rb_stores *stores, const 
     return is_target(&stores->fallback, store, bucket) ? &stores->fallback : NULL;
 }
 
+int rb_command_answer(struct rb_command *command, const struct rb_target *target, const struct rb_ask *ask,
+                      struct rb_store_answer *ret_answer, struct rb_error *err)
+{
+    enum rb_poll answer;
+
+    while ((answer = target->store->ops->answer(ask, ret_answer, err)) == RB_POLL_WAIT && rb_command_wait(command))
+        continue;
+    if (answer == RB_POLL_WAIT)
+        return rb_fail(err, RB_E_STORE_AWAY, 0, "ended before the store had answered");
+    return answer == RB_POLL_DONE ? 0 : -1;
+}
+
 int rb_command_find(struct rb_command *command, const struct rb_target *target, const char *key,
                     struct rb_store_answer *ret_answer, struct rb_error *err)
 {
     const struct rb_object object = {.bucket = target->bucket, .key = key};
     const struct rb_store_ops *ops = target->store->ops;
     struct rb_ask *ask = ops->find(target->store, &object, rb_command_wake, command);
-    enum rb_poll answer;
+    int result = rb_command_answer(command, target, ask, ret_answer, err);
 
-    while ((answer = ops->answer(ask, ret_answer, err)) == RB_POLL_WAIT && rb_command_wait(command))
-        continue;
     ops->forget(ask);
-    if (answer == RB_POLL_WAIT)
-        return rb_fail(err, RB_E_STORE_AWAY, 0, "ended before the store had answered");
-    return answer == RB_POLL_DONE ? 0 : -1;
+    return result;
 }

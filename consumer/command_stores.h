@@ -27,3 +27,14 @@ const struct rb_target *rb_command_target(const struct rb_stores *stores, const 
  */
 RB_MUST_CHECK int rb_command_find(struct rb_command *command, const struct rb_target *target, const char *key,
                                   struct rb_store_answer *ret_answer, struct rb_error *err);
+
+/*
+ * Wait for the answer to an ask while the loop runs.
+ *
+ * Takes:  ask, whose on_change is rb_command_wake with the command; whoever has it forgets it.
+ * Gives:  ret_answer.
+ * Fails:  as above.
+ * Loop:   as above.
+ */
+RB_MUST_CHECK int rb_command_answer(struct rb_command *command, const struct rb_target *target,
+                                    const struct rb_ask *ask, struct rb_store_answer *ret_answer, struct rb_error *err);

@@ -26,11 +26,14 @@
       "finished by a running consumer, or by the next cleanup, after five minutes.\n"                                                  \
       "--user is for somebody's right to erasure: all videos of that user go, in whatever state and of whatever age,\n"                \
       "with their URLs and their history. The application's own rows stay, without the URLs that came from here; what\n"               \
-      "Kafka has of it stays until topics let it go. No record brings such a video back.\n",                                           \
+      "Kafka has of it stays until topics let it go. No record brings such a video back.\n"                                            \
+      "--orphans looks at all objects of the bucket (file and S3), and removes those that have a name that\n"                          \
+      "key_template makes, and no row.\n",                                                                                             \
       "  reelbus-consumer cleanup --older-than 90d --dry-run\n"                                                                        \
       "  reelbus-consumer cleanup --max-bytes 100GB --low 90GB\n"                                                                      \
       "  reelbus-consumer cleanup --max-user-videos 500 --retention-min-age-ms 7d --json\n"                                            \
       "  reelbus-consumer cleanup --user 7d1f0a52-7f43-4c53-8c1e-2b7d6f1f6a11 --dry-run\n"                                             \
+      "  reelbus-consumer cleanup --orphans --orphan-age 7d --dry-run\n"                                                               \
       "  reelbus-consumer cleanup --uploads --cleanup-uploads-ms 6h\n")                                                                \
     X(tail, rb_tail, "[TOPIC]...", 0, RB_OPERANDS_MAX, "database_url",                                                                 \
       "follow topics as readable lines or JSON, decoded; dead letters too",                                                            \

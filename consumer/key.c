@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "common/buffer.h"
+#include "common/random.h"
 
 #define USER      "{user_id}"
 #define VIDEO     "{video_id}"
@@ -123,4 +124,77 @@ int rb_key_make(const char *key_template, const char *user_id, const char *video
     rb_buffer_print(&key, "%s", extension);
     *ret_key = rb_xstrdup(key.bytes);
     return 0;
+}
+
+/* -- and back ------------------------------------------------------------------------------------------------------ */
+
+static bool is_one_of(const char *text, const char *const *list)
+{
+    while (*list != NULL && strcmp(text, *list) != 0)
+        list++;
+    return *list != NULL;
+}
+
+/* "webm", or "thumbnail.webp". What others put beside a video, as "jpg", is theirs. */
+static bool is_extension(const char *text)
+{
+    static const char *const videos[] = {"mp4", "webm", NULL};
+    static const char *const images[] = {"webp", "jpg", "png", NULL};
+    static const char *const variants[] = {"thumbnail.", "spritesheet."};
+
+    for (size_t i = 0; i < RB_COUNT(variants); i++)
+        if (strncmp(text, variants[i], strlen(variants[i])) == 0)
+            return is_one_of(text + strlen(variants[i]), images);
+    return is_one_of(text, videos);
+}
+
+static bool read_from(const char *at, const char *end, const char *key, char *ret_video_id);
+
+/* The same one, however often it stands there. */
+static bool read_video(const char *at, const char *end, const char *key, char *ret_video_id)
+{
+    char text[RB_UUID_TEXT_BYTES] = "", video_id[RB_UUID_TEXT_BYTES];
+    size_t length = RB_UUID_TEXT_BYTES - 1;
+
+    memcpy(text, key, strnlen(key, length));
+    if (!rb_uuid_parse(text, video_id) || strcmp(text, video_id) != 0 ||
+        (ret_video_id[0] != '\0' && strcmp(ret_video_id, video_id) != 0))
+        return false;
+    memcpy(ret_video_id, video_id, sizeof(video_id));
+    return read_from(at + strlen(VIDEO), end, key + length, ret_video_id);
+}
+
+/* Where a user's id ends is seen by what follows. */
+static bool read_user(const char *at, const char *end, const char *key, char *ret_video_id)
+{
+    char before[RB_UUID_TEXT_BYTES];
+
+    memcpy(before, ret_video_id, sizeof(before));
+    for (size_t length = 1; length <= RB_KEY_ID_MAX_BYTES; length++) {
+        if (!isalnum((unsigned char)key[length - 1]) && key[length - 1] != '_' && key[length - 1] != '-')
+            return false;
+        if (read_from(at + strlen(USER), end, key + length, ret_video_id))
+            return true;
+        memcpy(ret_video_id, before, sizeof(before));
+    }
+    return false;
+}
+
+/* At most IDS_MAX deep, but for what is plain. */
+static bool read_from(const char *at, const char *end, const char *key, char *ret_video_id)
+{
+    while (at < end && placeholder_at(at) == 0) {
+        if (*at++ != *key++)
+            return false;
+    }
+    if (at == end)
+        return is_extension(key);
+    return placeholder_at(at) == strlen(VIDEO) ? read_video(at, end, key, ret_video_id)
+                                               : read_user(at, end, key, ret_video_id);
+}
+
+bool rb_key_read(const char *key_template, const char *key, char *ret_video_id)
+{
+    ret_video_id[0] = '\0';
+    return read_from(key_template, key_template + strlen(key_template) - strlen(EXTENSION), key, ret_video_id);
 }

@@ -28,3 +28,12 @@ RB_MUST_CHECK int rb_key_check(const char *key_template, struct rb_error *err);
  */
 RB_MUST_CHECK int rb_key_make(const char *key_template, const char *user_id, const char *video_id,
                               const char *extension, char **ret_key, struct rb_error *err);
+
+/*
+ * Which video's key is this? One of its own, or of what lies beside it.
+ *
+ * Takes:  key_template, checked; key, that anybody may have written; ret_video_id, at least RB_UUID_TEXT_BYTES.
+ * Gives:  true and ret_video_id; false when it is no key that the template makes.
+ * Loop:   pure, any thread.
+ */
+bool rb_key_read(const char *key_template, const char *key, char *ret_video_id);

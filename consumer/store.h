@@ -42,14 +42,27 @@ struct rb_put_spec {
     void *arg;
 };
 
+#define RB_STORE_LIST_MAX 1000 /* objects of one page */
+
+/* An object that lies in a bucket. */
+struct rb_listed {
+    char *key;
+    int64_t bytes;
+    int64_t changed_unix_ms;
+};
+
 /* What came of an ask. */
 struct rb_store_answer {
-    bool found;            /* find, read: there is such an object, or may be. check: the bucket is there */
-    bool made;             /* check: the bucket was made just now */
-    int64_t bytes;         /* find, read: its size, -1 when the store does not tell */
-    char sha256[65];       /* find, read: its hash, hexadecimal; "" when the store does not know it */
-    bool refused;          /* find: the store does not let us look; then nothing is found, and it may be there */
-    const bool *kept;      /* remove_many: of each key, whether it may be there still; borrowed from the ask */
+    bool found;       /* find, read: there is such an object, or may be. check: the bucket is there */
+    bool made;        /* check: the bucket was made just now */
+    int64_t bytes;    /* find, read: its size, -1 when the store does not tell */
+    char sha256[65];  /* find, read: its hash, hexadecimal; "" when the store does not know it */
+    bool refused;     /* find: the store does not let us look; then nothing is found, and it may be there */
+    const bool *kept; /* remove_many: of each key, whether it may be there still; borrowed from the ask */
+    const struct rb_listed
+        *listed; /* list: a page of them; borrowed from the ask, until it is asked for the next one */
+    size_t listed_count;
+    bool more;             /* list: there is a next page */
     int64_t swept;         /* sweep: how many unfinished uploads were removed */
     const char *url;       /* link: borrowed from the ask; NULL for others */
     int64_t largest_bytes; /* check: that an object in the bucket may have; 0 when that is not known */
@@ -125,6 +138,13 @@ struct rb_store_ops {
     /* Remove many by one request. What it does not say to be gone is to be removed one by one: only that tells why. NULL when
      * the store cannot. */
     struct rb_ask *(*remove_many)(struct rb_store *store, const struct rb_keys *keys, rb_loop_fn on_change, void *arg);
+
+    /* What is in a bucket, of keys that begin with prefix, in no order: the first page. NULL when the store cannot tell. */
+    struct rb_ask *(*list)(struct rb_store *store, const char *bucket, const char *prefix, rb_loop_fn on_change,
+                           void *arg);
+
+    /* The next page, once the one before was answered, and said that there is more. */
+    void (*list_on)(struct rb_ask *ask);
 
     /* The answer to an ask; STORE_*. */
     enum rb_poll (*answer)(const struct rb_ask *ask, struct rb_store_answer *ret_answer, struct rb_error *err);

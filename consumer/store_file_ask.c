@@ -16,6 +16,7 @@
 #include "common/errmap.h"
 #include "common/random.h"
 #include "consumer/store_file_internal.h"
+#include "consumer/store_file_walk.h"
 #include "consumer/store_read.h"
 
 #define ASK_MAGIC      0x46415352u
@@ -29,6 +30,8 @@ struct rb_ask {
     int (*fn)(struct rb_ask *ask); /* on the pool; -1 with errno */
     const char *doing;             /* in words */
     int root_fd, partial_fd;       /* its own: the store may be closed meanwhile */
+    struct rb_loop *loop;          /* borrowed */
+    struct file_walk *walk;        /* of a list; NULL for others */
     char *folder;                  /* below the root; the bucket for check */
     char *name;
     struct rb_store_answer found;
@@ -162,6 +165,11 @@ static int check_store(struct rb_ask *ask)
     return errno == ENOENT ? faccessat(ask->root_fd, ".", W_OK | X_OK, AT_EACCESS) : -1;
 }
 
+static int list_files(struct rb_ask *ask)
+{
+    return file_walk_page(ask->walk, &ask->found);
+}
+
 static void on_work(uv_work_t *work)
 {
     struct rb_ask *ask = RB_CAST(rb_ask, work->data, ASK_MAGIC);
@@ -175,6 +183,7 @@ static void on_work(uv_work_t *work)
 
 static void ask_free(struct rb_ask *ask)
 {
+    file_walk_free(ask->walk);
     close_quietly(ask->root_fd);
     close_quietly(ask->partial_fd);
     free(ask->folder);
@@ -218,6 +227,7 @@ static struct rb_ask *ask_begin(struct rb_store *base, char *folder, char *name,
         .magic = ASK_MAGIC,
         .root_fd = fcntl(store->root_fd, F_DUPFD_CLOEXEC, 0),
         .partial_fd = fcntl(store->partial_fd, F_DUPFD_CLOEXEC, 0),
+        .loop = store->loop,
         .folder = folder,
         .name = name,
         .found = {.bytes = -1},
@@ -229,12 +239,11 @@ static struct rb_ask *ask_begin(struct rb_store *base, char *folder, char *name,
     return ask;
 }
 
-static struct rb_ask *ask_send(struct rb_ask *ask, struct rb_store *base, int (*fn)(struct rb_ask *ask),
-                               const char *doing)
+static struct rb_ask *ask_send(struct rb_ask *ask, int (*fn)(struct rb_ask *ask), const char *doing)
 {
     ask->fn = fn;
     ask->doing = doing;
-    if (uv_queue_work(rb_loop_uv(((struct store_file *)base)->loop), &ask->work, on_work, on_worked) < 0)
+    if (uv_queue_work(rb_loop_uv(ask->loop), &ask->work, on_work, on_worked) < 0)
         RB_BUG("libuv takes no work");
     return ask;
 }
@@ -251,19 +260,19 @@ static struct rb_ask *begin_for(struct rb_store *base, const struct rb_object *o
 struct rb_ask *store_file_ask_find(struct rb_store *base, const struct rb_object *object, rb_loop_fn on_change,
                                    void *arg)
 {
-    return ask_send(begin_for(base, object, on_change, arg), base, find_file, "look for");
+    return ask_send(begin_for(base, object, on_change, arg), find_file, "look for");
 }
 
 struct rb_ask *store_file_ask_read(struct rb_store *base, const struct rb_object *object, rb_loop_fn on_change,
                                    void *arg)
 {
-    return ask_send(begin_for(base, object, on_change, arg), base, read_file, "read");
+    return ask_send(begin_for(base, object, on_change, arg), read_file, "read");
 }
 
 struct rb_ask *store_file_ask_remove(struct rb_store *base, const struct rb_object *object, rb_loop_fn on_change,
                                      void *arg)
 {
-    return ask_send(begin_for(base, object, on_change, arg), base, remove_file, "remove");
+    return ask_send(begin_for(base, object, on_change, arg), remove_file, "remove");
 }
 
 struct rb_ask *store_file_ask_check(struct rb_store *base, const char *bucket, enum rb_check how, rb_loop_fn on_change,
@@ -273,7 +282,22 @@ struct rb_ask *store_file_ask_check(struct rb_store *base, const char *bucket, e
     char *name = rb_xprintf("%s.check.part", rb_uuid_new(unique)); /* swept away, should this process be killed now */
 
     (void)how;
-    return ask_send(ask_begin(base, rb_xstrdup(bucket), name, on_change, arg), base, check_store, "write to");
+    return ask_send(ask_begin(base, rb_xstrdup(bucket), name, on_change, arg), check_store, "write to");
+}
+
+struct rb_ask *store_file_ask_list(struct rb_store *base, const char *bucket, const char *prefix, rb_loop_fn on_change,
+                                   void *arg)
+{
+    struct rb_ask *ask = ask_begin(base, rb_xstrdup(bucket), rb_xstrdup(bucket), on_change, arg);
+
+    ask->walk = file_walk_new(ask->root_fd, bucket, prefix);
+    return ask_send(ask, list_files, "list");
+}
+
+void store_file_ask_list_on(struct rb_ask *ask)
+{
+    ask->state = RB_POLL_WAIT;
+    (void)ask_send(ask, list_files, "list");
 }
 
 enum rb_poll store_file_ask_answer(const struct rb_ask *ask, struct rb_store_answer *ret_answer, struct rb_error *err)

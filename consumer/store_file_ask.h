@@ -46,6 +46,22 @@ struct rb_ask *store_file_ask_remove(struct rb_store *base, const struct rb_obje
                                      void *arg);
 
 /*
+ * Begin to list the files of a bucket, those of folders below it too.
+ *
+ * Gives:  owned by the caller; store_file_ask_forget it.
+ * Loop:   loop thread.
+ */
+struct rb_ask *store_file_ask_list(struct rb_store *base, const char *bucket, const char *prefix, rb_loop_fn on_change,
+                                   void *arg);
+
+/*
+ * Go on with the next page.
+ *
+ * Loop:   loop thread.
+ */
+void store_file_ask_list_on(struct rb_ask *ask);
+
+/*
  * The answer, as of rb_store_ops.
  *
  * Fails:  STORE_*.

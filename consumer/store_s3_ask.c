@@ -208,6 +208,7 @@ void s3_ask_forget(struct rb_ask *ask)
 {
     rb_s3_call_free(ask->call);
     s3_sweep_free(ask->uploads);
+    s3_list_free(ask->listing);
     rb_store_read_done(&ask->read);
     free(ask->bucket);
     free(ask->key);

@@ -11,6 +11,7 @@
 #define ASK_MAGIC 0x53334153u
 
 struct uploads; /* of a sweep */
+struct listing; /* of a list */
 
 struct rb_ask {
     uint32_t magic;
@@ -22,6 +23,7 @@ struct rb_ask {
     bool made;
     int64_t older_than_ms;
     struct uploads *uploads; /* of a sweep; NULL for others */
+    struct listing *listing; /* of a list; NULL for others */
     struct rb_keys keys;     /* of a removal of many; empty for others, as below */
     bool *kept;
     struct rb_s3_call *call;
@@ -65,3 +67,10 @@ void s3_ask_fail(struct rb_ask *ask, const struct rb_error *err);
  * Loop:   loop thread.
  */
 void s3_sweep_free(struct uploads *uploads);
+
+/*
+ * Free what a list knows. NULL is fine.
+ *
+ * Loop:   loop thread.
+ */
+void s3_list_free(struct listing *listing);

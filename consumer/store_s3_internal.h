@@ -75,6 +75,11 @@ struct rb_ask *s3_ask_remove(struct rb_store *base, const struct rb_object *obje
 /* Loop: as above. */
 struct rb_ask *s3_ask_remove_many(struct rb_store *base, const struct rb_keys *keys, rb_loop_fn on_change, void *arg);
 /* Loop: as above. */
+struct rb_ask *s3_ask_list(struct rb_store *base, const char *bucket, const char *prefix, rb_loop_fn on_change,
+                           void *arg);
+/* Loop: as above. */
+void s3_ask_list_on(struct rb_ask *ask);
+/* Loop: as above. */
 enum rb_poll s3_ask_answer(const struct rb_ask *ask, struct rb_store_answer *ret_answer, struct rb_error *err);
 /* Loop: as above. */
 void s3_ask_forget(struct rb_ask *ask);

@@ -1,7 +1,9 @@
 """cleanup: videos that go by rules of retention, by a command and by the running consumers."""
 
+import concurrent.futures
 import http.server
 import json
+import os
 import sys
 import threading
 import uuid
@@ -94,7 +96,8 @@ class KeptInS3(Kept):
         self.server.client.put_object(Bucket=self.bucket, Key=key, Body=TINY_MP4)
 
     def keys(self):
-        return {item["Key"] for item in self.server.client.list_objects_v2(Bucket=self.bucket).get("Contents", []) if "." in item["Key"]}
+        pages = self.server.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket)
+        return {item["Key"] for page in pages for item in page.get("Contents", []) if "." in item["Key"]}
 
 
 @pytest.fixture
@@ -257,3 +260,45 @@ def test_supabase_is_asked_to_remove_many_at_once(bus):
     assert 1 <= server.count("DELETE", "/object/videos") - server.count("DELETE", "/object/videos/") < 10
     kept.assert_gone(*videos)
     server.close()
+
+
+def test_objects_that_no_row_has_are_removed_once_they_are_old(kept):
+    bus = kept.bus
+    assert "knows of no video" in kept.run("--orphans", status=2).stderr  # as another database would not
+    (stored,), (deleted,), (working,), (failed,) = (kept.fill(1) for _ in range(4))
+    bus.query("UPDATE reelbus.video SET state = 'processing', object_key = NULL WHERE video_id = %s", working)
+    bus.query("UPDATE reelbus.video SET state = 'failed', object_key = NULL, variants = NULL WHERE video_id = %s", failed)
+    bus.query("UPDATE reelbus.video SET state = 'deleted' WHERE video_id = %s", deleted)
+    bus.query("UPDATE video_history SET video_url = NULL WHERE id = %s", deleted)
+    unknown, shown = str(uuid.uuid4()), bus.insert_video()
+    bus.query("UPDATE video_history SET video_url = %s WHERE id = %s", f"{URL}{bus.user}/{shown}.mp4", shown)
+    gone = [f"{bus.user}/{deleted}.mp4", f"{bus.user}/{deleted}.thumbnail.webp", f"{bus.user}/{failed}.thumbnail.webp", f"{bus.user}/{unknown}.webm",
+            f"{bus.user}/{stored}.webm"]  # fmt: skip
+    stay = [f"{bus.user}/{shown}.mp4", f"{unknown}.mp4", f"{bus.user}/{unknown}.txt.mp4", f"{bus.user}/{unknown}/a.mp4", f"{bus.user}/readme.mp4"]
+    for key in {*gone, *stay}:
+        kept.put(key)
+    for path in (bus.store / "videos").rglob("*.*"):
+        os.utime(path, (path.stat().st_mtime - 2 * 86400,) * 2)
+    young = [f"{bus.user}/{uuid.uuid4()}.mp4" for _ in range(1100)]
+    for key in young:
+        kept.put(key)
+    before = set(bus.objects())
+    look = lambda *more: json.loads(kept.run("--orphans", "--json", *more).stdout)["orphans"]  # noqa: E731
+    assert (look("--dry-run")["removed"], set(bus.objects())) == (len(gone), before)
+    assert look("--dry-run", "--orphan-age", "3d")["removed"] == 0
+    found = look()
+    assert (found["removed"], found["bytes"], found["looked_at"]) == (len(gone), len(gone) * SIZE, len(before))
+    assert before - set(bus.objects()) == {f"videos/{key}" for key in gone}
+    assert "0 of 1,1" in kept.run("--orphans").stdout
+
+
+def test_orphans_in_s3_are_found_on_all_pages(bus, s3_server):
+    kept = KeptInS3(bus, s3_server, s3_server)
+    (stored,) = kept.fill(1)
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(kept.put, [f"{bus.user}/{uuid.uuid4()}.mp4" for _ in range(1020)]))
+    done = kept.run("--orphans", "--orphan-age", "1ms", "--dry-run")
+    assert "1,020 of 1,02" in done.stdout
+    kept.run("--orphans", "--orphan-age", "1ms", REELBUS_CLEANUP_PREFIX=f"{bus.user}/0")
+    left = kept.keys()
+    assert f"{bus.user}/{stored}.mp4" in left and not any(key.startswith(f"{bus.user}/0") and stored not in key for key in left)

@@ -129,6 +129,44 @@ static void a_key_is_made_from_a_template(void **state)
     }
 }
 
+#define ID    "6b3f0c52-7f43-4c53-8c1e-2b7d6f1f6a11"
+#define OTHER "6b3f0c52-7f43-4c53-8c1e-2b7d6f1f6a12"
+
+static void a_key_tells_its_video_and_nobody_elses(void **state)
+{
+    static const struct {
+        const char *key_template, *key;
+        bool ours;
+    } rows[] = {
+        {"{user_id}/{video_id}.mp4", "u-1/" ID ".mp4", true},
+        {"{user_id}/{video_id}.mp4", "u-1/" ID ".webm", true},
+        {"{user_id}/{video_id}.mp4", "u-1/" ID ".thumbnail.webp", true},
+        {"{user_id}/{video_id}.mp4", "u-1/" ID ".spritesheet.jpg", true},
+        {"a/{user_id}-{video_id}/{video_id}.x.mp4", "a/" OTHER "-" ID "/" ID ".x.mp4", true},
+        {"a/{user_id}-{video_id}/{video_id}.x.mp4", "a/u-" ID "/" OTHER ".x.mp4", false},
+        {"{user_id}/{video_id}.mp4", "u-1/" ID ".jpg", false},
+        {"{user_id}/{video_id}.mp4", "u-1/" ID ".thumbnail.json", false},
+        {"{user_id}/{video_id}.mp4", "u-1/" ID ".mp4.part", false},
+        {"{user_id}/{video_id}.mp4", "u-1/6B3F0C52-7f43-4c53-8c1e-2b7d6f1f6a11.mp4", false},
+        {"{user_id}/{video_id}.mp4", "u-1/6b3f0c52.mp4", false},
+        {"{user_id}/{video_id}.mp4", "u/1/" ID ".mp4", false},
+        {"{user_id}/{video_id}.mp4", "/" ID ".mp4", false},
+        {"{user_id}/{video_id}.mp4", ID ".mp4", false},
+        {"{user_id}/{video_id}.mp4", "u-1/", false},
+        {"{user_id}/{video_id}.mp4", "", false},
+        {"reels/{video_id}.mp4", "reel", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < RB_COUNT(rows); i++) {
+        char video_id[RB_UUID_TEXT_BYTES];
+
+        assert_int_equal(rb_key_read(rows[i].key_template, rows[i].key, video_id), rows[i].ours);
+        if (rows[i].ours)
+            assert_string_equal(video_id, ID);
+    }
+}
+
 static void templates_that_lead_astray_are_refused(void **state)
 {
     static const char *const wrong[] = {
@@ -192,5 +230,5 @@ static void a_video_of_nobody_has_a_key_too(void **state)
 UNIT_MAIN(T(marks_are_percentages_or_bytes), T(marks_that_cannot_be_meant_are_refused), T(a_level_begins_at_its_mark),
           T(the_days_left_come_from_what_has_grown), T(there_are_four_things_to_do),
           T(a_low_mark_is_no_higher_than_the_mark), T(what_goes_is_chosen_by_a_query), T(a_key_is_made_from_a_template),
-          T(templates_that_lead_astray_are_refused), T(ids_that_lead_astray_are_refused_where_they_are_used),
-          T(a_video_of_nobody_has_a_key_too))
+          T(a_key_tells_its_video_and_nobody_elses), T(templates_that_lead_astray_are_refused),
+          T(ids_that_lead_astray_are_refused_where_they_are_used), T(a_video_of_nobody_has_a_key_too))
