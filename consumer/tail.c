@@ -16,6 +16,7 @@
 
 #define TAIL_MAGIC    0x5441494cu
 #define WAITING_BYTES (8 << 20) /* of records that wait for a schema; then no more are taken */
+#define RECORD_BYTES  1024      /* of a record in memory, with its key and headers */
 #define LOOK_AGAIN_MS 1000
 
 struct waiting {
@@ -106,6 +107,12 @@ static void set_paused(struct tail *tail, bool paused)
     tail->paused = paused;
 }
 
+/* Most records are small: what they cost beside their bytes counts as well. */
+static size_t bytes_of(const struct waiting *waiting)
+{
+    return waiting->message->value_bytes + RECORD_BYTES;
+}
+
 static void drop_first(struct tail *tail)
 {
     struct waiting *waiting = tail->first;
@@ -113,7 +120,7 @@ static void drop_first(struct tail *tail)
     tail->first = waiting->next;
     if (tail->first == NULL)
         tail->last = &tail->first;
-    tail->waiting_bytes -= waiting->message->value_bytes;
+    tail->waiting_bytes -= bytes_of(waiting);
     rb_message_free(waiting->message);
     free(waiting);
 }
@@ -184,7 +191,7 @@ static void take_record(struct tail *tail, const rd_kafka_message_t *message)
     waiting->message = rb_message_new(message, part->topic->name);
     *tail->last = waiting;
     tail->last = &waiting->next;
-    tail->waiting_bytes += waiting->message->value_bytes;
+    tail->waiting_bytes += bytes_of(waiting);
 }
 
 /* The end of a partition as it is now, behind the markers of transactions. */
