@@ -1,7 +1,7 @@
 /*
  * backfill.c — videos of the application that nobody has ever told of: they are put on the bus.
  *
- * Way:  consumer backfill -> [backfill] -> resend -> consume, or replay
+ * Way:  consumer backfill -> [backfill] -> resend -> consume; replay
  */
 #include "consumer/backfill.h"
 
@@ -14,6 +14,7 @@
 #include "common/tables.h"
 #include "common/url_expiry.h"
 #include "consumer/command_sql.h"
+#include "consumer/replay.h"
 #include "consumer/resend.h"
 #include "consumer/stores.h"
 
@@ -221,6 +222,7 @@ static int backfill_open(struct backfill *backfill, struct rb_error *err)
 
 static void backfill_close(struct backfill *backfill)
 {
+    rb_bar_free(RB_STEAL(backfill->command->bar));
     rb_resend_free(backfill->resend);
     free(backfill->sql);
     free(backfill->ours);
@@ -258,5 +260,7 @@ int rb_backfill(struct rb_command *command)
     if (opened)
         show(&backfill);
     backfill_close(&backfill);
+    if (status == RB_EXIT_OK && command->options->command.store_now && !command->options->command.dry_run)
+        status = rb_replay(command); /* of all that is not stored: an earlier run may have been ended between the two */
     return status;
 }

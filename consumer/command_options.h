@@ -52,6 +52,7 @@
     X(max, "replay backfill redrive", NUMBER, "0", 0, 1000000000, "end after so many videos; 0: do not")               \
     X(dry_run, "cleanup replay backfill pause resume drain redrive", BOOL, "false", 0, 1,                              \
       "say what would be done, and do nothing")                                                                        \
+    X(store_now, "backfill", BOOL, "false", 0, 1, "then have stored what is not, in this process, as replay does")     \
     X(from_database, "backfill", BOOL, "false", 0, 1, "from the application's table")                                  \
     X(lasts, "pause drain", MS, "0", 0, 31536000000, "until resume, and no longer than this; 0: until resume")         \
     X(reason, "pause drain", TEXT, "", 0, 255, "why, for whoever wonders")                                             \

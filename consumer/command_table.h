@@ -79,9 +79,9 @@
       "  reelbus-consumer replay --since 7d --rate 20 --max 1000 --json\n")                                                            \
     X(backfill, rb_backfill, NULL, 0, 0, NULL, "put videos on the bus that nobody has ever told of",                                   \
       "Those are the rows of the application's table whose URL points outside and that reelbus does not know. They are\n"              \
-      "published as events; running consumers, or a replay, store them. Run again, it publishes what is new.\n",                       \
+      "published as events; running consumers store them, --store-now or a replay. Run again, it publishes what is new.\n",            \
       "  reelbus-consumer backfill --from-database --dry-run\n"                                                                        \
-      "  reelbus-consumer backfill --from-database --rate 50 && reelbus-consumer replay --since 1h\n")                                 \
+      "  reelbus-consumer backfill --from-database --store-now --rate 50\n")                                                           \
     X(pause, rb_pause, NULL, 0, 0, NULL, "store nothing for now, with all members of the group left where they are",                   \
       "The members notice within a second. They begin no transfer any more; those that run go on to their end. What\n"                 \
       "comes meanwhile waits on Kafka. Programs that are started stay paused. It is in the database, so it outlives\n"                 \

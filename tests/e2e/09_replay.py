@@ -180,7 +180,8 @@ def test_what_no_topic_has_told_of_is_put_on_the_bus_once(running, source):
     def backfill(*arguments):
         done = running.run("reelbus-consumer", "backfill", "--from-database", "--json", *arguments, env=running.consumer_options())
         assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        told = [json.loads(line) for line in done.stdout.splitlines()]
+        return told if "--store-now" in arguments else told[0]
 
     running.consumer.stop()
     assert backfill("--dry-run")["would_publish"] == 7 and len(running.records("video.webhook.received")) == 1
@@ -188,6 +189,8 @@ def test_what_no_topic_has_told_of_is_put_on_the_bus_once(running, source):
     assert backfill("--user", running.user)["published"] == 4
     assert backfill()["published"] == 0 and len(running.records("video.webhook.received")) == 8
     assert replay(running, "--max", "3", "--video", videos[1])["stored"] == 1
+    told = backfill("--store-now", "--video", videos[2])  # published before, and not stored yet
+    assert (told[0]["published"], told[1]["stored"]) == (0, 1)
     running.start_consumer()
     for video_id in videos:
         running.wait_for_event("video.stored", video_id)
