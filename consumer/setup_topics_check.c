@@ -202,14 +202,19 @@ static void print_topic_acls(const struct consumer_options *options, const struc
         print_acl(options, "consumer", "--operation Read --operation Describe", what);
     print_acl(options, "operator",
               "--operation Create --operation Describe --operation DescribeConfigs --operation Read", what);
-    if (topic->use == RB_TOPIC_INPUT)
+    if (is_read_by_consumer(topic)) /* dead letters go back to where they came from */
         print_acl(options, "operator", "--operation Write", what);
+    if (topic->use == RB_TOPIC_INPUT && options->redrive_auto[0] != '\0')
+        print_acl(options, "consumer", "--operation Write", what);
 }
 
 void rb_setup_topics_acls(const struct consumer_options *options)
 {
     RB_AUTO_TEXT *group = rb_xprintf("--group %s", options->group);
     bool named = options->transactional_id[0] != '\0';
+    RB_AUTO_TEXT *own_group = rb_xprintf("--group %s --resource-pattern-type prefixed", options->group);
+    RB_AUTO_TEXT *own_id = rb_xprintf("--transactional-id %s%s. --resource-pattern-type prefixed",
+                                      options->common.topic_prefix, options->group);
     RB_AUTO_TEXT *id = named ? rb_xprintf("--transactional-id %s", options->transactional_id)
                              : rb_xprintf("--transactional-id %s%s. --resource-pattern-type prefixed",
                                           options->common.topic_prefix, options->group);
@@ -218,4 +223,6 @@ void rb_setup_topics_acls(const struct consumer_options *options)
         print_topic_acls(options, &rb_topics[i]);
     print_acl(options, "consumer", "--operation Read --operation Describe", group);
     print_acl(options, "consumer", "--operation Write --operation Describe", id);
+    print_acl(options, "operator", "--operation Read --operation Describe", own_group);
+    print_acl(options, "operator", "--operation Write --operation Describe", own_id);
 }

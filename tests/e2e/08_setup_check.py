@@ -140,4 +140,5 @@ def test_rights_are_printed_as_commands(bus):
     assert f"{begin}producer --operation Write --operation Describe {topic}webhook.received" in lines
     assert f"{begin}consumer --operation Read --operation Describe {topic}store.retry" in lines
     assert f"{begin}consumer --operation Write --operation Describe --transactional-id {bus.prefix}g. --resource-pattern-type prefixed" in lines
+    assert f"{begin}operator --operation Read --operation Describe --group g --resource-pattern-type prefixed" in lines
     assert not any("producer" in line and "--topic" in line and "stored" in line for line in lines)

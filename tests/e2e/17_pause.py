@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 
+import alerts
 from confluent_kafka.admin import AdminClient
 from harness import wait_for
 
@@ -70,13 +71,16 @@ def test_a_drain_waits_for_what_runs_and_a_deploy_finds_the_group_paused(running
     assert paused(second) == 0 and "ev=group_resumed" in second.log and "paused" not in second.get("/readyz").json()
 
 
-def test_a_pause_ends_by_itself_and_a_group_can_be_paused_again(running, source):
+def test_a_pause_ends_by_itself_and_a_group_can_be_paused_again(running, source, tmp_path):
     bus, consumer = running, running.consumer
+    before = alerts.seen(consumer)
     run(bus, "pause", "--reason", "the bucket\x1b[31m moves")
     wait_for(lambda: paused(consumer) == 1, "it is paused")
     video_id = bus.send(source.url("v.mp4"))
     wait_for(lambda: waiting(consumer) == 1, "it knows of the video")
     assert source.paths() == [] and consumer.metric("reelbus_paused") == 1
+    if alerts.PROMTOOL.exists():
+        assert alerts.firing(tmp_path, before, alerts.seen(consumer)) == {"ReelbusPaused"}
     assert "bucket\\x1b[31m moves" in run(bus, "pause", "--dry-run")
     told = ask(bus, "pause", "--lasts", "1s", "--reason", "briefly")
     assert told["paused"] is True and told["reason"] == "briefly" and "@" in told["by"] and told["until"]
