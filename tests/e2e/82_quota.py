@@ -406,7 +406,8 @@ def test_what_the_first_store_has_already_is_not_stored_in_the_second_too(bus, s
     video_id, _ = store(bus)
     bus.wait_until_finished()
     bus.consumer.stop()
-    bus.query("UPDATE reelbus.video SET state = 'processing', owner_topic = NULL, owner_offset = NULL WHERE video_id = %s", video_id)
+    bus.query("UPDATE reelbus.video SET state = 'processing', owner_topic = NULL, owner_offset = NULL, store = NULL, bucket = NULL,"
+              " object_key = NULL, stored_url = NULL, bytes = NULL, sha256 = NULL WHERE video_id = %s", video_id)  # fmt: skip
     bus.query("INSERT INTO reelbus.video (video_id, state, store, bucket, bytes) VALUES (%s, 'stored', 's3', %s, %s)",
               uuid.uuid4(), bucket, 10 * SIZE)  # fmt: skip
     bus.start_consumer(**s3.options(s3_server.port, bucket, REELBUS_QUOTA_BYTES=5 * SIZE, REELBUS_QUOTA_THEN="spill",
