@@ -191,7 +191,7 @@ def test_nothing_is_left_of_a_user_who_wants_to_be_forgotten(kept):
     bus.query("UPDATE reelbus.video SET state = 'failed', error_message = 'https://secret.example/', owner_topic = 't', owner_partition = 1,"
               " owner_offset = 1 WHERE video_id = %s", failed)  # fmt: skip
     with sources.serving(Slow) as source:
-        bus.start_consumer(REELBUS_QUOTA_CHECK_MS="100ms")
+        bus.start_consumer(REELBUS_QUOTA_CHECK_MS="100ms", REELBUS_LOW_SPEED_MS="10m")
         fetched, unheard = bus.insert_video(), bus.insert_video()
         bus.send_webhook_event(fetched, f"{source}/a.mp4")
         wait_for(lambda: bus.consumer.metric("reelbus_transfers") == 1, "it is being fetched")
@@ -292,6 +292,7 @@ def test_objects_that_no_row_has_are_removed_once_they_are_old(kept):
     assert "0 of 1,1" in kept.run("--orphans").stdout
 
 
+@pytest.mark.release_only
 def test_orphans_in_s3_are_found_on_all_pages(bus, s3_server):
     kept = KeptInS3(bus, s3_server, s3_server)
     (stored,) = kept.fill(1)
