@@ -26,7 +26,7 @@ rd_kafka_headers_t *rb_envelope_headers(const struct rb_envelope *envelope)
     add(headers, "ce_subject", envelope->subject);
     add(headers, "ce_time", rb_clock_text(envelope->time_unix_ms, time));
     add(headers, "content-type", "application/avro");
-    add(headers, "traceparent", rb_trace_text(envelope->trace, traceparent));
+    add(headers, "traceparent", envelope->trace != NULL ? rb_trace_text(envelope->trace, traceparent) : NULL);
     add(headers, "tracestate", envelope->tracestate);
     return headers;
 }

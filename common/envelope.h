@@ -18,8 +18,8 @@ struct rb_envelope {
     const char *type;    /* ce_type: the topic's name without the prefix */
     const char *subject; /* ce_subject: the video id */
     int64_t time_unix_ms;
-    const struct rb_trace *trace;
-    const char *tracestate; /* as it came; NULL for none */
+    const struct rb_trace *trace; /* NULL: it begins with whoever reads the record */
+    const char *tracestate;       /* as it came; NULL for none */
 };
 
 /*

@@ -11,7 +11,7 @@
     X(READY, INFO, "what it listens to or works on", "everything it needs answers; work begins")                       \
     X(STOP, INFO, "reason, drain_ms", "asked to stop; finishes what it has begun")                                     \
     X(STOPPED, INFO, "left", "the end; left counts what was not finished and will come again")                         \
-    X(FATAL, CRIT, "code, error", "cannot go on and exits with 1; the supervisor should start it again")               \
+    X(FATAL, CRIT, "code, error", "cannot go on and ends with 1, 2 or 3 (deploy/README.md says what they mean)")       \
     X(STUCK, CRIT, "front, stuck_ms, limit_ms, loop_at",                                                               \
       "the watchdog sees no progress and exits with 3; the supervisor should start it again; loop_at is a wchan")      \
     X(LOG_LEVEL, NOTICE, "shows", "SIGUSR1 or SIGUSR2 has changed up to which level lines are shown")                  \

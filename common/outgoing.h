@@ -18,8 +18,8 @@ struct rb_outgoing {
     const char *id;     /* the event's UUID */
     const char *video_id;
     int64_t time_unix_ms;
-    const struct rb_trace *trace;
-    const char *tracestate; /* as it came; NULL for none */
+    const struct rb_trace *trace; /* NULL: it begins with whoever reads the record */
+    const char *tracestate;       /* as it came; NULL for none */
 };
 
 /*

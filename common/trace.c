@@ -44,6 +44,7 @@ int rb_trace_parse(const char *text, struct rb_trace *ret_trace)
         return -1;
     if (length > RB_TRACEPARENT_BYTES - 1 && (strcmp(version, "00") == 0 || text[55] != '-'))
         return -1;
+    memcpy(trace.flags, rb_trace_is_sampled(&trace) ? "01" : "00", sizeof(trace.flags)); /* others mean nothing to us */
     *ret_trace = trace;
     return 0;
 }

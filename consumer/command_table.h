@@ -54,7 +54,8 @@
     X(usage, rb_usage_report, NULL, 0, 0, NULL,                                                                                        \
       "show how much is stored, by store, day and user, and how long the room will last",                                              \
       "Days are those of UTC: what has come, less what has gone. With --user, what was stored on them and is still\n"                  \
-      "there. The quota is that of the options, and the first store's. It ends with 4 when no more is stored.\n",                      \
+      "there. The quota is that of the options, for the first store; without one, what consumers have noted.\n"                        \
+      "It ends with 4 when no more is stored.\n",                                                                                      \
       "  reelbus-consumer usage --quota-bytes 100GB\n"                                                                                 \
       "  reelbus-consumer usage --user 7d1f0a52-7f43-4c53-8c1e-2b7d6f1f6a11 --days 30\n"                                               \
       "  reelbus-consumer usage --json | jq '.stores[0].quota.days_left'\n")                                                           \

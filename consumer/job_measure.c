@@ -36,7 +36,7 @@ void job_count_recorded(struct rb_job *job)
     if (job->tries.first_try_at != RB_NO_LONG)
         observe(job, METRIC_STAGE_STORED, now - job->tries.first_try_at);
     if (job->source.expires_at != RB_NO_LONG)
-        rb_metrics_observe(job->env->metrics, METRIC_LIFE_LEFT, (double)(job->source.expires_at - now) / 1000,
+        rb_metrics_observe(job->env->metrics, METRIC_LIFE_LEFT, (double)RB_MAX(job->source.expires_at - now, 0) / 1000,
                            &job->message->trace);
 }
 

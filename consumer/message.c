@@ -47,7 +47,8 @@ struct rb_message *rb_message_new(const rd_kafka_message_t *from, const char *to
     };
     copy_headers(message, from);
     rb_trace_continue(rb_envelope_find(from, "traceparent", traceparent, sizeof(traceparent)), &message->trace);
-    message->tracestate = rb_xstrdup(rb_envelope_find(from, "tracestate", tracestate, sizeof(tracestate)));
+    if (message->trace.parent_id[0] != '\0')
+        message->tracestate = rb_xstrdup(rb_envelope_find(from, "tracestate", tracestate, sizeof(tracestate)));
     return message;
 }
 

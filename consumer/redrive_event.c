@@ -25,7 +25,6 @@ int rb_redrive_event(const struct rb_codec *codec, const char *topic, const char
     int64_t expires_at = rb_pg_number(rows, row, "expires_at", RB_NO_LONG);
     RB_AUTO_TEXT *name = rb_xprintf("redrive %s %" PRId64, video_id, attempt);
     char event_id[RB_UUID_TEXT_BYTES];
-    struct rb_trace trace;
     const struct rb_video_webhook_received event = {
         .event_id = rb_uuid_of_name(name, event_id),
         .video_id = video_id,
@@ -47,10 +46,8 @@ int rb_redrive_event(const struct rb_codec *codec, const char *topic, const char
         .id = event.event_id,
         .video_id = video_id,
         .time_unix_ms = event.received_at,
-        .trace = &trace,
     };
 
-    rb_trace_continue(NULL, &trace);
     RB_TRY(rb_outgoing_record(codec, &outgoing, value, ret_record, err));
     rb_redrive_add(ret_record->headers, RB_REDRIVE_COUNT, redrives);
     rb_redrive_add(ret_record->headers, RB_REDRIVE_ATTEMPT, attempt);

@@ -119,7 +119,6 @@ static int encode(struct rb_resend *resend, const struct rb_resend_video *video,
                   struct rb_record *ret_record, struct rb_error *err)
 {
     char event_id[RB_UUID_TEXT_BYTES];
-    struct rb_trace trace;
     const struct rb_video_webhook_received event = {
         .event_id = video->event_id != NULL ? as_text(video->event_id) : rb_uuid_new(event_id),
         .video_id = as_text(video->video_id),
@@ -141,10 +140,8 @@ static int encode(struct rb_resend *resend, const struct rb_resend_video *video,
         .id = event.event_id,
         .video_id = video->video_id,
         .time_unix_ms = event.received_at,
-        .trace = &trace,
     };
 
-    rb_trace_continue(NULL, &trace);
     return rb_outgoing_record(resend->codec, &outgoing, value, ret_record, err);
 }
 

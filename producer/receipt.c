@@ -319,7 +319,8 @@ static struct receipt *receipt_new(struct rb_receive *receive, struct rb_exchang
     fill_event(receipt, verified);
     rb_trace_continue(rb_exchange_header(exchange, "traceparent"), &receipt->trace);
     rb_tracer_decide(receive->config.tracer, &receipt->trace);
-    receipt->tracestate = rb_xstrdup(rb_exchange_header(exchange, "tracestate"));
+    if (receipt->trace.parent_id[0] != '\0') /* else it is a stranger's */
+        receipt->tracestate = rb_xstrdup(rb_exchange_header(exchange, "tracestate"));
     set_about(receipt);
     make_key(receipt, verified);
     return receipt;
