@@ -15,7 +15,8 @@
 #include "common/watchdog.h"
 #include "producer/metrics_table.h"
 
-#define PROGRESS_POINTS 10 /* percent points of a generation that are worth an event */
+#define PROGRESS_POINTS 10    /* percent points of a generation that are worth an event */
+#define USAGE_QUERY_MS  25000 /* the page waits 30 s */
 
 static const struct rb_metric metric_rows[] = {PRODUCER_METRICS(RB_METRIC_ROW)};
 
@@ -39,6 +40,16 @@ static void open_database(struct rb_app *app)
     app->lookup = rb_lookup_new(app->loop, app->pg, &app->options->common);
 }
 
+/* Its sums go over many rows. A query that takes too long costs the connection, which must not be the one that webhooks need. */
+static void open_usage(struct rb_app *app)
+{
+    struct rb_pg_config config = rb_pg_config_of(&app->options->common, "reelbus-producer usage");
+
+    config.query_timeout_ms = RB_MAX(config.query_timeout_ms, USAGE_QUERY_MS);
+    app->usage_pg = rb_pg_new(app->loop, &config);
+    app->totals = rb_totals_new(app->usage_pg);
+}
+
 static void open_frontend(struct rb_app *app)
 {
     const struct rb_live_config live = {
@@ -55,8 +66,9 @@ static void open_frontend(struct rb_app *app)
     app->feed = rb_feed_new(app->loop, app->live, &app->metrics);
     app->recent = rb_recent_new(app->pg, &app->options->common);
     app->story = rb_story_new(app->pg, &app->options->common);
-    app->totals = rb_totals_new(app->pg);
     app->status = rb_status_new(&status);
+    if (app->options->status_page)
+        open_usage(app);
 }
 
 static int open_kafka(struct rb_app *app, struct rb_error *err)
@@ -262,6 +274,7 @@ void rb_app_close(struct rb_app *app)
         rb_receive_stop(app->receive);
     rb_lookup_free(app->lookup);
     rb_pg_free(app->pg);
+    rb_pg_free(app->usage_pg);
     rb_resolve_free(app->resolve);
     if (app->publish != NULL)
         rb_publish_stop(app->publish);

@@ -51,6 +51,7 @@ struct rb_app {
     struct rb_feed *feed;
     struct rb_recent *recent;
     struct rb_story *story;
+    struct rb_pg *usage_pg; /* of the usage page alone: its answers take long; NULL when there is no page */
     struct rb_totals *totals;
     struct rb_media media; /* dir_fd -1 when files are not served */
     struct rb_route routes[RB_APP_ROUTES];

@@ -13,7 +13,7 @@ struct rb_totals;
 /*
  * Make one.
  *
- * Takes:  pg, borrowed for as long as it lives.
+ * Takes:  pg, borrowed for as long as it lives; nobody else's, for a slow answer keeps others waiting and may cost the connection.
  * Gives:  owned by the caller; rb_totals_free it after the HTTP server and the database.
  * Loop:   loop thread.
  */

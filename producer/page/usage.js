@@ -70,7 +70,7 @@ async function refresh() {
       return;
     }
     if (problem.status === 400) show({ userId: user, stores: [], users: [], note: problem.message });
-    else pause = AGAIN_MS;
+    else if (problem.status !== 429 && problem.status !== 503) pause = AGAIN_MS; // who is busy is not asked sooner
     say("away", `Not up to date: ${problem.message}`);
   }
   if (!document.hidden) timer = setTimeout(refresh, pause * (0.9 + 0.2 * Math.random()));

@@ -1,5 +1,6 @@
 """What is stored, as the producer tells it: the API and the page."""
 
+import concurrent.futures
 import datetime
 import json
 import signal
@@ -9,7 +10,14 @@ from harness import wait_for
 from selenium.webdriver.common.keys import Keys
 
 MB = 1_000_000
+CONNECTION = "FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'reelbus-producer usage'"
 ANN, BOB, EVE = "ann", "bob", "<b>eve</b> & sons"
+
+
+def start(bus, **options):
+    """A producer whose usage page has its connection, too."""
+    bus.start_producer(**options)
+    wait_for(lambda: bus.query(f"SELECT 1 {CONNECTION} AND state = 'idle'"), "it is connected")
 
 
 def stored(bus, user, size, days_ago=0, bucket="videos"):
@@ -58,7 +66,7 @@ def in_snakes(value):
 
 
 def test_the_api_says_what_the_command_says(bus):
-    bus.start_producer()
+    start(bus)
     fill(bus)
     stored(bus, BOB, 7 * MB, bucket="overflow")
     for params, flags in (({"days": 9}, ["--days", "9"]), ({"days": 9, "user": ANN}, ["--days", "9", "--user", ANN]),
@@ -73,7 +81,7 @@ def test_the_api_says_what_the_command_says(bus):
 
 
 def test_an_answer_about_one_user_has_nobody_else_in_it(bus):
-    bus.start_producer()
+    start(bus)
     fill(bus)
     answer = usage(bus, user=ANN)
     (store,) = answer["stores"]
@@ -87,7 +95,7 @@ def test_an_answer_about_one_user_has_nobody_else_in_it(bus):
 
 
 def test_the_api_is_guarded_as_the_list_is(bus):
-    bus.start_producer(REELBUS_STATUS_API_KEYS="canary-key", REELBUS_CORS_ORIGINS="https://app.example", REELBUS_RATE_LIMIT_STATUS="3/m")
+    start(bus, REELBUS_STATUS_API_KEYS="canary-key", REELBUS_CORS_ORIGINS="https://app.example", REELBUS_RATE_LIMIT_STATUS="3/m")
     for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Bearer canary-key", "Origin": "https://app.example"}):
         answers = [bus.producer.get(path, headers=headers) for path in ("/api/usage", "/api/videos")]
         assert {answer.status_code for answer in answers} <= {200 if "Origin" in headers else 401, 429}
@@ -112,13 +120,36 @@ def test_a_consumer_notes_its_quota(bus):
 
 
 def test_a_database_that_is_away_is_said_to_be(bus, postgres):
-    bus.start_producer()
+    start(bus)
     fill(bus)
     assert usage(bus)["stores"]
     postgres.processes["postgres"].stop(signal.SIGINT)
     wait_for(lambda: bus.producer.get("/api/usage").status_code == 503, "it says so")
     answer = bus.producer.get("/api/usage")
     assert answer.headers["Retry-After"] == "2" and answer.json()["error"] == "the database cannot be asked now"
+
+
+def test_a_page_that_takes_long_keeps_no_webhook_waiting(bus):
+    start(bus, REELBUS_DB_TIMEOUT_MS="1s")
+    fill(bus)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool, bus.connect() as connection:
+        connection.execute("BEGIN")
+        connection.execute("LOCK TABLE reelbus.usage IN ACCESS EXCLUSIVE MODE")
+        first = pool.submit(bus.producer.get, "/api/usage")
+        waits = f"SELECT 1 {CONNECTION} AND wait_event_type = 'Lock'"
+        wait_for(lambda: bus.query(waits), "its question waits")
+        second = bus.producer.get("/api/usage")
+        assert second.status_code == 503 and second.headers["Retry-After"] == "2" and "others ask" in second.json()["error"]
+
+        def answered():
+            body = {"videoId": bus.insert_video(), "videoUrl": "https://cdn.example.com/v.mp4", "status": "completed"}
+            assert bus.webhook(body).status_code == 200
+            return bus.query(f"{waits} AND now() - query_start > interval '2 s'")
+
+        wait_for(answered, "it waits for longer than the other connection would")
+        connection.execute("ROLLBACK")
+        assert first.result().status_code == 200
+    assert "ev=db_down" not in bus.producer.log and bus.producer.metric("reelbus_database_up") == 1
 
 
 # -- the page ----------------------------------------------------------------------------------------------------------------
@@ -135,7 +166,7 @@ def figures(browser):
 
 
 def test_the_page_shows_figures_bars_and_a_table(bus, browser):
-    bus.start_producer()
+    start(bus)
     open_page(browser, bus)
     assert browser.text("#empty") == "Nothing is stored yet."
     fill(bus)
@@ -158,7 +189,7 @@ def test_the_page_shows_figures_bars_and_a_table(bus, browser):
 
 
 def test_one_user_is_shown_and_left_again(bus, browser):
-    bus.start_producer()
+    start(bus)
     fill(bus)
     open_page(browser, bus)
     browser.js("window.mark = 1")
@@ -181,7 +212,7 @@ def test_one_user_is_shown_and_left_again(bus, browser):
 
 
 def test_the_two_pages_lead_to_each_other_by_keyboard(bus, browser):
-    bus.start_producer()
+    start(bus)
     fill(bus)
     browser.open(bus.producer.url("/"))
     browser.press(Keys.TAB, Keys.TAB, Keys.TAB, Keys.ENTER)
@@ -202,7 +233,7 @@ def test_the_two_pages_lead_to_each_other_by_keyboard(bus, browser):
 
 
 def test_both_pages_fit_a_phone_and_are_accessible(bus, browser):
-    bus.start_producer()
+    start(bus)
     fill(bus)
     stored(bus, "0f9d3f6e-5d2a-4f0e-9a3b-3c3f0c4d5e6f", 4444 * MB, bucket="a-bucket-with-a-rather-long-name-of-its-own")
     for width, scheme in ((1280, "light"), (1280, "dark"), (360, "light"), (360, "dark")):
@@ -219,7 +250,7 @@ def test_both_pages_fit_a_phone_and_are_accessible(bus, browser):
 
 
 def test_a_key_is_asked_for_and_what_is_away_is_said(bus, browser):
-    bus.start_producer(REELBUS_STATUS_API_KEYS="canary-key")
+    start(bus, REELBUS_STATUS_API_KEYS="canary-key")
     fill(bus)
     browser.open(bus.producer.url("/usage"))
     wait_for(lambda: browser.focused() == "key", "the key is asked for")
@@ -233,7 +264,7 @@ def test_a_key_is_asked_for_and_what_is_away_is_said(bus, browser):
     browser.click('.choice label:has([value="7"])')
     browser.wait_text("#connection", "Not up to date")
     assert browser.texts(".users tbody tr")
-    bus.start_producer(port=port, REELBUS_STATUS_API_KEYS="canary-key")
+    start(bus, port=port, REELBUS_STATUS_API_KEYS="canary-key")
     wait_for(lambda: len(browser.texts(".scroll tbody tr")) == 7, "it asks again by itself")
     browser.click("#forget")
     wait_for(lambda: browser.is_shown("#key-form"), "it is asked for again")
