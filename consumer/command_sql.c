@@ -7,6 +7,8 @@
 
 #include "common/units.h"
 
+#define QUERY_MS 60000 /* nobody waits behind a command, and some of its questions go over many rows */
+
 struct asking {
     struct rb_command *command; /* borrowed */
     PGresult *result;
@@ -40,6 +42,7 @@ static int wait_for_database(struct rb_command *command, struct rb_error *err)
     struct rb_timer *timer = rb_timer_new(command->loop, rb_command_wake, command);
     char text[RB_UNITS_TEXT_BYTES];
 
+    config.query_timeout_ms = RB_MAX(config.query_timeout_ms, QUERY_MS);
     config.on_change = on_change;
     config.arg = command;
     if (command->pg == NULL)
