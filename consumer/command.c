@@ -145,7 +145,7 @@ void rb_command_block(struct rb_command *command, rb_loop_fn fn, void *arg)
 
 /* -- words --------------------------------------------------------------------------------------------------------- */
 
-static int status_of(enum rb_code code)
+int rb_command_status(enum rb_code code)
 {
     switch (code) {
     case RB_E_BAD_OPTION:
@@ -181,7 +181,7 @@ int rb_command_fail(struct rb_command *command, const struct rb_error *err)
         return RB_EXIT_INTERRUPTED;
     rb_show_text(&text, err->message, strlen(err->message));
     rb_command_note(command, "%s", text.bytes != NULL ? text.bytes : rb_code_what(err->code));
-    return status_of(err->code);
+    return rb_command_status(err->code);
 }
 
 void rb_command_print(struct rb_command *command, json_t *value)

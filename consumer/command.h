@@ -89,6 +89,13 @@ bool rb_command_pause(struct rb_command *command, int64_t ms);
 void rb_command_block(struct rb_command *command, rb_loop_fn fn, void *arg);
 
 /*
+ * What a command ends with that this has ended.
+ *
+ * Loop:   pure, any thread.
+ */
+int rb_command_status(enum rb_code code);
+
+/*
  * Say on standard error what failed. Nothing is said when it did so because somebody has ended the command.
  *
  * Gives:  the status to end with.

@@ -7,6 +7,7 @@
 
 #include "common/exit_codes.h"
 #include "common/units.h"
+#include "consumer/command.h"
 #include "consumer/say.h"
 #include "consumer/setup_schemas.h"
 #include "consumer/setup_sql.h"
@@ -126,6 +127,7 @@ static const struct {
 /* What came of all steps so far. */
 struct tally {
     int failures;
+    int away; /* of them: try again later */
     int lacks;
 };
 
@@ -141,6 +143,7 @@ static void take_step(size_t i, const struct consumer_options *options, bool onl
     else if (result < 0)
         fprintf(stderr, "reelbus-consumer setup: %s: %s\n", steps[i].name, err.message);
     tally->failures += result < 0 ? 1 : 0;
+    tally->away += result < 0 && rb_command_status(err.code) == RB_EXIT_AWAY ? 1 : 0;
 }
 
 int rb_setup(const struct consumer_options *options, const struct consumer_options *fallback)
@@ -158,6 +161,6 @@ int rb_setup(const struct consumer_options *options, const struct consumer_optio
             take_step(i, fallback, only_check, &tally);
     }
     if (tally.failures > 0)
-        return RB_EXIT_FAILED;
+        return tally.away == tally.failures ? RB_EXIT_AWAY : RB_EXIT_FAILED;
     return tally.lacks > 0 ? RB_EXIT_FOUND : RB_EXIT_OK;
 }

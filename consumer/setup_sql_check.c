@@ -30,6 +30,8 @@ static const char lacks_template[] =
     " (6, 'database', '006_usage.sql', " TRIGGER("video_usage_changed") " AND " FUNCTION("weigh") ", 'is missing: run setup'),"
     " (7, 'database', '007_variants.sql', " COLUMN("variants") ", 'is missing: run setup'),"
     " (8, 'database', '008_cleanup.sql', " FUNCTION("next_to_delete") ", 'is missing: run setup'),"
+    " (8, 'database', '009_superseded.sql', " COLUMN("superseded") " AND " TRIGGER("video_keep_failure") ", 'is missing: run setup'),"
+    " (8, 'database', '010_replay.sql', to_regclass('reelbus.replay') IS NOT NULL, 'is missing: run setup'),"
     " (8, 'database', '011_retention.sql', " FUNCTION("take_due") ", 'is missing: run setup'),"
     " (8, 'database', '012_pause.sql', to_regclass('reelbus.control') IS NOT NULL, 'is missing: run setup'),"
     " (8, 'database', '013_redrive.sql', " COLUMN("redriven_attempt") ", 'is missing: run setup'),"

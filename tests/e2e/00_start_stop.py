@@ -54,7 +54,7 @@ def test_setup_is_safe_to_run_again(bus):
 
 def test_setup_says_what_it_cannot_reach(bus):
     done = bus.run("reelbus-consumer", "setup", env={"DATABASE_URL": "postgresql://app@127.0.0.1:1/x"})
-    assert done.returncode == 1 and "setup: database: cannot connect to Postgres" in done.stderr
+    assert done.returncode == 5 and "setup: database: cannot connect to Postgres" in done.stderr
     assert "topic     " in done.stdout  # what can be done is done
 
 
@@ -63,7 +63,7 @@ def test_setup_waits_a_moment_for_a_locked_table_and_says_who_has_it(bus):
         connection.execute("BEGIN")
         connection.execute("LOCK TABLE reelbus.video IN ACCESS SHARE MODE")
         done = bus.run_setup(REELBUS_SETUP_LOCK_MS="300ms")
-        assert done.returncode == 1 and done.stdout.count("waits     00") == 4 and "topic     " in done.stdout
+        assert done.returncode == 5 and done.stdout.count("waits     00") == 4 and "topic     " in done.stdout
         assert f"reelbus.video is locked by process {connection.info.backend_pid} of" in done.stderr
         assert "idle in transaction" in done.stderr and "run setup again" in done.stderr
     assert bus.run_setup().returncode == 0

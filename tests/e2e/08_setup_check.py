@@ -77,8 +77,11 @@ def test_topics_that_are_missing_or_would_lose_records_are_named(bus, admin):
 def test_what_the_database_lacks_is_named(bus):
     bus.query("DROP FUNCTION reelbus.next_to_delete")
     bus.query("DROP TRIGGER video_begin_to_wait ON reelbus.video")
+    bus.query("DROP TRIGGER video_keep_failure ON reelbus.video")
+    bus.query("DROP TABLE reelbus.replay")
     found = check(bus, 4).stdout
-    assert "008_cleanup.sql" in found and "003_poll.sql" in found and found.count("is missing: run setup") == 2
+    assert all(name in found for name in ("003_poll.sql", "008_cleanup.sql", "009_superseded.sql", "010_replay.sql"))
+    assert found.count("is missing: run setup") == 4
     bus.setup()
     check(bus, 0)
     bus.query("UPDATE reelbus.setup SET version = 'older' WHERE file IN ('006_usage.sql', '008_cleanup.sql')")
@@ -100,7 +103,7 @@ def test_what_the_database_lacks_is_named(bus):
     bus.query(f"GRANT SELECT ON video_history TO reader_{bus.number}")
     found = check(bus, 4, DATABASE_URL=bus.database_url.replace("app@", f"reader_{bus.number}@")).stdout
     assert "may not be read and written by us" in found and found.count("may not be written by us") == 2
-    away = check(bus, 1, DATABASE_URL="postgresql://app@127.0.0.1:1/x")
+    away = check(bus, 5, DATABASE_URL="postgresql://app@127.0.0.1:1/x")
     assert "setup: database: cannot connect" in away.stderr and away.stdout.count("topic ") == 7
 
 
@@ -127,7 +130,7 @@ def test_a_bucket_that_is_missing_is_named_and_not_made(bus, s3_server):
     assert f"there is no bucket '{bucket}'" in check(bus, 4, **options).stdout
     bus.setup(**options)
     assert "can be written" in check(bus, 0, **options).stdout
-    away = check(bus, 1, **s3.options(1, bucket))
+    away = check(bus, 5, **s3.options(1, bucket))
     assert f"setup: store '{bucket}'" in away.stderr
 
 
