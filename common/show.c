@@ -105,3 +105,35 @@ void rb_show_text(struct rb_buffer *buffer, const char *bytes, size_t count)
         i += RB_MAX(length, (size_t)1);
     }
 }
+
+static void show_escaped(struct rb_buffer *buffer, const char *bytes, size_t count)
+{
+    size_t from = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (bytes[i] != '"' && bytes[i] != '\\')
+            continue;
+        rb_show_text(buffer, bytes + from, i - from);
+        rb_buffer_print(buffer, "\\%c", bytes[i]);
+        from = i + 1;
+    }
+    rb_show_text(buffer, bytes + from, count - from);
+}
+
+void rb_show_quoted(struct rb_buffer *buffer, const char *bytes, size_t count)
+{
+    rb_buffer_print(buffer, "\"");
+    show_escaped(buffer, bytes, count);
+    rb_buffer_print(buffer, "\"");
+}
+
+void rb_show_value(struct rb_buffer *buffer, const char *bytes, size_t count)
+{
+    RB_AUTO_BUFFER text = {0};
+
+    show_escaped(&text, bytes, count);
+    if (text.used == 0 || strpbrk(text.bytes, " =\\") != NULL)
+        rb_show_quoted(buffer, bytes, count);
+    else
+        rb_buffer_add(buffer, text.bytes, text.used);
+}

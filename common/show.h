@@ -42,6 +42,20 @@ char *rb_show_ms(int64_t ms, char *ret_text);
 void rb_show_text(struct rb_buffer *buffer, const char *bytes, size_t count);
 
 /*
+ * The same in quotes, so that nothing in it passes for what stands behind it: quotes and backslashes in it get a backslash.
+ *
+ * Loop:   as above.
+ */
+void rb_show_quoted(struct rb_buffer *buffer, const char *bytes, size_t count);
+
+/*
+ * The same as a value in a line of name=value: in quotes when it is empty, or has a space, '=', a quote or a backslash.
+ *
+ * Loop:   as above.
+ */
+void rb_show_value(struct rb_buffer *buffer, const char *bytes, size_t count);
+
+/*
  * How many bytes the UTF-8 character at the beginning has.
  *
  * Takes:  count, bytes that there are.

@@ -40,11 +40,10 @@ static bool is_time(const char *name)
 static void add_value(struct rb_buffer *line, const char *name, const char *text)
 {
     RB_AUTO_TEXT *copy = rb_xstrdup(text);
-    bool quoted = rb_url_hide(copy)[0] == '\0' || strpbrk(copy, " \"=") != NULL;
 
-    rb_buffer_print(line, " %s=%s", name, quoted ? "\"" : "");
-    rb_show_text(line, copy, strlen(copy));
-    rb_buffer_print(line, "%s", quoted ? "\"" : "");
+    rb_url_hide(copy);
+    rb_buffer_print(line, " %s=", name);
+    rb_show_value(line, copy, strlen(copy));
 }
 
 static void add_field(struct rb_buffer *line, const struct rb_field *field, const void *values)
@@ -121,9 +120,9 @@ static void add_bytes(struct rb_buffer *line, const struct rb_tail_view *view)
     }
     rb_buffer_print(line, " unreadable: ");
     rb_show_text(line, view->error.message, strlen(view->error.message));
-    rb_buffer_print(line, ", %zu bytes \"", message->value_bytes);
-    rb_show_text(line, (const char *)message->value, RB_MIN(message->value_bytes, (size_t)PREVIEW_BYTES));
-    rb_buffer_print(line, message->value_bytes > PREVIEW_BYTES ? "\"..." : "\"");
+    rb_buffer_print(line, ", %zu bytes ", message->value_bytes);
+    rb_show_quoted(line, (const char *)message->value, RB_MIN(message->value_bytes, (size_t)PREVIEW_BYTES));
+    rb_buffer_print(line, message->value_bytes > PREVIEW_BYTES ? "..." : "");
 }
 
 void rb_tail_view_line(const struct rb_tail_view *view, struct rb_buffer *line)
@@ -135,9 +134,9 @@ void rb_tail_view_line(const struct rb_tail_view *view, struct rb_buffer *line)
     rb_buffer_print(line, "%s %s[%" PRId32 "]@%" PRId64 " ", rb_clock_text(RB_MAX(message->timestamp_ms, 0), time),
                     message->origin.topic, message->origin.partition, message->origin.offset);
     if (video_id != NULL)
-        rb_show_text(line, video_id, strlen(video_id));
+        rb_show_value(line, video_id, strlen(video_id));
     else if (message->key != NULL && message->key_bytes > 0)
-        rb_show_text(line, message->key, message->key_bytes);
+        rb_show_value(line, message->key, message->key_bytes);
     else
         rb_buffer_print(line, "-");
     if (view->is_dead)

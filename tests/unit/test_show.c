@@ -69,6 +69,31 @@ static void a_terminal_obeys_nothing_that_others_wrote(void **state)
     assert_shown("a\0b", 3, "a\\x00b");
 }
 
+static void assert_shown_as_value(const char *text, const char *expected)
+{
+    RB_AUTO_BUFFER value = {0};
+
+    rb_show_value(&value, text, strlen(text));
+    assert_string_equal(value.bytes, expected);
+}
+
+static void a_value_forges_no_others(void **state)
+{
+    RB_AUTO_BUFFER quoted = {0};
+
+    (void)state;
+    assert_shown_as_value("plain", "plain");
+    assert_shown_as_value("", "\"\"");
+    assert_shown_as_value("two words", "\"two words\"");
+    assert_shown_as_value("a=b", "\"a=b\"");
+    assert_shown_as_value("x\" user=\"root", "\"x\\\" user=\\\"root\"");
+    assert_shown_as_value("x\\", "\"x\\\\\"");
+    assert_shown_as_value("a\nb", "\"a\\nb\"");
+    assert_shown_as_value("a\\nb", "\"a\\\\nb\"");
+    rb_show_quoted(&quoted, "a\0\"", 3);
+    assert_string_equal(quoted.bytes, "\"a\\x00\\\"\"");
+}
+
 #define NOW INT64_C(1790000000000) /* 2026-09-21T14:13:20Z */
 
 static int64_t moment(const char *text)
@@ -125,5 +150,6 @@ static void a_bar_says_no_more_than_is_known(void **state)
 }
 
 UNIT_MAIN(T(numbers_are_grouped_by_three), T(bytes_are_shown_in_the_unit_that_fits), T(durations_have_one_or_two_units),
-          T(a_terminal_obeys_nothing_that_others_wrote), T(a_moment_is_read_as_people_name_it),
-          T(a_bar_says_how_far_how_fast_and_how_long), T(a_bar_says_no_more_than_is_known))
+          T(a_terminal_obeys_nothing_that_others_wrote), T(a_value_forges_no_others),
+          T(a_moment_is_read_as_people_name_it), T(a_bar_says_how_far_how_fast_and_how_long),
+          T(a_bar_says_no_more_than_is_known))
