@@ -48,11 +48,16 @@ static char *next_of_processing(const json_t *row)
 
 static char *next_of_failed(const json_t *row)
 {
+    const json_t *redriven = json_object_get(row, "redriven_attempt");
     const char *class = rb_json_text(row, "error_class");
+    const char *code = rb_json_text(row, "error_code");
 
-    return rb_xprintf("nothing by itself: it has failed (%s, %s); a record with another URL begins anew",
-                      class != NULL ? class : "no class",
-                      rb_json_text(row, "error_code") != NULL ? rb_json_text(row, "error_code") : "no code");
+    if (json_is_integer(redriven) && json_equal(redriven, json_object_get(row, "attempt")))
+        return rb_xprintf("it has failed (%s, %s) and is sent once more: a consumer takes it when its record comes",
+                          class != NULL ? class : "no class", code != NULL ? code : "no code");
+    return rb_xprintf("nothing by itself, but for redrive_auto: it has failed (%s, %s); redrive VIDEO tries it again, "
+                      "and so does a record with another URL",
+                      class != NULL ? class : "no class", code != NULL ? code : "no code");
 }
 
 static char *next_of_stored(enum rb_inspect_object object)

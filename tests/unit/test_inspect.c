@@ -46,6 +46,11 @@ static void each_state_says_what_comes_next(void **state)
     assert_next("{\"state\":\"processing\"}", RB_INSPECT_NONE, "a consumer is at it");
     assert_next("{\"state\":\"processing\",\"next_try_at\":\"noon\"}", RB_INSPECT_NONE, "the next try, at noon");
     assert_next("{\"state\":\"failed\"}", RB_INSPECT_NONE, "it has failed (no class, no code)");
+    assert_next("{\"state\":\"failed\",\"attempt\":2,\"redriven_attempt\":1}", RB_INSPECT_NONE,
+                "redrive VIDEO tries it");
+    assert_next("{\"state\":\"failed\",\"attempt\":2,\"redriven_attempt\":null}", RB_INSPECT_NONE,
+                "but for redrive_auto");
+    assert_next("{\"state\":\"failed\",\"attempt\":2,\"redriven_attempt\":2}", RB_INSPECT_NONE, "is sent once more");
     assert_next("{\"state\":\"stored\"}", RB_INSPECT_SAME, "nothing: it is stored");
     assert_next("{\"state\":\"stored\"}", RB_INSPECT_UNKNOWN, "nothing: it is stored");
     assert_next("{\"state\":\"stored\"}", RB_INSPECT_MISSING, "verify --repair");
