@@ -216,6 +216,9 @@ static int read_url(const char *text, char **ret_url, struct rb_error *err)
 
     if (rb_url_parse(text, &url, &cause) < 0)
         return rb_fail(err, RB_E_BAD_OPTION, 0, "option 'otlp_url': %.200s", cause.message);
+    if (strpbrk(text, "?#") != NULL)
+        return rb_fail(err, RB_E_BAD_OPTION, 0,
+                       "option 'otlp_url' has a query or a fragment, but " PATH " is put behind it");
     while (length > 0 && text[length - 1] == '/')
         length--;
     *ret_url = rb_xprintf("%.*s%s", (int)length, text, PATH);

@@ -178,7 +178,7 @@ def test_nothing_waits_for_a_collector_that_is_away(bus, source, collector):
     assert consumer.log.count("ev=traces_fail") == 1 and consumer.metric("reelbus_spans_total", outcome="sent") == 0
     bus.producer.stop()
     consumer.stop()
-    for options in ({"REELBUS_OTLP_URL": "collector:4318"}, {"REELBUS_OTLP_URL": collector.url, "REELBUS_OTLP_HEADERS": "canary"},
+    for options in ({"REELBUS_OTLP_URL": "collector:4318"}, {"REELBUS_OTLP_URL": collector.url + "/?key=canary"}, {"REELBUS_OTLP_URL": collector.url, "REELBUS_OTLP_HEADERS": "canary"},
                     {"REELBUS_OTLP_URL": collector.url, "REELBUS_TRACES_SAMPLER": "some"}):  # fmt: skip
         done = bus.run("reelbus-consumer", env=options)
         assert done.returncode == 2 and ("option 'otlp_" in done.stderr or "option 'traces_" in done.stderr) and "canary" not in done.stderr
