@@ -39,6 +39,7 @@ struct partition {
     int64_t committed; /* as far as we know; -1 when nothing is */
     char *map;         /* committed beside it; owned, never NULL */
     int64_t end;       /* of its log, as Kafka said when it was paused; -1 when nobody has asked */
+    int64_t begin;     /* likewise, of one that nothing was read of */
     bool changed;      /* since it was last put into a transaction */
     bool paused;
     struct work *works;
@@ -60,7 +61,8 @@ struct consume_lag {
     struct rb_consume *consume; /* borrowed */
     rd_kafka_t *handle;
     struct rb_timer *timer;
-    rd_kafka_topic_partition_list_t *list; /* owned; NULL when nothing is asked */
+    rd_kafka_topic_partition_list_t *list;   /* owned, as the next; NULL when nothing is asked */
+    rd_kafka_topic_partition_list_t *begins; /* of those that nothing was read of; may be empty */
     struct rb_pool_call *call;
     rd_kafka_resp_err_t code;
 };

@@ -22,17 +22,26 @@ static void on_ask(void *arg)
     struct consume_lag *lag = arg;
 
     lag->code = rd_kafka_offsets_for_times(lag->handle, lag->list, ASK_MS);
+    if (lag->code == RD_KAFKA_RESP_ERR_NO_ERROR && lag->begins->cnt > 0)
+        lag->code = rd_kafka_offsets_for_times(lag->handle, lag->begins, ASK_MS);
 }
 
-static void take_ends(struct rb_consume *consume, const rd_kafka_topic_partition_list_t *list)
+static void take(struct rb_consume *consume, const rd_kafka_topic_partition_list_t *list, bool ends)
 {
     for (int i = 0; i < list->cnt; i++) {
-        const rd_kafka_topic_partition_t *end = &list->elems[i];
-        struct partition *partition = consume_find(consume, end->topic, end->partition);
+        const rd_kafka_topic_partition_t *told = &list->elems[i];
+        struct partition *partition = consume_find(consume, told->topic, told->partition);
 
-        if (partition != NULL && end->err == RD_KAFKA_RESP_ERR_NO_ERROR && end->offset >= 0)
-            partition->end = end->offset;
+        if (partition != NULL && told->err == RD_KAFKA_RESP_ERR_NO_ERROR && told->offset >= 0)
+            *(ends ? &partition->end : &partition->begin) = told->offset;
     }
+}
+
+static void drop_lists(struct consume_lag *lag)
+{
+    rd_kafka_topic_partition_list_destroy(lag->list);
+    rd_kafka_topic_partition_list_destroy(lag->begins);
+    lag->list = lag->begins = NULL;
 }
 
 static void on_told(void *arg)
@@ -41,22 +50,31 @@ static void on_told(void *arg)
     struct rb_consume *consume = RB_CAST(rb_consume, lag->consume, CONSUME_MAGIC);
 
     lag->call = NULL;
-    if (lag->code == RD_KAFKA_RESP_ERR_NO_ERROR && !consume->closing)
-        take_ends(consume, lag->list);
-    rd_kafka_topic_partition_list_destroy(lag->list);
-    lag->list = NULL;
+    if (lag->code == RD_KAFKA_RESP_ERR_NO_ERROR && !consume->closing) {
+        take(consume, lag->list, true);
+        take(consume, lag->begins, false);
+    }
+    drop_lists(lag);
     if (!consume->closing)
         rb_timer_start(lag->timer, ASK_EVERY_MS);
 }
 
-static rd_kafka_topic_partition_list_t *paused_partitions(const struct rb_consume *consume)
+static void add(rd_kafka_topic_partition_list_t *list, const struct partition *partition, int64_t wanted)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
+    rd_kafka_topic_partition_list_add(list, partition->topic, partition->number)->offset = wanted;
+}
 
-    for (const struct partition *partition = consume->partitions; partition != NULL; partition = partition->next)
-        if (partition->paused)
-            rd_kafka_topic_partition_list_add(list, partition->topic, partition->number)->offset = RD_KAFKA_OFFSET_END;
-    return list;
+static void list_paused(const struct rb_consume *consume, struct consume_lag *lag)
+{
+    lag->list = rd_kafka_topic_partition_list_new(8);
+    lag->begins = rd_kafka_topic_partition_list_new(8);
+    for (const struct partition *partition = consume->partitions; partition != NULL; partition = partition->next) {
+        if (!partition->paused)
+            continue;
+        add(lag->list, partition, RD_KAFKA_OFFSET_END);
+        if (rb_offsets_committable(&partition->offsets) < 0)
+            add(lag->begins, partition, RD_KAFKA_OFFSET_BEGINNING);
+    }
 }
 
 static void on_timer(void *arg)
@@ -64,14 +82,13 @@ static void on_timer(void *arg)
     struct rb_consume *consume = RB_CAST(rb_consume, arg, CONSUME_MAGIC);
     struct consume_lag *lag = &consume->lag;
 
-    lag->list = paused_partitions(consume);
+    list_paused(consume, lag);
     lag->handle = consume_handle(consume);
     if (lag->list->cnt > 0) {
         lag->call = rb_pool_start(consume->env.loop, on_ask, on_told, lag);
         return;
     }
-    rd_kafka_topic_partition_list_destroy(lag->list);
-    lag->list = NULL;
+    drop_lists(lag);
     rb_timer_start(lag->timer, ASK_EVERY_MS);
 }
 
@@ -90,12 +107,26 @@ static int64_t end_of(const struct rb_consume *consume, const struct partition *
     return high >= 0 ? high : partition->end;
 }
 
+/* A new group has nothing to read that is gone already. */
+static int64_t begin_of(const struct rb_consume *consume, const struct partition *partition)
+{
+    int64_t low = -1, high;
+
+    if (partition->begin >= 0)
+        return partition->begin;
+    if (rd_kafka_get_watermark_offsets(consume_handle(consume), partition->topic, partition->number, &low, &high) !=
+        RD_KAFKA_RESP_ERR_NO_ERROR)
+        return 0;
+    return RB_MAX(low, 0);
+}
+
 static int64_t lag_of(const struct rb_consume *consume, const struct partition *partition)
 {
     int64_t end = end_of(consume, partition);
     int64_t finished = rb_offsets_committable(&partition->offsets);
+    int64_t from = finished >= 0 ? finished : begin_of(consume, partition);
 
-    return end >= 0 ? RB_MAX(end - RB_MAX(finished, 0), 0) : 0;
+    return end >= 0 ? RB_MAX(end - from, 0) : 0;
 }
 
 static void show_records(const struct rb_consume *consume, struct rb_metrics *metrics)

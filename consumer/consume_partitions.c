@@ -73,6 +73,7 @@ void consume_add_partition(struct rb_consume *consume, const rd_kafka_topic_part
             .event = consume->topics[i].event,
             .number = from->partition,
             .end = -1,
+            .begin = -1,
             .next = consume->partitions,
         };
         resume_partition(partition, from, map);
