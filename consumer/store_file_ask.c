@@ -54,9 +54,21 @@ static void close_quietly(int fd)
 
 /* -- on the pool --------------------------------------------------------------------------------------------------- */
 
+/* Without its bucket the store is another one, or its disk is not mounted: what is not seen there is not gone. */
+static int see_bucket(const struct rb_ask *ask)
+{
+    RB_AUTO_TEXT *bucket = rb_xprintf("%.*s", (int)strcspn(ask->folder, "/"), ask->folder);
+    int fd = rb_beneath_open(ask->root_fd, bucket, O_RDONLY | O_DIRECTORY);
+
+    close_quietly(fd);
+    return fd >= 0 ? 0 : -1;
+}
+
 /* Synced, because what is gone must not be there again after a crash: nobody would look for it any more. */
 static int remove_file(struct rb_ask *ask)
 {
+    RB_TRY(see_bucket(ask));
+
     int fd = rb_beneath_open(ask->root_fd, ask->folder, O_RDONLY | O_DIRECTORY);
     bool done = fd >= 0 && (unlinkat(fd, ask->name, 0) == 0 || errno == ENOENT) && fsync(fd) == 0;
 

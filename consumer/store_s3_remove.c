@@ -11,10 +11,11 @@
 #define MD5_BYTES      16
 #define MD5_TEXT_BYTES 25
 
-/* Most servers answer 204 for what is not there, some 404. A bucket that is not there is another matter: the wrong one, maybe. */
+/* Most servers answer 204 for what is not there, some 404 NoSuchKey. Any other 404 is not about the object: the bucket is the wrong
+ * one, maybe, or a gateway knows no way to the store. */
 static void after_remove(struct rb_ask *ask, const struct rb_s3_result *result)
 {
-    bool gone = result->status == 404 && strcmp(result->code, "NoSuchBucket") != 0;
+    bool gone = result->status == 404 && strcmp(result->code, "NoSuchKey") == 0;
 
     if (result->error.code != RB_E_NONE && !gone)
         s3_ask_fail(ask, &result->error);
@@ -32,27 +33,52 @@ struct rb_ask *s3_ask_remove(struct rb_store *base, const struct rb_object *obje
 
 /* -- many ---------------------------------------------------------------------------------------------------------- */
 
-/* What is wrong with one of them is told by its key; without one it may be any. */
-static void take_refused_key(const char *path, const char *text, void *arg)
-{
-    struct rb_ask *ask = RB_CAST(rb_ask, arg, ASK_MAGIC);
+struct refused {
+    struct rb_ask *ask; /* borrowed */
+    bool named;         /* the error that is being read has one of our keys */
+    bool answered;      /* it is an answer to what was asked */
+};
 
-    if (strcmp(path, "DeleteResult/Error/Key") != 0)
-        return;
+/* One of them is not gone; without a key, none is. Is it one of ours? */
+static bool keep(struct rb_ask *ask, const char *key)
+{
+    bool found = false;
+
     for (size_t i = 0; i < ask->keys.count; i++)
-        if (text[0] == '\0' || strcmp(ask->keys.keys[i], text) == 0)
-            ask->kept[i] = true;
+        if (key == NULL || strcmp(ask->keys.keys[i], key) == 0)
+            found = ask->kept[i] = true;
+    return found;
 }
 
+/* What is wrong with one of them is told by its key; without one, or with one that is not known, it may be any. */
+static void take_element(const char *path, const char *text, void *arg)
+{
+    struct refused *refused = arg;
+
+    if (strcmp(path, "DeleteResult/Error/Key") == 0) {
+        refused->named = keep(refused->ask, text);
+    } else if (strcmp(path, "DeleteResult/Error") == 0) {
+        if (!refused->named)
+            (void)keep(refused->ask, NULL);
+        refused->named = false;
+    } else if (strcmp(path, "DeleteResult") == 0) {
+        refused->answered = true;
+    }
+}
+
+/* Those that went well are not named: so an answer has to be one before they are taken to be gone. */
 static void after_remove_many(struct rb_ask *ask, const struct rb_s3_result *result)
 {
+    struct refused refused = {.ask = ask};
     struct rb_error err = result->error;
 
     if (err.code != RB_E_NONE ||
-        rb_s3_xml_read(result->body.bytes, result->body.used, take_refused_key, ask, &err) < 0) {
+        rb_s3_xml_read(result->body.bytes, result->body.used, take_element, &refused, &err) < 0) {
         s3_ask_fail(ask, &err);
         return;
     }
+    if (!refused.answered)
+        (void)keep(ask, NULL);
     ask->answer.kept = ask->kept;
     ask->state = RB_POLL_DONE;
 }

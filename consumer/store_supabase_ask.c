@@ -86,6 +86,13 @@ struct rb_ask *supabase_ask_find(struct rb_store *base, const struct rb_object *
 
 /* remove */
 
+/* Of the object itself, in the words of new servers and of old ones: not of its bucket, nor of a gateway that knows no way there. */
+static bool is_not_there(const struct rb_supabase_result *result)
+{
+    return result->meaning == 404 && strstr(result->text, "Bucket") == NULL &&
+           (strcmp(result->code, "NoSuchKey") == 0 || strcmp(result->code, "not_found") == 0);
+}
+
 /* What a key may not see is "not found" as well, but what may be looked at has to be gone. */
 static void after_second_look(struct rb_ask *ask, const struct rb_supabase_result *result)
 {
@@ -93,7 +100,7 @@ static void after_second_look(struct rb_ask *ask, const struct rb_supabase_resul
         rb_fail(&ask->error, RB_E_STORE_DENIED, 0, "the store does not let us remove '%.60s/%.80s'", ask->bucket,
                 ask->key);
         supabase_ask_fail(ask, &ask->error);
-    } else if (result->meaning == 404) {
+    } else if (is_not_there(result)) {
         ask->state = RB_POLL_DONE;
     } else {
         supabase_ask_fail(ask, &result->error);
@@ -106,7 +113,7 @@ static void after_remove(struct rb_ask *ask, const struct rb_supabase_result *re
 
     if (result->error.code == RB_E_NONE)
         ask->state = RB_POLL_DONE;
-    else if (result->meaning == 404)
+    else if (is_not_there(result))
         supabase_ask_call(
             ask, (struct rb_supabase_call_spec){.doing = "look for", .method = "GET", .path = path, .key = ask->key},
             after_second_look);

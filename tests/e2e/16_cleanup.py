@@ -259,6 +259,10 @@ def test_supabase_is_asked_to_remove_many_at_once(bus):
     assert kept.cleanup("--older-than", "1d")[1]["removed"] == 10 and server.objects == {}
     assert 1 <= server.count("DELETE", "/object/videos") - server.count("DELETE", "/object/videos/") < 10
     kept.assert_gone(*videos)
+    (video,) = kept.fill(9)
+    server.buckets.pop("videos")  # nothing is gone from a bucket that is not there
+    assert kept.cleanup("--older-than", "1d", status=1)[1]["failed"] == 1
+    assert bus.video_row(video)["deleting_since"] is not None
     server.close()
 
 

@@ -252,6 +252,37 @@ static void a_file_is_found_with_its_size_and_hash(void **state)
     bench_close(&bench);
 }
 
+static enum rb_poll remove_file(struct bench *bench, const char *key)
+{
+    const struct rb_object object = {"bucket", key, "", NULL};
+    struct rb_ask *ask = bench->store->ops->remove(bench->store, &object, on_answer, bench);
+    struct rb_store_answer answer = {0};
+    struct rb_error err = {0};
+    enum rb_poll polled;
+
+    rb_loop_run(bench->loop);
+    polled = bench->store->ops->answer(ask, &answer, &err);
+    bench->store->ops->forget(ask);
+    return polled;
+}
+
+/* Its disk is not mounted, for example, and the files are there again tomorrow. */
+static void nothing_is_gone_from_a_bucket_that_is_not_there(void **state)
+{
+    struct bench bench = {0};
+
+    (void)state;
+    bench_open(&bench);
+    assert_int_equal(remove_file(&bench, "user/1.mp4"), RB_POLL_FAILED);
+    assert_int_equal(put_whole(&bench, "user/1.mp4"), RB_E_NONE);
+    assert_int_equal(remove_file(&bench, "user/1.mp4"), RB_POLL_DONE);
+    assert_int_equal(remove_file(&bench, "user/1.mp4"), RB_POLL_DONE);
+    assert_int_equal(remove_file(&bench, "other/1.mp4"), RB_POLL_DONE);
+    assert_int_equal(renameat(bench.root_fd, "bucket", bench.root_fd, "away"), 0);
+    assert_int_equal(remove_file(&bench, "user/1.mp4"), RB_POLL_FAILED);
+    bench_close(&bench);
+}
+
 static mode_t mode_of(const struct bench *bench, const char *path)
 {
     struct stat info;
@@ -325,6 +356,6 @@ static void room_for_more_than_came_is_given_back(void **state)
 }
 
 UNIT_MAIN(T(what_was_broken_off_is_removed_and_not_by_the_loop), T(what_was_stored_stays_and_nothing_beside_it),
-          T(a_folder_that_is_shut_stops_nobody_else), T(a_file_is_found_with_its_size_and_hash),
-          T(modes_are_those_of_the_options_whatever_the_umask_is), T(a_mode_that_is_none_is_told),
-          T(room_for_more_than_came_is_given_back))
+          T(a_folder_that_is_shut_stops_nobody_else), T(nothing_is_gone_from_a_bucket_that_is_not_there),
+          T(a_file_is_found_with_its_size_and_hash), T(modes_are_those_of_the_options_whatever_the_umask_is),
+          T(a_mode_that_is_none_is_told), T(room_for_more_than_came_is_given_back))

@@ -17,6 +17,7 @@ struct server {
     size_t refuses_after;
     const char *refusal; /* NULL: it does not */
     size_t body_bytes;
+    void *(*serve)(void *arg); /* NULL: serve */
 };
 
 static void *serve(void *arg)
@@ -52,7 +53,7 @@ static void server_start(struct server *server)
     assert_int_equal(listen(server->fd, 4), 0);
     assert_int_equal(getsockname(server->fd, (struct sockaddr *)&address, &bytes), 0);
     server->port = ntohs(address.sin_port);
-    assert_int_equal(pthread_create(&server->thread, NULL, serve, server), 0);
+    assert_int_equal(pthread_create(&server->thread, NULL, server->serve != NULL ? server->serve : serve, server), 0);
 }
 
 static void server_stop(struct server *server)
@@ -195,4 +196,99 @@ static void a_store_that_tires_of_a_slow_source_is_not_to_blame(void **state)
     server_stop(&server);
 }
 
-UNIT_MAIN(T(the_last_byte_waits_for_the_commit), T(a_store_that_tires_of_a_slow_source_is_not_to_blame))
+/* A server that gives one answer to one request to remove. */
+static void *serve_removal(void *arg)
+{
+    struct server *server = arg;
+    char bytes[4096] = "";
+    size_t used = 0;
+    int fd = accept(server->fd, NULL, NULL);
+    ssize_t count;
+
+    while (strstr(bytes, strncmp(bytes, "POST", 4) == 0 ? "</Delete>" : "\r\n\r\n") == NULL &&
+           (count = recv(fd, bytes + used, sizeof(bytes) - 1 - used, 0)) > 0) {
+        used += (size_t)count;
+        bytes[used] = '\0';
+    }
+    (void)!send(fd, server->refusal, strlen(server->refusal), MSG_NOSIGNAL);
+    close(fd);
+    return NULL;
+}
+
+/* How it ended; what is kept is said by a word for each of the keys "1" and "2". */
+static enum rb_poll remove_at(const char *status, const char *body, bool many, char ret_kept[3])
+{
+    static const char *const keys[] = {"1", "2"};
+    const struct rb_keys all = {"bucket", keys, RB_COUNT(keys)};
+    const struct rb_object object = {"bucket", "1", "", NULL};
+    RB_AUTO_TEXT *answer =
+        rb_xprintf("HTTP/1.1 %s\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s", status, strlen(body), body);
+    struct server server = {.refusal = answer, .serve = serve_removal};
+    struct rb_loop *loop = rb_loop_new();
+    struct rb_store_answer found = {0};
+    struct rb_error err = {0};
+    enum rb_poll polled;
+
+    server_start(&server);
+
+    RB_AUTO_TEXT *endpoint = rb_xprintf("http://127.0.0.1:%d", server.port);
+    struct rb_store *store = store_at(loop, endpoint);
+    struct rb_ask *ask = many ? store->ops->remove_many(store, &all, stop_loop, loop)
+                              : store->ops->remove(store, &object, stop_loop, loop);
+
+    rb_loop_run(loop);
+    polled = store->ops->answer(ask, &found, &err);
+    for (size_t i = 0; many && polled == RB_POLL_DONE && i < RB_COUNT(keys); i++)
+        ret_kept[i] = found.kept[i] ? 'k' : '-';
+    store->ops->forget(ask);
+    store->ops->free(store);
+    rb_loop_free(loop);
+    server_stop(&server);
+    return polled;
+}
+
+/* The wrong bucket, or a gateway before the store, has nothing either. */
+static void only_what_the_store_says_of_the_object_means_gone(void **state)
+{
+    static const struct {
+        const char *status, *body;
+        enum rb_poll polled;
+    } rows[] = {
+        {"204 No Content", "", RB_POLL_DONE},
+        {"404 Not Found", "<Error><Code>NoSuchKey</Code></Error>", RB_POLL_DONE},
+        {"404 Not Found", "<Error><Code>NoSuchBucket</Code></Error>", RB_POLL_FAILED},
+        {"404 Not Found", "<html><body>no such route</body></html>", RB_POLL_FAILED},
+        {"404 Not Found", "", RB_POLL_FAILED},
+    };
+    char unused[3];
+
+    (void)state;
+    for (size_t i = 0; i < RB_COUNT(rows); i++)
+        assert_int_equal(remove_at(rows[i].status, rows[i].body, false, unused), rows[i].polled);
+}
+
+static void silence_about_many_means_gone_only_in_an_answer(void **state)
+{
+    static const struct {
+        const char *body, *kept;
+    } rows[] = {
+        {"<DeleteResult/>", "--"},
+        {"<DeleteResult><Error><Key>2</Key><Code>x</Code></Error></DeleteResult>", "-k"},
+        {"<DeleteResult><Error><Key>2</Key></Error><Error><Code>x</Code></Error></DeleteResult>", "kk"},
+        {"<DeleteResult><Error><Code>x</Code></Error></DeleteResult>", "kk"},
+        {"<DeleteResult><Error><Key>%32</Key><Code>x</Code></Error></DeleteResult>", "kk"},
+        {"<ListBucketResult/>", "kk"},
+        {"<html><body>welcome</body></html>", "kk"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < RB_COUNT(rows); i++) {
+        char kept[3] = "";
+
+        assert_int_equal(remove_at("200 OK", rows[i].body, true, kept), RB_POLL_DONE);
+        assert_string_equal(kept, rows[i].kept);
+    }
+}
+
+UNIT_MAIN(T(the_last_byte_waits_for_the_commit), T(a_store_that_tires_of_a_slow_source_is_not_to_blame),
+          T(only_what_the_store_says_of_the_object_means_gone), T(silence_about_many_means_gone_only_in_an_answer))
