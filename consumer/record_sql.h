@@ -106,11 +106,16 @@ static const char claim_alone_template[] = CLAIM_TEMPLATE("");
 #define NOTE_END(what, detail)                                                                                         \
     " noted AS (" HISTORY " SELECT video_id, clock_timestamp(), '" what "', " detail ", $3, $4::int, $5::bigint FROM written)"
 
-/* What was stored of a video that was deleted meanwhile goes again: whoever looks for what is left undone removes it. */
+/*
+ * What was stored of a video that was deleted meanwhile goes again: whoever looks for what is left undone removes it. When it is
+ * being deleted just now, `written` waits for that, and changes nothing; the row is still ours in what this statement saw, and
+ * Postgres looks once more at what it has become.
+ */
 #define STORED_TOO_LATE                                                                                                \
     " late AS (UPDATE reelbus.video v SET store = $9, bucket = $10, object_key = $11, bytes = $13::bigint,"            \
     " variants = $17::jsonb, variants_bytes = $18::bigint, deleting_since = now() - interval '1 hour'"                 \
-    " WHERE v.video_id = $1::uuid AND v.state = 'deleted'),"
+    " WHERE v.video_id = $1::uuid AND NOT EXISTS (SELECT FROM written)"                                                \
+    " AND (v.state = 'deleted' OR (v.state = 'processing' AND v.claim_epoch = $2::bigint))),"
 
 static const char stored_template[] =
     "WITH " APP ", " BEFORE ", written AS ("
