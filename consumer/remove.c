@@ -143,8 +143,10 @@ static void look(void *arg)
     }
     if (!remove->config.announcer.is_up(remove->config.announcer.arg) ||
         rb_pg_send(remove->config.pg, take_over_sql, RB_COUNT(values), values, on_left, remove, &remove->query,
-                   &ignored) < 0)
+                   &ignored) < 0) {
+        remove->has_more = false; /* nobody waits for what may take hours to come back */
         rb_timer_start(remove->timer, RB_MIN(remove->config.every_ms, LOOK_SOON_MS));
+    }
 }
 
 struct rb_remove *rb_remove_new(struct rb_loop *loop, const struct rb_remove_config *config)

@@ -150,6 +150,8 @@ struct rb_retain_schedule *rb_retain_schedule_new(struct rb_loop *loop, const st
 void rb_retain_schedule_stop(struct rb_retain_schedule *schedule)
 {
     rb_retain_stop(schedule->retain);
+    if (schedule->query != NULL) /* its answer would begin anew */
+        rb_pg_cancel(RB_STEAL(schedule->query));
     rb_timer_stop(schedule->timer);
 }
 
