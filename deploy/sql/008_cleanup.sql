@@ -82,7 +82,8 @@ BEGIN
            AND (of_user IS NULL OR coalesce(v.user_id, '') = of_user)
          ORDER BY v.stored_at LIMIT looked_at) AS o;
     IF new_bytes <= stop_mark AND (old_count = looked_at OR used - old_bytes + new_bytes <= stop_mark)
-       AND (SELECT count(*) FROM reelbus.video v WHERE v.deleting_since IS NOT NULL) < at_once THEN
+       AND (SELECT count(*) FROM reelbus.video v
+            WHERE v.deleting_since IS NOT NULL AND v.store = at_store AND v.bucket = at_bucket) < at_once THEN
         SELECT v.video_id INTO oldest FROM reelbus.video v
             WHERE v.state = 'stored' AND v.store = at_store AND v.bucket = at_bucket AND v.stored_at < old_until
               AND (of_user IS NULL OR coalesce(v.user_id, '') = of_user)
