@@ -13,7 +13,7 @@
 #include "consumer/announcer.h"
 #include "consumer/erase.h"
 
-#define AT_ONCE     256
+#define AT_ONCE     64 /* more that are being removed would keep consumers from making room */
 #define STORE_COUNT 2
 
 /* $1 rule, $2 store, $3 bucket, then the limits, and no number at most. */
@@ -31,6 +31,7 @@ struct cleanup {
     struct rb_retain_sum due[STORE_COUNT][RB_RETAIN_RULE_COUNT]; /* by each rule alone */
     int64_t begun_ms;
     bool ended;
+    bool knows_user;       /* whose videos go */
     struct rb_error error; /* that ended it */
 };
 
@@ -89,7 +90,8 @@ static void print_sums(const struct cleanup *cleanup)
         printf("%s videos are gone, %s, %" PRId64 " failed; %s\n", rb_show_count(gone.videos, videos),
                rb_show_bytes(gone.bytes, bytes), failed, rb_show_ms(took_ms, time));
     if (failed > 0)
-        rb_command_note(cleanup->command, "what failed is tried again each minute by a running consumer");
+        rb_command_note(cleanup->command,
+                        "what failed is tried again each minute by a running consumer that has its store");
 }
 
 /* -- how many it will be ------------------------------------------------------------------------------------------- */
@@ -186,6 +188,8 @@ static int remove_all(struct cleanup *cleanup, struct rb_error *err)
     struct rb_bar_config bar = rb_bar_config_of("cleanup", "videos", -1);
 
     RB_TRY(rb_stores_open(cleanup->command->loop, cleanup->command->all_options, &cleanup->stores, err));
+    if (cleanup->limits.user != NULL)
+        RB_TRY(rb_erase_look(cleanup->command, cleanup->limits.user, &cleanup->knows_user, err));
     RB_TRY(count_all(cleanup, &bar.total, err));
     if (is_dry(cleanup)) {
         print_rules(cleanup);
@@ -204,8 +208,16 @@ static int remove_all(struct cleanup *cleanup, struct rb_error *err)
         *err = cleanup->error;
         return -1;
     }
-    return cleanup->limits.user != NULL ? rb_erase_end(cleanup->command, cleanup->limits.user, err)
+    return cleanup->limits.user != NULL ? rb_erase_end(cleanup->command, &cleanup->stores, cleanup->limits.user, err)
                                         : wait_for_rows(cleanup, err);
+}
+
+static int say_unknown(struct rb_command *command)
+{
+    rb_command_note(command,
+                    "nobody knows this user: neither a row of ours nor the application's table; is it the right one,"
+                    " or forgotten already?");
+    return RB_EXIT_FOUND;
 }
 
 int rb_cleanup_videos(struct rb_command *command, const struct rb_retain_limits *limits)
@@ -217,6 +229,8 @@ int rb_cleanup_videos(struct rb_command *command, const struct rb_retain_limits 
 
     if (remove_all(&cleanup, &err) < 0)
         status = rb_command_fail(command, &err);
+    else if (limits->user != NULL && !cleanup.knows_user)
+        status = say_unknown(command);
     if (cleanup.retain != NULL) {
         print_sums(&cleanup);
         (void)rb_retain_gone(cleanup.retain, &failed);

@@ -30,10 +30,21 @@ RB_MUST_CHECK int rb_erase_count(struct rb_command *command, const char *user, s
 RB_MUST_CHECK int rb_erase_begin(struct rb_command *command, const char *user, struct rb_error *err);
 
 /*
- * Do what comes after: forget what went before for another reason, and the user.
+ * Does anybody know the user, the application or one of our rows?
  *
  * Takes:  user, as above.
- * Fails:  as rb_command_query; DB_DATA is said only.
+ * Gives:  ret_known.
+ * Fails:  as rb_command_query.
  * Loop:   as above.
  */
-RB_MUST_CHECK int rb_erase_end(struct rb_command *command, const char *user, struct rb_error *err);
+RB_MUST_CHECK int rb_erase_look(struct rb_command *command, const char *user, bool *ret_known, struct rb_error *err);
+
+/*
+ * Do what comes after: forget what went, or is going, for another reason, and the user.
+ *
+ * Takes:  stores, as configured; user, as above.
+ * Fails:  as rb_command_query, where DB_DATA is said only; STORE_REFUSED when objects of the user's are still there.
+ * Loop:   as above.
+ */
+RB_MUST_CHECK int rb_erase_end(struct rb_command *command, const struct rb_stores *stores, const char *user,
+                               struct rb_error *err);

@@ -99,8 +99,8 @@ END;
 $$;
 COMMENT ON FUNCTION reelbus.take_due IS 'Some of the videos that are due by a rule of retention, locked.';
 
--- What is still known of a user's videos once they are deleted, also of those that went before for another reason. What is being
--- removed still needs its key: it is told apart by deleting_since, and forgets by itself.
+-- What is still known of a user's videos once they are deleted, also of those that went, or are going, for another reason. What is
+-- being removed still needs its key: it is told apart by deleting_since, and forgets the rest in the end, by its reason.
 CREATE OR REPLACE FUNCTION reelbus.forget_user(of_user text) RETURNS void
     LANGUAGE plpgsql
     SECURITY DEFINER
@@ -108,9 +108,11 @@ CREATE OR REPLACE FUNCTION reelbus.forget_user(of_user text) RETURNS void
 AS $$
 BEGIN
     WITH forgotten AS (
-        UPDATE reelbus.video v SET user_id = NULL, source_url = NULL, stored_url = NULL, object_key = NULL, variants = NULL,
-            error_message = NULL, superseded = NULL, delete_reason = 'request'
-        WHERE v.user_id = of_user AND v.state = 'deleted' AND v.deleting_since IS NULL RETURNING v.video_id)
+        UPDATE reelbus.video v SET user_id = CASE WHEN v.deleting_since IS NOT NULL THEN v.user_id END,
+            object_key = CASE WHEN v.deleting_since IS NOT NULL THEN v.object_key END,
+            variants = CASE WHEN v.deleting_since IS NOT NULL THEN v.variants END,
+            source_url = NULL, stored_url = NULL, error_message = NULL, superseded = NULL, delete_reason = 'request'
+        WHERE v.user_id = of_user AND v.state = 'deleted' RETURNING v.video_id)
     DELETE FROM reelbus.history h USING forgotten WHERE h.video_id = forgotten.video_id;
     DELETE FROM reelbus.usage u WHERE u.user_id = of_user AND u.videos = 0 AND u.bytes = 0;
 END;

@@ -168,9 +168,8 @@ def test_one_of_the_running_consumers_does_what_the_options_say(kept):
     assert sum("ev=retained videos=100" in consumer.log and "age=100" in consumer.log for consumer in consumers) == 1
 
 
-def test_nothing_is_left_of_a_user_who_wants_to_be_forgotten(kept):
-    """Neither of what is stored, nor of what is being stored just now, nor of what went before; and no record brings it back."""
-    bus, go_on = kept.bus, threading.Event()
+def stalling(go_on):
+    """Keeps the last byte back until that is set."""
 
     class Slow(http.server.BaseHTTPRequestHandler):
         def log_message(self, *args):
@@ -184,13 +183,38 @@ def test_nothing_is_left_of_a_user_who_wants_to_be_forgotten(kept):
             go_on.wait(600)
             self.wfile.write(TINY_MP4[-1:])
 
+    return Slow
+
+
+def test_what_is_stored_while_its_row_is_being_deleted_goes_again(kept):
+    """The statement that says so has seen the row as its own, and waits for the one that deletes it."""
+    bus, go_on = kept.bus, threading.Event()
+    with sources.serving(stalling(go_on)) as source:
+        bus.start_consumer(REELBUS_QUOTA_CHECK_MS="100ms", REELBUS_LOW_SPEED_MS="10m")
+        video = bus.insert_video()
+        bus.send_webhook_event(video, f"{source}/a.mp4")
+        wait_for(lambda: bus.consumer.metric("reelbus_transfers") == 1, "it is being fetched")
+        with bus.connect() as connection, connection.transaction():
+            connection.execute("UPDATE reelbus.video SET state = 'deleted', delete_reason = 'request', deleted_at = now(),"
+                               " claim_epoch = claim_epoch + 1 WHERE video_id = %s", (video,))  # fmt: skip
+            go_on.set()
+            wait_for(lambda: bus.query("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%late AS%%'"), "it waits")
+            assert len(bus.objects()) == 1
+        wait_for(lambda: bus.objects() == [], "what came too late goes, too")
+        bus.wait_until_finished()
+    assert bus.events("video.stored") == []
+
+
+def test_nothing_is_left_of_a_user_who_wants_to_be_forgotten(kept):
+    """Neither of what is stored, nor of what is being stored just now, nor of what went before; and no record brings it back."""
+    bus, go_on = kept.bus, threading.Event()
     other = str(uuid.uuid4())
     (theirs,) = kept.fill(1, user=other)
     stored, gone, failed = kept.fill(8, 9, 0)
     kept.cleanup("--max-user-videos", "2")
     bus.query("UPDATE reelbus.video SET state = 'failed', error_message = 'https://secret.example/', owner_topic = 't', owner_partition = 1,"
               " owner_offset = 1 WHERE video_id = %s", failed)  # fmt: skip
-    with sources.serving(Slow) as source:
+    with sources.serving(stalling(go_on)) as source:
         bus.start_consumer(REELBUS_QUOTA_CHECK_MS="100ms", REELBUS_LOW_SPEED_MS="10m")
         fetched, unheard = bus.insert_video(), bus.insert_video()
         bus.send_webhook_event(fetched, f"{source}/a.mp4")
@@ -217,6 +241,17 @@ def test_nothing_is_left_of_a_user_who_wants_to_be_forgotten(kept):
     reasons = {event["video_id"]: event["reason"] for event in bus.events("video.deleted")}
     assert reasons == {stored: "request", gone: "retention", failed: "request", fetched: "request"}
     assert bus.events("video.stored") == [] and kept.cleanup("--user", bus.user)[1]["removed"] == 0
+    assert "nobody knows" in kept.run("--user", str(uuid.uuid4()), status=4).stderr
+    # what is going for another reason is forgotten, too, and not said to be gone before it is
+    (going,) = kept.fill(1)
+    bus.query("UPDATE reelbus.video SET state = 'deleted', delete_reason = 'retention', deleted_at = now(), deleting_since = now(),"
+              " bucket = 'elsewhere' WHERE video_id = %s", going)  # fmt: skip
+    assert "1 videos of the user are not gone yet, 1 of them in stores that are not" in kept.run("--user", bus.user, status=1).stderr
+    assert bus.video_row(going)["object_key"] and bus.video_row(going)["source_url"] is None
+    bus.query("UPDATE reelbus.video SET deleting_since = now() - interval '1 hour', bucket = 'videos' WHERE video_id = %s", going)
+    wait_for(lambda: bus.video_row(going)["deleting_since"] is None, "it is taken over")
+    row = bus.video_row(going)
+    assert (row["user_id"], row["object_key"], row["variants"], row["delete_reason"]) == (None, None, None, "request")
 
 
 def test_s3_is_asked_to_remove_many_at_once_and_what_it_keeps_one_by_one(bus, s3_server):
@@ -260,7 +295,7 @@ def test_supabase_is_asked_to_remove_many_at_once(bus):
     assert 1 <= server.count("DELETE", "/object/videos") - server.count("DELETE", "/object/videos/") < 10
     kept.assert_gone(*videos)
     (video,) = kept.fill(9)
-    server.buckets.pop("videos")  # nothing is gone from a bucket that is not there
+    server.rule(supabase.no_bucket(), path="/object/", times=9)  # nothing is gone from a bucket that is not there
     assert kept.cleanup("--older-than", "1d", status=1)[1]["failed"] == 1
     assert bus.video_row(video)["deleting_since"] is not None
     server.close()
