@@ -126,7 +126,8 @@
       "an operator wants nothing stored for now; what runs goes on to its end; left_ms is -1 without an end")          \
     X(GROUP_RESUMED, NOTICE, "group", "videos are stored again")                                                       \
     X(PAUSE_UNREAD, WARNING, "group, code, error",                                                                     \
-      "the database does not tell whether the group is paused; has setup been run? ignoring")                          \
+      "the database does not tell whether the group is paused; without the table (has setup been run?) nobody has "    \
+      "paused it, else nothing is begun until it was told once")                                                       \
     X(QUOTA, INFO, "level, bytes, warn_at, stop_at, quota, days_left", "how much of what may be stored is used")       \
     X(QUOTA_NEAR, WARNING, "level, bytes, warn_at, stop_at, quota, days_left",                                         \
       "more than the warning mark is stored, or with level stop so much that quota_then happens")                      \

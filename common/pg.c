@@ -7,6 +7,8 @@
 #include "common/pg_inside.h"
 #include "common/url.h"
 
+#define ANSWERS "the database answers "
+
 static int64_t now_ms(struct rb_pg *pg)
 {
     return (int64_t)uv_now(rb_loop_uv(pg->loop));
@@ -57,6 +59,16 @@ static void pg_arm_deadline(struct rb_pg *pg)
         rb_timer_start(pg->timer, RB_MAX(pg->first->sent_ms, pg->answered_ms) + pg->query_timeout_ms - now_ms(pg));
 }
 
+bool rb_pg_is_no_table(const struct rb_error *err)
+{
+    static const char *const texts[] = {ANSWERS "42P01", ANSWERS "3F000"};
+
+    for (size_t i = 0; i < RB_COUNT(texts); i++)
+        if (strncmp(err->message, texts[i], strlen(texts[i])) == 0)
+            return true;
+    return false;
+}
+
 static void pg_answer(struct rb_pg *pg, struct rb_pg_query *query, const PGresult *result)
 {
     ExecStatusType status = PQresultStatus(result);
@@ -78,8 +90,8 @@ static void pg_answer(struct rb_pg *pg, struct rb_pg_query *query, const PGresul
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
 
-    rb_fail(&err, rb_errmap_sqlstate(state), 0, "the database answers %s: %s",
-            state != NULL ? state : "without a state", text != NULL ? text : PQresultErrorMessage(result));
+    rb_fail(&err, rb_errmap_sqlstate(state), 0, ANSWERS "%s: %s", state != NULL ? state : "without a state",
+            text != NULL ? text : PQresultErrorMessage(result));
     rb_url_hide(err.message);
     query->fn(NULL, &err, query->arg);
 }

@@ -41,6 +41,13 @@ struct rb_pg_config {
 typedef void (*rb_pg_fn)(const PGresult *result, const struct rb_error *err, void *arg);
 
 /*
+ * Is this the answer of a database that has no such table, or no such schema?
+ *
+ * Loop:   pure, any thread.
+ */
+bool rb_pg_is_no_table(const struct rb_error *err);
+
+/*
  * What the options that both programs have say about it.
  *
  * Takes:  options, application_name, borrowed for as long as the result is used.

@@ -266,7 +266,7 @@ size_t rb_consume_running(const struct rb_consume *consume)
 
     for (const struct partition *partition = consume->partitions; partition != NULL; partition = partition->next)
         for (const struct work *work = partition->works; work != NULL; work = work->next)
-            count += rb_job_is_idle(work->job) ? 0 : 1;
+            count += rb_job_only_waits(work->job) ? 0 : 1;
     return count;
 }
 

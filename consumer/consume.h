@@ -48,7 +48,7 @@ void rb_consume_drain(struct rb_consume *consume);
 void rb_consume_hold(struct rb_consume *consume, bool hold);
 
 /*
- * How many records are worked on that do not only wait: what would have to begin anew if we ended now.
+ * How many records are worked on that do not only wait: what goes on while we hold, and may write rows and send events.
  *
  * Loop:   loop thread.
  */

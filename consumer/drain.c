@@ -21,11 +21,14 @@
 
 #define LOOK_MS  250
 #define KAFKA_MS 5000
+#define NOTICED  "3 s" /* until then somebody may join who does not know of the pause; members look once a second */
 
 /* $1 group, $2 number of the pause. */
 static const char members_sql[] =
     "SELECT count(*) AS members, coalesce(sum(in_flight), 0)::bigint AS in_flight,"
-    " EXISTS (SELECT FROM reelbus.control WHERE consumer_group = $1 AND paused_until > clock_timestamp()) AS in_force"
+    " EXISTS (SELECT FROM reelbus.control WHERE consumer_group = $1 AND paused_until > clock_timestamp()) AS in_force,"
+    " EXISTS (SELECT FROM reelbus.control WHERE consumer_group = $1 AND paused_at <= clock_timestamp() - interval '" NOTICED
+    "') AS noticed"
     " FROM reelbus.member WHERE consumer_group = $1 AND pause >= $2::bigint AND told_at > clock_timestamp() - interval '10 s'";
 
 struct drain {
@@ -39,6 +42,8 @@ struct drain {
     int64_t most;      /* that was in flight */
     int64_t ended;     /* of these, by now */
     int64_t known;     /* members that Kafka knows; -1 when it does not tell */
+    bool noticed;      /* whoever joins now knows of the pause */
+    bool known_since;  /* and these are the members since then */
     struct rb_error kafka_error;
 };
 
@@ -56,17 +61,19 @@ static void ask_kafka(void *arg)
     const struct rd_kafka_group_list *list = NULL;
     rd_kafka_resp_err_t code =
         rd_kafka_list_groups(rb_kafka_handle(drain->kafka), drain->command->options->group, &list, KAFKA_MS);
+    bool is_there = list != NULL && list->group_cnt == 1;
 
-    drain->known = -1;
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        rb_fail(&drain->kafka_error, RB_E_KAFKA_AWAY, code, "Kafka does not tell who is in the group: %s",
-                rd_kafka_err2str(code));
+    drain->known_since = drain->noticed;
+    drain->known = is_there ? list->groups[0].member_cnt : 0;
+    if (is_there && (code == RD_KAFKA_RESP_ERR__PARTIAL || code == RD_KAFKA_RESP_ERR_NO_ERROR))
+        code = list->groups[0].err; /* it does not matter which other broker has not answered */
+    if (list != NULL)
+        rd_kafka_group_list_destroy(list);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         return;
-    }
-    drain->known = list->group_cnt == 1 ? list->groups[0].member_cnt : 0;
-    if (list->group_cnt == 1 && list->groups[0].err != RD_KAFKA_RESP_ERR_NO_ERROR)
-        drain->known = -1;
-    rd_kafka_group_list_destroy(list);
+    drain->known = -1;
+    rb_fail(&drain->kafka_error, RB_E_KAFKA_AWAY, code, "Kafka does not tell who is in the group: %s",
+            rd_kafka_err2str(code));
 }
 
 static void show_progress(struct drain *drain)
@@ -91,18 +98,20 @@ static int ask_members(struct drain *drain, struct rb_error *err)
     drain->members = rb_pg_number(result, 0, "members", 0);
     drain->in_flight = rb_pg_number(result, 0, "in_flight", 0);
     drain->pause.in_force = rb_pg_is_true(result, 0, "in_force");
+    drain->noticed = rb_pg_is_true(result, 0, "noticed");
     show_progress(drain);
     return 0;
 }
 
 static bool is_drained(const struct drain *drain)
 {
-    return drain->pause.in_force && drain->known >= 0 && drain->members >= drain->known && drain->in_flight == 0;
+    return drain->pause.in_force && drain->known_since && drain->known >= 0 && drain->members >= drain->known &&
+           drain->in_flight == 0;
 }
 
 /* -- from the beginning to the end --------------------------------------------------------------------------------- */
 
-/* Kafka first: who joins after that finds the group paused. */
+/* Kafka first: who joins after that finds the group paused, once the pause is old enough. */
 static int wait_until_drained(struct drain *drain, struct rb_error *err)
 {
     int64_t until_ms = drain->begun_ms + flags_of(drain)->timeout;
@@ -142,6 +151,8 @@ static void print_result(const struct drain *drain)
 
 static int status_of(struct drain *drain)
 {
+    if (is_drained(drain) && drain->known == 0)
+        rb_command_note(drain->command, "Kafka knows no member of this group");
     if (is_drained(drain))
         return RB_EXIT_OK;
     if (!drain->pause.in_force)

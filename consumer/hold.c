@@ -14,7 +14,7 @@
 #define HOLD_MAGIC 0x484f4c44u
 #define FIRST_MS   20    /* between two tries to ask for the first time */
 #define LOOK_MS    1000  /* between two looks */
-#define REFUSED_MS 30000 /* the same, when the database has no such table */
+#define REFUSED_MS 30000 /* the same, when the database refuses to tell */
 
 /* $1 group. No row when it is not paused. */
 static const char look_sql[] =
@@ -118,13 +118,16 @@ static void end_in_time(struct rb_hold *hold)
         go_on(hold);
 }
 
-/* A database that setup has not seen for long knows of no pauses; and everything else works. */
+/*
+ * A database that setup has not seen for long knows of no pauses; and everything else works. What else is refused, for want of
+ * a right perhaps, does not say that there is none: who has not read it yet waits, and says so each time.
+ */
 static void take_refusal(struct rb_hold *hold, const struct rb_error *err)
 {
-    if (!hold->refused)
+    if (!hold->refused || !hold->known)
         rb_log_error(NULL, RB_EV_PAUSE_UNREAD, err, "group=%s", hold->group);
     hold->refused = true;
-    if (!hold->known)
+    if (!hold->known && rb_pg_is_no_table(err))
         go_on(hold);
 }
 

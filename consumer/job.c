@@ -285,6 +285,15 @@ bool rb_job_is_idle(const struct rb_job *job)
     return (TO(DECODING) | TO(DELAYED) | TO(LINING_UP) | TO(QUEUED) | TO(RESTING) | TO(HALTED)) & 1u << job->state;
 }
 
+bool rb_job_only_waits(const struct rb_job *job)
+{
+    if (job->state == JOB_RESTING)
+        return job->rest_to == JOB_QUEUED;
+    if (job->state == JOB_LINING_UP)
+        return job->turn.state != RB_PLACE_IN;
+    return (TO(DELAYED) | TO(QUEUED) | TO(HALTED)) & 1u << job->state;
+}
+
 const char *rb_job_state_name(const struct rb_job *job)
 {
     return job_rows[job->state].name;

@@ -156,6 +156,13 @@ void *rb_job_owner(const struct rb_job *job);
 bool rb_job_is_idle(const struct rb_job *job);
 
 /*
+ * Does it begin nothing while transfers are held? A rest may lead to a row that is written, or an event that is sent.
+ *
+ * Loop:   loop thread.
+ */
+bool rb_job_only_waits(const struct rb_job *job);
+
+/*
  * When does the URL stop working, of a video that is not stored yet?
  *
  * Gives:  milliseconds since 1970; RB_NO_LONG when nobody knows, or there is nothing to lose any more.

@@ -89,6 +89,22 @@ def test_a_pause_ends_by_itself_and_a_group_can_be_paused_again(running, source,
     assert ask(bus, "resume")["resumed"] is False and ask(bus, "pause", "--dry-run")["paused"] is False
 
 
+def test_a_group_without_members_is_drained_once_the_pause_is_known(bus):
+    done = bus.run("reelbus-consumer", "drain", "--json", env={"REELBUS_GROUP": f"{bus.number}-nobody"})
+    told = json.loads(done.stdout)
+    assert done.returncode == 0 and told["drained"] is True and told["members"] == told["silent"] == 0
+    assert "Kafka knows no member of this group" in done.stderr
+    assert bus.query("SELECT 1 FROM reelbus.control WHERE clock_timestamp() - paused_at >= interval '3 s'")
+
+
+def test_a_database_that_refuses_to_tell_holds_those_who_have_not_read_it(bus, source):
+    bus.query("ALTER TABLE reelbus.control RENAME COLUMN reason TO why")
+    consumer = bus.start_consumer()
+    bus.send_webhook_event(bus.insert_video(), source.url("v.mp4"))
+    wait_for(lambda: waiting(consumer) == 1, "it knows of the record")
+    assert "ev=pause_unread" in consumer.log and consumer.metric("reelbus_jobs") == 0 and source.paths() == []
+
+
 def test_a_database_that_knows_of_no_pauses_does_not_stop_anybody(bus, source):
     bus.query("DROP TABLE reelbus.control")
     consumer = bus.start_consumer()
