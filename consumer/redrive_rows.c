@@ -27,6 +27,11 @@ static const char undo_sql[] =
     "UPDATE reelbus.video SET redrives = greatest(redrives - 1, 0), redriven_attempt = NULL, redrive_page = NULL"
     " WHERE redrive_group = $1 AND redrive_page > $2::bigint AND state = 'failed' AND redriven_attempt = attempt";
 
+/* $1 group, $2 a page that was not sent. */
+static const char unmark_sql[] =
+    "UPDATE reelbus.video SET redrives = greatest(redrives - 1, 0), redriven_attempt = NULL, redrive_page = NULL"
+    " WHERE redrive_group = $1 AND redrive_page = $2::bigint AND state = 'failed' AND redriven_attempt = attempt";
+
 /* $1 behind this video; $2 ids, NULL for all; $3 class, $4 code, "" for all; $5 from and $6 to, NULL for none. What the provider could
  * not make does not come by asking once more, so that has to be asked for. */
 static const char page_sql[] =
@@ -163,15 +168,36 @@ static void keep_marked(struct redrive *redrive, const char *ids)
     redrive->item_count = kept;
 }
 
+/* What is known not to have gone; else the next run finds out. */
+static void unmark_page(struct redrive *redrive, int64_t number)
+{
+    char page[24];
+    const char *values[] = {redrive->group, page};
+    RB_AUTO_RESULT *result = NULL;
+    struct rb_error ignored = {0};
+
+    snprintf(page, sizeof(page), "%" PRId64, number);
+    if (rb_command_query(redrive->command, unmark_sql, RB_COUNT(values), values, &result, &ignored) < 0)
+        return;
+}
+
 static int send_page(struct redrive *redrive, struct rb_error *err)
 {
     RB_AUTO_RESULT *marked = NULL;
+    int64_t number;
+    bool aborted;
+    int result;
 
     if (redrive->item_count == 0 || redrive->txn == NULL)
         return redrive_flush(redrive, NULL, 0, err);
     RB_TRY(mark(redrive, &marked, err));
     keep_marked(redrive, rb_pg_text(marked, 0, "ids"));
-    return redrive_flush(redrive, NULL, rb_pg_number(marked, 0, "number", 0), err);
+    number = rb_pg_number(marked, 0, "number", 0);
+    result = redrive_flush(redrive, NULL, number, err);
+    aborted = redrive->ended && !redrive->fatal && redrive->end == RB_TXN_ABORTED;
+    if (redrive->page != number && (result == 0 || aborted))
+        unmark_page(redrive, number);
+    return result;
 }
 
 static int ask_page(struct redrive *redrive, const char *after, PGresult **ret_page, struct rb_error *err)

@@ -93,7 +93,8 @@ static int send_once(struct rb_resend *resend, const struct rb_record *record, s
     return 0;
 }
 
-int rb_resend_record(struct rb_resend *resend, const struct rb_record *record, struct rb_error *err)
+/* After one that was lost no other goes. */
+static int send_patiently(struct rb_resend *resend, const struct rb_record *record, struct rb_error *err)
 {
     struct rb_backoff pause = {.first_ms = 20, .max_ms = 1000};
     int64_t until_ms = rb_clock_ms() + PATIENCE_MS;
@@ -101,8 +102,19 @@ int rb_resend_record(struct rb_resend *resend, const struct rb_record *record, s
 
     while (resend->on_their_way >= ON_THEIR_WAY_MAX && rb_command_wait(resend->command))
         continue;
+    if (resend->error.code != RB_E_NONE) {
+        *err = resend->error;
+        return -1;
+    }
     while ((result = send_once(resend, record, err)) < 0 && be_patient(resend, &pause, until_ms, err))
         continue;
+    return result;
+}
+
+int rb_resend_record(struct rb_resend *resend, const struct rb_record *record, struct rb_error *err)
+{
+    int result = send_patiently(resend, record, err);
+
     if (record->headers != NULL)
         rd_kafka_headers_destroy(record->headers);
     return result;

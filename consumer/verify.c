@@ -22,6 +22,7 @@ struct verify {
     struct rb_stores stores;
     struct rb_verify_way way;
     struct rb_verify_rows rows;
+    char begun_after[RB_UUID_TEXT_BYTES];
     struct rb_verify_look *looks; /* all of them, the newest first */
     size_t look_count;
     struct rb_verify_repair *repair; /* NULL when nothing is to be repaired */
@@ -144,17 +145,15 @@ static int take_ended(struct verify *verify, struct rb_error *err)
 
     while (*place != NULL) {
         struct rb_verify_look *look = *place;
-        int result;
 
         if (!look->ended) {
             place = &look->next;
             continue;
         }
+        RB_TRY(take_look(verify, look, err)); /* else it is not through, and says where to go on */
         *place = look->next;
         verify->look_count--;
-        result = take_look(verify, look, err);
         rb_verify_look_free(look);
-        RB_TRY(result);
         place = &verify->looks; /* the loop has run: others may have ended, none was added */
     }
     return 0;
@@ -178,15 +177,18 @@ static int begin_looks(struct verify *verify, struct rb_error *err)
     return 0;
 }
 
+static int finish(struct verify *verify, struct rb_error *err)
+{
+    return verify->repair != NULL ? rb_verify_repair_finish(verify->repair, err) : 0;
+}
+
 static int look_at_all(struct verify *verify, struct rb_error *err)
 {
     while (!verify->command->stopped) {
         RB_TRY(begin_looks(verify, err));
         RB_TRY(take_ended(verify, err));
-        if (!rb_command_flush(verify->command))
-            return 0;
-        if (verify->look_count == 0 && verify->at_end)
-            return verify->repair != NULL ? rb_verify_repair_finish(verify->repair, err) : 0;
+        if (!rb_command_flush(verify->command) || (verify->look_count == 0 && verify->at_end))
+            return finish(verify, err);
         if (verify->at_end || verify->look_count == (size_t)flags_of(verify)->at_once)
             (void)rb_command_wait(verify->command);
     }
@@ -211,6 +213,7 @@ static int verify_open(struct verify *verify, struct rb_error *err)
     struct rb_bar_config bar = rb_bar_config_of("verify", "videos", -1);
 
     RB_TRY(rb_verify_rows_open(&verify->rows, command, rb_clock_unix_ms(), err));
+    memcpy(verify->begun_after, verify->rows.last, sizeof(verify->begun_after));
     RB_TRY(rb_stores_open(command->loop, command->all_options, &verify->stores, err));
     RB_TRY(rb_verify_rows_count(&verify->rows, &bar.total, err));
     verify->way = (struct rb_verify_way){command->loop, &verify->stores, flags_of(verify)->hash};
@@ -222,13 +225,18 @@ static int verify_open(struct verify *verify, struct rb_error *err)
     return rb_verify_repair_new(command, &verify->repair, err);
 }
 
-/* Ids are looked at in order, several at once: what is before the first one that has not ended is through. */
+/*
+ * Ids are looked at in order, several at once: what is before the first one that has not ended is through. But of a repair
+ * nobody knows which records the brokers have: all that was set back is sent once more, and consumers pass over what was there.
+ */
 static void say_how_to_go_on(const struct verify *verify)
 {
     const char *after = verify->rows.last;
 
     for (const struct rb_verify_look *look = verify->looks; look != NULL; look = look->next)
         after = look->row->before; /* the oldest one is the last in the list */
+    if (verify->repair != NULL)
+        after = verify->begun_after;
     rb_command_note(verify->command, "go on with --after %s", after);
 }
 

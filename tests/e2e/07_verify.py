@@ -125,13 +125,17 @@ def test_what_is_missing_or_wrong_is_stored_again_from_its_source(running, sourc
 
 def test_a_repair_that_was_killed_is_finished_by_the_next(checked):
     """The row was set back, the record never sent."""
-    video_id = checked.row("lost.mp4", source="http://127.0.0.1:1/v.mp4")
-    bus = checked.bus
-    process = subprocess.Popen([bus.programs / "reelbus-consumer", "verify", "--repair"], stderr=subprocess.PIPE, stdout=subprocess.PIPE,
-                               env={**os.environ, **bus.common, **checked.options, "REELBUS_KAFKA_BROKERS": "127.0.0.1:1"})  # fmt: skip
-    wait_for(lambda: bus.video_row(video_id)["state"] == "processing", "it is set back")
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    bus, start = checked.bus, "00000000-0000-0000-0000-000000000000"
+    for how in (signal.SIGINT, signal.SIGKILL):
+        bus.query("DELETE FROM reelbus.video")
+        video_id = checked.row("lost.mp4", source="http://127.0.0.1:1/v.mp4")
+        process = subprocess.Popen([bus.programs / "reelbus-consumer", "verify", "--repair"], stderr=subprocess.PIPE, text=True,
+                                   stdout=subprocess.PIPE, env={**os.environ, **bus.common, **checked.options,
+                                                                "REELBUS_KAFKA_BROKERS": "127.0.0.1:1"})  # fmt: skip
+        wait_for(lambda: bus.video_row(video_id)["state"] == "processing", "it is set back")
+        process.send_signal(how)
+        said = process.communicate(timeout=60)[1]
+        assert how == signal.SIGKILL or f"go on with --after {start}" in said
     row = bus.video_row(video_id)
     assert row["video_url"] == row["source_url"] and bus.events("video.webhook.received") == []
     found, _ = checked.verify(status=4)
