@@ -117,7 +117,8 @@ static int repair(struct verify *verify, const struct rb_verify_look *look, cons
     RB_TRY(rb_verify_repair_send(verify->repair, look->row, rb_inspect_object_name(look->verdict), &sent, err));
     verify->sent += sent ? 1 : 0;
     verify->unsent += sent ? 0 : 1;
-    *ret_words = sent ? "sent to be stored again" : "not sent: it has changed meanwhile, or nobody knows its source";
+    *ret_words = sent ? "sent to be stored again"
+                      : "not sent: it has changed meanwhile, is not announced yet, or nobody knows its source";
     return 0;
 }
 

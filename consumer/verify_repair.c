@@ -12,12 +12,18 @@
 #include "common/tables.h"
 #include "consumer/resend.h"
 
-/* $1 video, $2 claim, $3 why. Whoever has claimed it meanwhile sees to it. The next claim counts the epoch up. */
+/*
+ * $1 video, $2 claim, $3 why. Whoever has claimed it meanwhile sees to it. The next claim counts the epoch up. What was stored by a
+ * record that may still have to announce it stays as it is: the event is made from the row.
+ */
 static const char set_back_template[] =
     "WITH written AS (UPDATE reelbus.video v SET state = 'processing', next_try_at = NULL, put_off = 0, held_bytes = NULL,"
     " tries = 0, first_try_at = NULL, last_try_at = NULL,"
     " updated_at = greatest(clock_timestamp(), v.updated_at + interval '1 microsecond')"
-    " WHERE v.video_id = $1::uuid AND v.claim_epoch = $2::bigint AND v.state = 'stored' RETURNING v.*),"
+    " WHERE v.video_id = $1::uuid AND v.claim_epoch = $2::bigint AND v.state = 'stored'"
+    " AND (v.owner_topic IS NULL OR v.stored_at < now() - interval '1 day' OR EXISTS (SELECT FROM reelbus.history a"
+    " WHERE a.video_id = v.video_id AND a.what = 'announced' AND a.at >= v.stored_at"
+    " AND right(a.topic, 12) = 'video.stored')) RETURNING v.*),"
     " shown AS (UPDATE {table} h SET {video_url} = written.source_url FROM written WHERE h.{id} = written.video_id"
     " AND h.{video_url} = written.stored_url AND written.source_url IS NOT NULL),"
     " noted AS (INSERT INTO reelbus.history (video_id, at, what, detail) SELECT video_id, clock_timestamp(), 'expected',"
