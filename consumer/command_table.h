@@ -73,7 +73,8 @@
       "What is stored is passed over; for dead URLs the provider is asked. Running consumers go on beside it: their\n"                 \
       "offsets stay, and no video is announced twice. It keeps how far it is in the group <group>.replay: after\n"                     \
       "Ctrl-C or kill -9 the same command goes on. A store that was lost is filled again with --state missing, as far\n"               \
-      "as the sources still have the videos. It ends with 4 when some could not be stored.\n",                                         \
+      "as the sources still have the videos. What a consumer has worked on for more than five minutes, or a paused\n"                  \
+      "group holds, may be fetched twice. It ends with 4 when some could not be stored.\n",                                            \
       "  reelbus-consumer replay --dry-run\n"                                                                                          \
       "  reelbus-consumer replay --since 2026-10-01 --until now --state failed,missing\n"                                              \
       "  reelbus-consumer replay --video 6b3f0c52-7f43-4c53-8c1e-2b7d6f1f6a11 --state failed\n"                                        \

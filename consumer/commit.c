@@ -419,6 +419,11 @@ void rb_commit_wait(struct rb_commit *commit, int64_t wait_ms)
         rb_txn_wait(commit->txn, wait_ms);
 }
 
+bool rb_commit_is_ready(const struct rb_commit *commit)
+{
+    return commit->busy || rb_txn_is_ready(commit->txn);
+}
+
 bool rb_commit_is_up(const struct rb_commit *commit)
 {
     return rb_txn_is_up(commit->txn);

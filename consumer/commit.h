@@ -126,6 +126,13 @@ bool rb_commit_is_idle(const struct rb_commit *commit);
 void rb_commit_wait(struct rb_commit *commit, int64_t wait_ms);
 
 /*
+ * Can a transaction begin, or has one? Then whoever had the same transactional id before can commit nothing more.
+ *
+ * Loop:   loop thread.
+ */
+bool rb_commit_is_ready(const struct rb_commit *commit);
+
+/*
  * Is Kafka there?
  *
  * Loop:   loop thread.

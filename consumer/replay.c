@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "consumer/replay_inside.h"
 
+#define READY_MS  20
 #define TICK_MS   100
 #define COMMIT_MS 1000
 
@@ -133,8 +134,23 @@ static int open_kafka(struct replay *replay, struct rb_error *err)
                          err);
 }
 
+/* Before anything is asked: then whoever replayed before, and is thrown out by this, has committed its last. */
+static int wait_until_ready(struct replay *replay, struct rb_error *err)
+{
+    int64_t until_ms = rb_clock_ms() + REPLAY_AWAY_MS;
+    const struct rb_commit *commit = replay->is_dry ? NULL : rb_emit_commit(replay->parts.emit);
+
+    while (commit != NULL && !rb_commit_is_ready(commit) && !replay->over)
+        if (rb_clock_ms() >= until_ms || !rb_command_pause(replay->command, READY_MS))
+            break;
+    if (commit != NULL && !rb_commit_is_ready(commit))
+        return rb_fail(err, RB_E_KAFKA_AWAY, 0, "Kafka lets no transaction begin");
+    return 0;
+}
+
 static int pass_run(struct replay *replay, struct rb_error *err)
 {
+    RB_TRY(wait_until_ready(replay, err));
     RB_TRY(open_kafka(replay, err));
     RB_TRY(replay_run_begin(replay, err));
     if (replay->resumed)
@@ -169,6 +185,15 @@ static void pass_done(struct replay *replay)
         RB_STEAL(replay->kafka)); /* topics in it remember their first owner: the next pass gets another one */
 }
 
+/* A run that goes on has rows that may not be announced yet: when --max has ended it before them, it is to go on once more. */
+static int end_run(struct replay *replay, struct rb_error *err)
+{
+    if (!replay->resumed || !replay->enough)
+        return replay_run_end(replay, err);
+    rb_command_note(replay->command, "the rest of run %" PRId64 " is left: replay goes on with it", replay->run);
+    return 0;
+}
+
 /* One run, or the rest of one of other arguments, and then one. */
 static int run_all(struct replay *replay, struct rb_error *err)
 {
@@ -180,7 +205,7 @@ static int run_all(struct replay *replay, struct rb_error *err)
 
         goes_on = is_whole && replay->only_announces;
         if (is_whole)
-            result = replay_run_end(replay, err);
+            result = end_run(replay, err);
         pass_done(replay);
         RB_TRY(result);
         replay->over = replay->over && !goes_on;

@@ -15,6 +15,15 @@
 /* clang-format off */
 
 /*
+ * Is it noted that the row's outcome was announced? The note comes after the transaction. It does not name the attempt, so it says
+ * nothing about a failure after another one, whose event may have come late.
+ */
+#define IS_SAID                                                                                                        \
+    "EXISTS (SELECT FROM reelbus.history a WHERE a.video_id = m.id AND a.what = 'announced' AND CASE v.state"          \
+    " WHEN 'stored' THEN a.at >= v.stored_at AND right(a.topic, 12) = 'video.stored'"                                  \
+    " WHEN 'failed' THEN a.at >= v.failed_at AND v.superseded IS NULL AND right(a.topic, 18) = 'video.store_failed' END)"
+
+/*
  * $1 videos; $2 what names this run behind a topic; $3 whether it goes on with what was ended; $4 whether stored ones are wanted,
  * too; $5 what names runs of this group; $6 milliseconds since 1970 when the run began.
  *
@@ -30,8 +39,8 @@ static const char ask_template[] =
     " coalesce(v.superseded::text LIKE '%' || $2::text || '/%', false) AS put_aside,"
     " coalesce(extract(epoch FROM CASE v.state WHEN 'failed' THEN v.failed_at ELSE v.stored_at END) * 1000 < $6::bigint, true)"
     " AS before,"
-    " v.stored_at < now() - interval '10 minutes' OR EXISTS (SELECT FROM reelbus.history a WHERE a.video_id = m.id"
-    " AND a.what = 'announced' AND a.at >= v.stored_at) AS announced,"
+    " CASE WHEN $3::bool THEN " IS_SAID " END AS said,"
+    " CASE WHEN v.state = 'stored' THEN v.stored_at < now() - interval '1 day' OR " IS_SAID " END AS announced,"
     " v.state = 'processing' AND v.put_off > 0 AND v.next_try_at > now() - interval '1 hour' AS put_off,"
     " v.state = 'processing' AND v.updated_at > now() - interval '5 minutes' AND NOT coalesce((SELECT"
     " position($5::text IN c.topic) > 0 FROM reelbus.history c WHERE c.video_id = m.id AND c.what = 'claimed'"
@@ -59,35 +68,44 @@ static bool is_in(const PGresult *result, int row, const char *state)
     return text != NULL && strcmp(text, state) == 0;
 }
 
-/* Of this run, and perhaps not announced: it must not be taken for somebody else's. */
+/*
+ * Of this run, and perhaps not announced: it must not be taken for somebody else's. What is noted as announced is not announced
+ * again, even when Kafka has forgotten by now how far the run was.
+ */
 static bool may_be_unannounced(const struct replay *replay, const PGresult *result, int row)
 {
-    return (replay->resumed && (rb_pg_is_true(result, row, "ours") || rb_pg_is_true(result, row, "put_aside")));
+    bool is_unsaid = rb_pg_is_true(result, row, "ours") && !rb_pg_is_true(result, row, "said");
+
+    return replay->resumed && (is_unsaid || rb_pg_is_true(result, row, "put_aside"));
 }
 
 static enum replay_case case_of_failed(const struct replay *replay, const PGresult *result, int row)
 {
-    if (rb_pg_is_true(result, row, "ours"))
+    if (rb_pg_is_true(result, row, "ours") && !replay->resumed)
         return REPLAY_STORE; /* by a record of this run; a newer one may have another URL */
     return replay->filter.failed && rb_pg_is_true(result, row, "before") ? REPLAY_AGAIN : REPLAY_FAILED;
 }
 
-/* Another attempt would leave the one before without its event, if that was not sent yet. */
-static bool may_be_missing(const struct replay *replay, const PGresult *result, int row)
+/* Another attempt would leave the one before without its event: whoever has stored it may still have to announce it. */
+static enum replay_case case_of_stored(const struct replay *replay, const PGresult *result, int row)
 {
-    return replay->filter.missing && rb_pg_is_true(result, row, "before") && rb_pg_is_true(result, row, "announced");
+    if (!replay->filter.missing || !rb_pg_is_true(result, row, "before"))
+        return REPLAY_STORED;
+    return rb_pg_is_true(result, row, "announced") ? REPLAY_LOOK : REPLAY_BUSY;
 }
 
 static enum replay_case case_of(const struct replay *replay, const PGresult *result, int row)
 {
     const char *user = rb_pg_text(result, row, "user_id");
 
-    if (replay->filter.user[0] != '\0' && (user == NULL || strcmp(user, replay->filter.user) != 0))
+    bool by_user = replay->filter.user[0] != '\0' && !replay->only_announces;
+
+    if (by_user && (user == NULL || strcmp(user, replay->filter.user) != 0))
         return REPLAY_OTHER;
     if (may_be_unannounced(replay, result, row))
         return REPLAY_OURS;
     if (is_in(result, row, "stored"))
-        return may_be_missing(replay, result, row) ? REPLAY_LOOK : REPLAY_STORED;
+        return case_of_stored(replay, result, row);
     if (is_in(result, row, "deleted"))
         return REPLAY_DELETED;
     if (is_in(result, row, "failed"))

@@ -101,13 +101,24 @@ static void settle(bool committed, const rd_kafka_topic_partition_list_t *list, 
     replay_poke(replay);
 }
 
+/* -- what was committed -------------------------------------------------------------------------------------------- */
+
+rd_kafka_resp_err_t replay_committed(rd_kafka_t *handle, rd_kafka_topic_partition_list_t *list, int wait_ms)
+{
+    rd_kafka_resp_err_t code = rd_kafka_committed(handle, list, wait_ms);
+
+    for (int i = 0; i < list->cnt && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+        code = list->elems[i].err;
+    return code;
+}
+
 /* -- after doubt --------------------------------------------------------------------------------------------------- */
 
 static void ask_found(void *arg)
 {
     struct replay *replay = RB_CAST(replay, arg, REPLAY_MAGIC);
 
-    replay->look_code = rd_kafka_committed(replay->look_handle, replay->found, LOOK_MS);
+    replay->look_code = replay_committed(replay->look_handle, replay->found, LOOK_MS);
 }
 
 /* No two transactions of ours commit the same for a partition, and nobody else commits for the group. */

@@ -412,6 +412,13 @@ void replay_commit_unhook(struct replay *replay);
 bool replay_commit_soon(struct replay *replay);
 
 /*
+ * What has the group committed? Unlike rd_kafka_committed, it fails when only some partitions could not be asked about.
+ *
+ * Loop:   blocks for wait_ms: on the pool.
+ */
+rd_kafka_resp_err_t replay_committed(rd_kafka_t *handle, rd_kafka_topic_partition_list_t *list, int wait_ms);
+
+/*
  * Take what the run has committed before.
  *
  * Takes:  entry, as rd_kafka_committed has it.

@@ -89,7 +89,7 @@ static bool take_record(struct replay_batch *batch, rd_kafka_message_t *message,
         batch->odd++;
         return false;
     }
-    if (replay->filter.video[0] != '\0' && strcmp(id, replay->filter.video) != 0)
+    if (replay->filter.video[0] != '\0' && !replay->only_announces && strcmp(id, replay->filter.video) != 0)
         return false;
     batch->entries[batch->count] = (struct replay_entry){message, part, name_video(batch, id)};
     batch->named[batch->entries[batch->count].video].last = batch->count;

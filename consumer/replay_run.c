@@ -9,9 +9,10 @@
 #include "consumer/command_sql.h"
 #include "consumer/replay_inside.h"
 
-#define CLOCKS_MS      INT64_C(31536000000) /* whatever time a record has that is there: it is there */
-#define COMMITTED_MS   5000
-#define COMMITTED_ASKS 12 /* what a process that was killed has begun is pending until ours has thrown it out */
+#define CLOCKS_MS         INT64_C(31536000000) /* whatever time a record has that is there: it is there */
+#define COMMITTED_MS      5000
+#define COMMITTED_REST_MS 500
+#define COMMITTED_ASKS    12 /* what a process that was killed has begun is pending until ours has thrown it out */
 
 static const enum rb_event input_events[] = {RB_EVENT_VIDEO_WEBHOOK_RECEIVED, RB_EVENT_VIDEO_POLL_RESULT};
 
@@ -71,11 +72,11 @@ static int read_range(struct replay *replay, struct rb_error *err)
         return -1;
     RB_TRY(rb_tail_range_read(&replay->range, replay->command->options, names, count, now_ms, err));
     replay->range.offset = RD_KAFKA_OFFSET_BEGINNING;
-    if (replay->range.until_ms == RB_NO_LONG || replay->range.until_ms > now_ms)
+    if (replay->resumed || replay->range.until_ms == RB_NO_LONG || replay->range.until_ms > now_ms)
         replay->range.until_ms = now_ms + CLOCKS_MS;
     replay->range.is_bounded = true;
     if (replay->resumed)
-        replay->range.since_ms = RB_NO_LONG; /* its own bounds are known */
+        replay->range.since_ms = RB_NO_LONG; /* its own bounds are known, whatever is asked for now */
     rb_command_block(replay->command, ask_range, &question);
     *err = question.error;
     RB_TRY(question.result);
@@ -173,9 +174,10 @@ static void ask_committed(void *arg)
     struct committed_question *question = arg;
 
     for (unsigned i = 0; i < COMMITTED_ASKS; i++) {
-        question->code = rd_kafka_committed(question->handle, question->list, COMMITTED_MS);
+        question->code = replay_committed(question->handle, question->list, COMMITTED_MS);
         if (question->code == RD_KAFKA_RESP_ERR_NO_ERROR)
             return;
+        uv_sleep(COMMITTED_REST_MS);
     }
 }
 
@@ -185,14 +187,20 @@ static int take_committed(struct replay *replay, struct rb_error *err)
         .handle = rb_kafka_handle(replay->kafka),
         .list = rd_kafka_topic_partition_list_new((int)replay->range.part_count),
     };
+    bool is_known = false;
 
     for (size_t i = 0; i < replay->range.part_count; i++)
         rd_kafka_topic_partition_list_add(question.list, replay->range.parts[i].topic->name,
                                           replay->range.parts[i].number);
     rb_command_block(replay->command, ask_committed, &question);
-    for (size_t i = 0; question.code == RD_KAFKA_RESP_ERR_NO_ERROR && i < replay->range.part_count; i++)
+    for (size_t i = 0; question.code == RD_KAFKA_RESP_ERR_NO_ERROR && i < replay->range.part_count; i++) {
         replay_commit_take(replay, i, &question.list->elems[i]);
+        is_known = is_known || replay->parts_of[i].committed >= 0;
+    }
     rd_kafka_topic_partition_list_destroy(question.list);
+    if (question.code == RD_KAFKA_RESP_ERR_NO_ERROR && !is_known)
+        rb_command_note(replay->command,
+                        "Kafka does not know how far run %" PRId64 " was: it is read from its beginning", replay->run);
     if (question.code != RD_KAFKA_RESP_ERR_NO_ERROR)
         return rb_fail(err, RB_E_KAFKA_AWAY, question.code, "the group's offsets are not told: %s",
                        rd_kafka_err2str(question.code));

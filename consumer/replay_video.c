@@ -77,19 +77,31 @@ static void finish_record(struct replay *replay, const struct replay_record *rec
     of->changed = true;
 }
 
-static void video_over(struct replay_video *video, int64_t *count)
+static void video_end(struct replay_video *video)
 {
     struct replay *replay = video->replay;
 
-    if (count != NULL)
-        (*count)++;
-    for (size_t i = 0; i < video->count; i++)
-        finish_record(replay, &video->records[i]);
     video->is_over = true;
     replay->started_count--;
     replay->moved_ms = rb_clock_ms();
     rb_task_queue(&replay->sweep);
     replay_poke(replay);
+}
+
+static void video_over(struct replay_video *video, int64_t *count)
+{
+    if (count != NULL)
+        (*count)++;
+    for (size_t i = 0; i < video->count; i++)
+        finish_record(video->replay, &video->records[i]);
+    video_end(video);
+}
+
+/* Its records are not finished: should the run go on, it comes again. */
+static void video_left(struct replay_video *video)
+{
+    video->replay->counts.left++;
+    video_end(video);
 }
 
 static void enter_ready(struct replay_video *video)
@@ -157,10 +169,10 @@ static void look(struct replay_video *video)
     video->look = rb_verify_look_new(&video->replay->way, row_of(video), on_looked, video);
 }
 
-/* Nobody could say: not without a reason that will go on. */
+/* Nobody could say: not without a reason that will go on, unless the row itself is the reason. */
 static void after_doubt(struct replay_video *video, bool is_ours, const struct rb_error *err)
 {
-    if (is_ours)
+    if (is_ours && err->code != RB_E_DB_REFUSED)
         replay_fail(video->replay, err);
     else
         video_over(video, &video->replay->counts.elsewhere);
@@ -409,7 +421,7 @@ void replay_video_begin_ready(struct replay *replay)
         if (!begin_first(replay))
             break;
     while (replay->enough && replay->ready != NULL)
-        video_over(take_ready(replay), &replay->counts.left);
+        video_left(take_ready(replay));
 }
 
 void replay_video_poke_all(struct replay *replay)

@@ -8,6 +8,7 @@ import subprocess
 
 import harness
 import pytest
+from confluent_kafka.admin import AdminClient
 from harness import TINY_MP4, wait_for
 
 DIGEST = hashlib.sha256(TINY_MP4).hexdigest()
@@ -52,6 +53,10 @@ def test_what_nobody_has_stored_is_stored_once_and_then_never_again(bus, source)
     for video_id in videos[:5]:
         assert_whole(bus, video_id)
     assert bus.events("video.store_failed", videos[5])[0]["code"] in ("source_gone", "expired")
+    bus.query("UPDATE reelbus.replay SET finished_at = NULL")  # killed before it said so; and then Kafka has forgotten the group
+    admin, group = AdminClient({"bootstrap.servers": bus.common["REELBUS_KAFKA_BROKERS"]}), f"{bus.number}-group.replay"
+    admin.delete_consumer_groups([group])[group].result(timeout=harness.WAIT_S)
+    assert replay(bus)["nothing_to_do"] and bus.query("SELECT run FROM reelbus.replay WHERE finished_at IS NOT NULL") == [{"run": 1}]
     second = replay(bus)
     assert second["nothing_to_do"] and second["read"] == 10 and second["already_stored"] == 7 and second["failed_before"] == 1
     assert bus.committed()[0] == 0  # of the group of the consumers
@@ -136,15 +141,16 @@ def test_whenever_it_dies_a_video_is_announced_once(bus, source):
     if not (bus.programs / "reelbus-consumer").exists():
         pytest.skip("needs `make fail`")
     videos = []
-    for point in ("row_written", "txn_commit", "txn_committed"):
+    other = ("--user", "somebody else", "--until", "1h", "--video", "0b5e7a34-6f5e-4a3e-9f0e-0a3a3f3f0b5e")
+    for number, (point, next_one) in enumerate((("row_written", ()), ("row_written", other), ("txn_commit", ()), ("txn_committed", ()))):
         videos.append(bus.insert_video())
-        bus.send_webhook_event(videos[-1], source.url(f"{point}.mp4"))
+        bus.send_webhook_event(videos[-1], source.url(f"{number}.mp4"))
         process = start(bus, REELBUS_FAIL=f"{point}:1:kill")
         process.communicate(timeout=harness.WAIT_S)
         assert process.returncode == -signal.SIGKILL, point
-        replay(bus)
-        assert announced(bus) == sorted((video_id, 1) for video_id in videos), point
-    assert source.paths().count("row_written.mp4") == 1  # its row said that it is stored
+        replay(bus, *next_one)
+        assert announced(bus) == sorted((video_id, 1) for video_id in videos), (number, point)
+    assert source.paths().count("0.mp4") == source.paths().count("1.mp4") == 1  # its row said that it is stored
     assert bus.events("video.store_failed") == [] and replay(bus)["nothing_to_do"]
 
 
@@ -157,8 +163,11 @@ def test_it_does_what_it_is_asked_for_and_no_more(bus, source):
     assert replay(bus, "--until", "1h")["read"] == 0
     assert replay(bus, "--user", "somebody else")["others"] == 4
     assert replay(bus, "--user", bus.user, "--max", "1")["stored"] == 1
+    bus.query("UPDATE reelbus.replay SET finished_at = NULL")  # killed: what --max leaves of it is not lost, nor is the run at its end
+    assert replay(bus, "--user", bus.user, "--max", "1")["stored"] == 1
+    assert bus.query("SELECT run FROM reelbus.replay WHERE finished_at IS NOT NULL") == []
     begun = harness.time.monotonic()
-    assert replay(bus, "--rate", "2")["stored"] == 3
+    assert replay(bus, "--rate", "1")["stored"] == 2
     assert harness.time.monotonic() - begun >= 1
     for wrong, words in (["--state", "x"], "expected failed or missing"), (["--topic", "x"], "expected video.webhook"), (["--video", "x"], "a UUID"):
         done = bus.run("reelbus-consumer", "replay", *wrong, env=bus.consumer_options())
