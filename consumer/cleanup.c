@@ -96,6 +96,54 @@ static bool has_rules_of_flags(const struct rb_command_options *flags)
     return flags->older_than > 0 || flags->max_user_bytes > 0 || flags->max_user_videos > 0 || flags->max_bytes > 0;
 }
 
+/* Flags that ask for something, when they are given at all. */
+static const char *const rule_names[] = {"user",      "older_than", "max_user_bytes", "max_user_videos",
+                                         "max_bytes", "low",        "uploads",        "orphans"};
+
+static const struct rb_option *row_of(const struct rb_options *options, const char *name)
+{
+    return rb_options_find(options->spec, name, strlen(name));
+}
+
+static bool is_given(const struct rb_options *options, const struct rb_option *row)
+{
+    return options->sources[row - options->spec->rows] == RB_FROM_FLAG;
+}
+
+static bool says_nothing(const struct rb_option *row, const void *value)
+{
+    switch (row->type) {
+    case RB_OPTION_TEXT:
+        return (*(char *const *)value)[0] == '\0';
+    case RB_OPTION_BOOL:
+        return !*(const bool *)value;
+    default:
+        return *(const int64_t *)value == 0;
+    }
+}
+
+/* Of a variable that is empty, in somebody's script, must not come that all the rules of the options are gone through. */
+static int check_flags(const struct rb_command *command, struct rb_error *err)
+{
+    const struct rb_options *options = command->all_options;
+    const struct rb_command_options *flags = flags_of(command);
+
+    for (size_t i = 0; i < RB_COUNT(rule_names); i++) {
+        const struct rb_option *row = row_of(options, rule_names[i]);
+
+        if (is_given(options, row) && says_nothing(row, (const char *)options->values + row->offset))
+            return rb_fail(err, RB_E_BAD_OPTION, 0, "option '%s' is given and says nothing: nothing is done",
+                           row->name);
+    }
+    if (!flags->orphans && (flags->orphans_most || is_given(options, row_of(options, "orphan_age"))))
+        return rb_fail(err, RB_E_BAD_OPTION, 0, "options 'orphan_age' and 'orphans_most' are about 'orphans'");
+    if (flags->low > flags->max_bytes)
+        return rb_fail(err, RB_E_BAD_OPTION, 0, "option 'low' is more than 'max_bytes'");
+    if (flags->user[0] != '\0' && has_rules_of_flags(flags))
+        return rb_fail(err, RB_E_BAD_OPTION, 0, "option 'user' is about all videos of that user: it stands alone");
+    return 0;
+}
+
 /* What failed last is said by the status. */
 static int worse(int before, int status)
 {
@@ -109,17 +157,12 @@ int rb_cleanup(struct rb_command *command)
     bool all = !rb_retain_has_rules(&limits) && !flags->uploads && !flags->orphans; /* that the options say */
     struct rb_error err = {0};
     int status = RB_EXIT_OK;
-    int result = 0;
 
-    if (limits.low_bytes > limits.all_bytes)
-        result = rb_fail(&err, RB_E_BAD_OPTION, 0, "option 'low' is more than 'max_bytes'");
-    else if (limits.user != NULL && has_rules_of_flags(flags))
-        result = rb_fail(&err, RB_E_BAD_OPTION, 0, "option 'user' is about all videos of that user: it stands alone");
-    else if (all)
-        result = rb_retain_limits_read(command->options, &limits, &err);
-    if (result < 0)
+    if (check_flags(command, &err) < 0 || (all && rb_retain_limits_read(command->options, &limits, &err) < 0))
         return rb_command_fail(command, &err);
-    if ((all || flags->uploads) && !flags->dry_run)
+    if ((all || flags->uploads) && flags->dry_run)
+        rb_say("uploads", command->options->bucket, "not looked for: removing them is the only way to find them");
+    else if (all || flags->uploads)
         status = sweep_all(command);
     if (rb_retain_has_rules(&limits))
         status = worse(status, rb_cleanup_videos(command, &limits));

@@ -36,6 +36,7 @@
     X(uploads, "cleanup", BOOL, "false", 0, 1, "remove unfinished uploads, and nothing that is not asked for")         \
     X(orphans, "cleanup", BOOL, "false", 0, 1, "remove objects that no row has; cleanup_prefix narrows them")          \
     X(orphan_age, "cleanup", MS, "1d", 0, 315360000000, "and that are older than this: others may still get a row")    \
+    X(orphans_most, "cleanup", BOOL, "false", 0, 1, "and when the database knows nothing of most of the bucket, too")  \
     X(older_than, "cleanup", MS, "0", 0, 315360000000, "remove videos that were stored longer ago, 90d for example")   \
     X(max_user_bytes, "cleanup", BYTES, "0", 0, 4611686018427387904,                                                   \
       "remove the oldest of each user who has more, down to this")                                                     \

@@ -28,7 +28,11 @@
       "with their URLs and their history. The application's own rows stay, without the URLs that came from here; what\n"               \
       "Kafka has of it stays until topics let it go. No record brings such a video back.\n"                                            \
       "--orphans looks at all objects of the bucket (file and S3), and removes those that have a name that\n"                          \
-      "key_template makes, and no row.\n",                                                                                             \
+      "key_template makes, and no row. They are orphans only if this database knows all that is in the bucket: not when\n"             \
+      "another one shares it, or when it was restored from a backup of last week. So it stops, with 4, where most\n"                   \
+      "of what it looks at is unknown, unless --orphans-most says that this is meant. Look with --dry-run first.\n"                    \
+      "In a bucket with versions, what is removed stays as an old version until a rule of the bucket lets it go; for\n"                \
+      "--user, too, that is for you to see to.\n",                                                                                     \
       "  reelbus-consumer cleanup --older-than 90d --dry-run\n"                                                                        \
       "  reelbus-consumer cleanup --max-bytes 100GB --low 90GB\n"                                                                      \
       "  reelbus-consumer cleanup --max-user-videos 500 --retention-min-age-ms 7d --json\n"                                            \

@@ -15,10 +15,11 @@ struct rb_store_file_config {
     const char *public_url; /* what stands before {bucket}/{key} in the URL that people get; ends in a slash */
     const char *file_mode;  /* of what is stored, octal, whatever the umask is */
     const char *dir_mode;   /* and of folders that are made */
+    bool keeps_unfinished;  /* leave what others have left */
 };
 
 /*
- * Open the store, and remove what killed processes have left unfinished in it.
+ * Open the store, and remove what killed processes have left unfinished in it, unless it is to be kept.
  *
  * Takes:  config, borrowed for the call.
  * Gives:  ret_store, owned by the caller; free it by its ops.

@@ -69,6 +69,7 @@ int file_open(struct store_file *store, const struct rb_store_file_config *confi
     RB_TRY(read_mode("file_dir_mode", config->dir_mode, 0700, &store->dir_mode, err));
     RB_TRY(open_dir(AT_FDCWD, config->root, store->dir_mode, &store->root_fd, err));
     RB_TRY(open_dir(store->root_fd, PARTIAL_DIR, store->dir_mode, &store->partial_fd, err));
-    sweep(store);
+    if (!config->keeps_unfinished)
+        sweep(store);
     return 0;
 }

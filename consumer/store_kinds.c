@@ -20,6 +20,7 @@ static int open_file(struct rb_loop *loop, const struct consumer_options *option
         .public_url = options->file_public_url,
         .file_mode = options->file_mode,
         .dir_mode = options->file_dir_mode,
+        .keeps_unfinished = options->command.dry_run,
     };
 
     return rb_store_file_new(loop, &config, ret_store, err);

@@ -44,6 +44,7 @@ int rb_stores_read_fallback(const struct rb_options *all_options, struct rb_opti
         return rb_fail(err, RB_E_BAD_OPTION, 0, "option 'fallback_config': there is a mistake in the file");
     for (size_t i = 0; i < RB_COUNT(shared_names); i++)
         share(all_options, ret_options, shared_names[i]);
+    ((struct consumer_options *)ret_options->values)->command.dry_run = options->command.dry_run;
     return 0;
 }
 

@@ -66,6 +66,15 @@ class Kept:
         rules = {line["rule"]: line["videos"] for line in lines if "rule" in line}
         return rules, next((line["summary"] for line in lines if "summary" in line), None)
 
+    def orphans(self, *arguments, status=0, **environment):
+        """The keys that are gone, or would go, and the sums of each bucket."""
+        lines = [json.loads(line) for line in self.run("--orphans", "--json", *arguments, status=status, **environment).stdout.splitlines()]
+        rows = [line["orphan"] for line in lines if "orphan" in line]
+        assert {row["result"] for row in rows} <= {"would go" if "--dry-run" in arguments else "gone", "failed"}
+        sums = [line["orphans"] for line in lines if "orphans" in line]
+        assert sum(found["removed"] for found in sums) == sum(row["result"] != "failed" for row in rows)
+        return {f"{row['bucket']}/{row['key']}" for row in rows if row["result"] != "failed"}, sums
+
     def left(self):
         """The videos that are stored, by their rows and by their objects."""
         rows = self.bus.query("SELECT video_id::text FROM reelbus.video WHERE state = 'stored'")
@@ -140,6 +149,11 @@ def test_each_rule_lets_the_oldest_go_and_nothing_that_is_young(kept):
     kept.assert_gone(*others)
     assert kept.bus.video_row(many[4])["video_url"].startswith(URL)
     assert "more than 'max_bytes'" in kept.run("--max-bytes", "1", "--low", "2", status=2).stderr
+    for nothing in (["--user", ""], ["--older-than", "0"], ["--max-bytes", "0"], ["--max-user-bytes", "0"], ["--max-user-videos", "0"], ["--no-orphans"]):
+        done = kept.run(*nothing, status=2, REELBUS_RETENTION_MS="1ms", REELBUS_RETENTION_MIN_AGE_MS="0")
+        assert "says nothing" in done.stderr and kept.left() == {young}
+    assert "about 'orphans'" in kept.run("--orphan-age", "7d", status=2, REELBUS_RETENTION_MS="1ms").stderr
+    assert "about 'orphans'" in kept.run("--orphans-most", "--older-than", "7d", status=2).stderr
     assert "more than 'retention_bytes'" in kept.run(REELBUS_RETENTION_LOW_BYTES="2", status=2).stderr
 
 
@@ -304,41 +318,86 @@ def test_supabase_is_asked_to_remove_many_at_once(bus):
 def test_objects_that_no_row_has_are_removed_once_they_are_old(kept):
     bus = kept.bus
     assert "knows of no video" in kept.run("--orphans", status=2).stderr  # as another database would not
-    (stored,), (deleted,), (working,), (failed,) = (kept.fill(1) for _ in range(4))
+    (stored,), (deleted,), (working,), (failed,), (moved,), (spilled,) = (kept.fill(1) for _ in range(6))
     bus.query("UPDATE reelbus.video SET state = 'processing', object_key = NULL WHERE video_id = %s", working)
     bus.query("UPDATE reelbus.video SET state = 'failed', object_key = NULL, variants = NULL WHERE video_id = %s", failed)
     bus.query("UPDATE reelbus.video SET state = 'deleted' WHERE video_id = %s", deleted)
-    bus.query("UPDATE video_history SET video_url = NULL WHERE id = %s", deleted)
+    bus.query("UPDATE reelbus.video SET store = 'supabase', bucket = 'before' WHERE video_id = %s", moved)
+    bus.query("UPDATE reelbus.video SET bucket = 'spare' WHERE video_id = %s", spilled)
+    bus.query("UPDATE video_history SET video_url = NULL WHERE id = ANY(%s::uuid[])", [deleted, failed, moved, spilled])
     unknown, shown = str(uuid.uuid4()), bus.insert_video()
     bus.query("UPDATE video_history SET video_url = %s WHERE id = %s", f"{URL}{bus.user}/{shown}.mp4", shown)
-    gone = [f"{bus.user}/{deleted}.mp4", f"{bus.user}/{deleted}.thumbnail.webp", f"{bus.user}/{failed}.thumbnail.webp", f"{bus.user}/{unknown}.webm",
-            f"{bus.user}/{stored}.webm"]  # fmt: skip
+    gone = [f"{bus.user}/{deleted}.mp4", f"{bus.user}/{deleted}.thumbnail.webp", f"{bus.user}/{unknown}.webm", f"{bus.user}/{stored}.webm"]
     stay = [f"{bus.user}/{shown}.mp4", f"{unknown}.mp4", f"{bus.user}/{unknown}.txt.mp4", f"{bus.user}/{unknown}/a.mp4", f"{bus.user}/readme.mp4"]
+    old = lambda: [os.utime(path, (path.stat().st_mtime - 2 * 86400,) * 2) for path in (bus.store / "videos").rglob("*.*")]  # noqa: E731
     for key in {*gone, *stay}:
         kept.put(key)
-    for path in (bus.store / "videos").rglob("*.*"):
-        os.utime(path, (path.stat().st_mtime - 2 * 86400,) * 2)
-    young = [f"{bus.user}/{uuid.uuid4()}.mp4" for _ in range(1100)]
-    for key in young:
-        kept.put(key)
-    before = set(bus.objects())
-    look = lambda *more: json.loads(kept.run("--orphans", "--json", *more).stdout)["orphans"]  # noqa: E731
-    assert (look("--dry-run")["removed"], set(bus.objects())) == (len(gone), before)
-    assert look("--dry-run", "--orphan-age", "3d")["removed"] == 0
-    found = look()
-    assert (found["removed"], found["bytes"], found["looked_at"]) == (len(gone), len(gone) * SIZE, len(before))
-    assert before - set(bus.objects()) == {f"videos/{key}" for key in gone}
+    old()
+    for _ in range(1100):
+        kept.put(f"{bus.user}/{uuid.uuid4()}.mp4")
+    partial = bus.store / ".partial" / "left.part"
+    partial.parent.mkdir(exist_ok=True)
+    partial.write_bytes(TINY_MP4)
+    before, gone = set(bus.objects()), {f"videos/{key}" for key in gone}
+    assert kept.orphans("--dry-run")[0] == gone and set(bus.objects()) == before
+    assert kept.orphans("--dry-run", "--orphan-age", "3d")[0] == set()
+    assert "not looked for" in kept.run("--uploads", "--dry-run").stdout and partial.exists()
+    found, (sums,) = kept.orphans()
+    assert (found, sums["bytes"], sums["looked_at"]) == (gone, len(gone) * SIZE, len(before))
+    assert before - set(bus.objects()) == gone and not partial.exists()
     assert "0 of 1,1" in kept.run("--orphans").stdout
+    # what the row says to lie in the other store is another object
+    (bus.store / "spare").mkdir()
+    config = bus.folder / "spare.conf"
+    config.write_text(f"store = file\nbucket = spare\nfile_root = {bus.store}\nfile_public_url = http://127.0.0.1:1/media/\n")
+    spilled = {f"videos/{bus.user}/{spilled}{suffix}" for suffix in (".mp4", ".thumbnail.webp")}
+    partial.write_bytes(TINY_MP4)
+    assert kept.orphans("--dry-run", REELBUS_FALLBACK_CONFIG=str(config))[0] == spilled and partial.exists()
+    assert kept.orphans(REELBUS_FALLBACK_CONFIG=str(config))[0] == spilled
+    # most of it is another one's: then all of it stays
+    old()
+    before = set(bus.objects())
+    for more in ([], ["--dry-run"]):
+        done = kept.run("--orphans", *more, status=4)
+        assert "share this bucket" in done.stderr and set(bus.objects()) == before
+    assert done.stdout.count("would go") == 1100 + 1
+    assert len(kept.orphans("--orphans-most")[0]) == 1100 and f"videos/{bus.user}/{failed}.mp4" in bus.objects()
 
 
 @pytest.mark.release_only
 def test_orphans_in_s3_are_found_on_all_pages(bus, s3_server):
-    kept = KeptInS3(bus, s3_server, s3_server)
+    proxy = s3.Proxy(s3_server.port)
+    kept = KeptInS3(bus, s3_server, proxy)
     (stored,) = kept.fill(1)
+    videos = [str(uuid.uuid4()) for _ in range(1020)]
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        list(pool.map(kept.put, [f"{bus.user}/{uuid.uuid4()}.mp4" for _ in range(1020)]))
-    done = kept.run("--orphans", "--orphan-age", "1ms", "--dry-run")
-    assert "1,020 of 1,02" in done.stdout
-    kept.run("--orphans", "--orphan-age", "1ms", REELBUS_CLEANUP_PREFIX=f"{bus.user}/0")
+        list(pool.map(kept.put, [f"{bus.user}/{video}.mp4" for video in videos]))
+    look = ("--orphan-age", "1ms", "--orphans-most")
+    done = kept.run("--orphans", "--orphan-age", "1ms", "--dry-run", status=4)
+    assert "1,020 of 1,02" in done.stdout and f"{kept.bucket}/{bus.user}/{videos[7]}.mp4, " in done.stdout
+    kept.orphans(*look, REELBUS_CLEANUP_PREFIX=f"{bus.user}/0")
     left = kept.keys()
     assert f"{bus.user}/{stored}.mp4" in left and not any(key.startswith(f"{bus.user}/0") and stored not in key for key in left)
+
+    # those that are claimed while others are removed stay
+    def claim(method, path, query, headers):
+        if method == "POST" and "delete" in query:
+            bus.query("INSERT INTO reelbus.video (video_id, state) SELECT unnest(%s::uuid[]), 'processing' ON CONFLICT DO NOTHING", videos)
+
+    proxy.rules.append(claim)
+    assert len(kept.orphans(*look)[0]) == len(left) - len(kept.keys()) == 100
+    bus.query("DELETE FROM reelbus.video WHERE state = 'processing'")
+    proxy.rules.clear()
+    # a store that removes nothing, one that tells no age, one that lists in a circle
+    left = kept.keys()
+    proxy.rule(s3.Answer(501, s3.error_body("NotImplemented")), method="POST", times=9, delete=None)
+    proxy.rule(s3.Answer(403, s3.error_body("AccessDenied")), method="DELETE", times=99)
+    assert kept.orphans(*look, status=1)[1][0]["failed"] == proxy.count("DELETE") == 20
+    row = f"<Contents><Key>{bus.user}/{videos[-1]}.mp4</Key><Size>1</Size></Contents>"
+    for page, status in ((row, 0), (f"{row}<NextContinuationToken>a</NextContinuationToken><IsTruncated>true</IsTruncated>", 1),
+                         ("<IsTruncated>true</IsTruncated>", 1), ("<IsTruncated>false</IsTruncated><NextContinuationToken>a</NextContinuationToken>", 0)):  # fmt: skip
+        proxy.rules.clear()
+        proxy.rule(s3.Answer(200, f"<ListBucketResult>{page}</ListBucketResult>".encode()), method="GET", times=99, **{"list-type": "2"})
+        kept.run("--orphans", "--orphan-age", "0", status=status)
+    assert kept.keys() == left
+    proxy.close()
