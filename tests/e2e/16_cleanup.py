@@ -317,6 +317,7 @@ def test_supabase_is_asked_to_remove_many_at_once(bus):
 
 def test_objects_that_no_row_has_are_removed_once_they_are_old(kept):
     bus = kept.bus
+    objects = lambda: {name for name in bus.objects() if not name.startswith(".partial")}  # noqa: E731
     assert "knows of no video" in kept.run("--orphans", status=2).stderr  # as another database would not
     (stored,), (deleted,), (working,), (failed,), (moved,), (spilled,) = (kept.fill(1) for _ in range(6))
     bus.query("UPDATE reelbus.video SET state = 'processing', object_key = NULL WHERE video_id = %s", working)
@@ -338,13 +339,13 @@ def test_objects_that_no_row_has_are_removed_once_they_are_old(kept):
     partial = bus.store / ".partial" / "left.part"
     partial.parent.mkdir(exist_ok=True)
     partial.write_bytes(TINY_MP4)
-    before, gone = set(bus.objects()), {f"videos/{key}" for key in gone}
-    assert kept.orphans("--dry-run")[0] == gone and set(bus.objects()) == before
+    before, gone = objects(), {f"videos/{key}" for key in gone}
+    assert kept.orphans("--dry-run")[0] == gone and objects() == before
     assert kept.orphans("--dry-run", "--orphan-age", "3d")[0] == set()
     assert "not looked for" in kept.run("--uploads", "--dry-run").stdout and partial.exists()
     found, (sums,) = kept.orphans()
     assert (found, sums["bytes"], sums["looked_at"]) == (gone, len(gone) * SIZE, len(before))
-    assert before - set(bus.objects()) == gone and not partial.exists()
+    assert before - objects() == gone and not partial.exists()
     assert "0 of 1,1" in kept.run("--orphans").stdout
     # what the row says to lie in the other store is another object
     (bus.store / "spare").mkdir()
@@ -356,12 +357,12 @@ def test_objects_that_no_row_has_are_removed_once_they_are_old(kept):
     assert kept.orphans(REELBUS_FALLBACK_CONFIG=str(config))[0] == spilled
     # most of it is another one's: then all of it stays
     old()
-    before = set(bus.objects())
+    before = objects()
     for more in ([], ["--dry-run"]):
         done = kept.run("--orphans", *more, status=4)
-        assert "share this bucket" in done.stderr and set(bus.objects()) == before
+        assert "share this bucket" in done.stderr and objects() == before
     assert done.stdout.count("would go") == 1100 + 1
-    assert len(kept.orphans("--orphans-most")[0]) == 1100 and f"videos/{bus.user}/{failed}.mp4" in bus.objects()
+    assert len(kept.orphans("--orphans-most")[0]) == 1100 and f"videos/{bus.user}/{failed}.mp4" in objects()
 
 
 @pytest.mark.release_only
