@@ -56,6 +56,21 @@ static const char *const shared_settings[] = {
     NULL,
 };
 
+/* What every reader wants, too. */
+static const char *const reader_settings[] = {
+    "enable.auto.commit",
+    "false", /* what is finished is committed, and by ourselves */
+    "enable.auto.offset.store",
+    "false",
+    "isolation.level",
+    "read_committed",
+    "enable.partition.eof",
+    "true", /* behind the last record are markers of transactions */
+    "fetch.wait.max.ms",
+    "100",
+    NULL,
+};
+
 static int set_pair(rd_kafka_conf_t *conf, const char *key, const char *value, struct rb_error *err)
 {
     char trouble[160];
@@ -88,10 +103,11 @@ static int set_operator_pairs(rd_kafka_conf_t *conf, const char *pairs, struct r
     return 0;
 }
 
-static int set_all(rd_kafka_conf_t *conf, const struct rb_kafka_config *config, const char *const *settings,
-                   struct rb_error *err)
+static int set_all(rd_kafka_conf_t *conf, rd_kafka_type_t type, const struct rb_kafka_config *config,
+                   const char *const *settings, struct rb_error *err)
 {
     RB_TRY(set_list(conf, shared_settings, err));
+    RB_TRY(set_list(conf, type == RD_KAFKA_CONSUMER ? reader_settings : NULL, err));
     RB_TRY(set_pair(conf, "bootstrap.servers", config->brokers, err));
     RB_TRY(set_pair(conf, "client.id", config->client_id, err));
     RB_TRY(set_list(conf, settings, err));
@@ -232,7 +248,7 @@ int rb_kafka_open(struct rb_loop *loop, rd_kafka_type_t type, const struct rb_ka
 
     *kafka =
         (struct rb_kafka){.magic = KAFKA_MAGIC, .loop = loop, .on_event = on_event, .arg = arg, .heard = RB_FRONT_IDLE};
-    if (set_all(conf, config, settings, err) < 0) {
+    if (set_all(conf, type, config, settings, err) < 0) {
         rd_kafka_conf_destroy(conf);
         free(kafka);
         return -1;

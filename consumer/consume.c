@@ -180,22 +180,12 @@ static int consume_open(struct rb_consume *consume, const struct rb_consume_conf
     const char *const settings[] = {
         "group.id",
         config->group,
-        "enable.auto.commit",
-        "false",
-        "enable.auto.offset.store",
-        "false",
         "auto.offset.reset",
         "earliest",
-        "isolation.level",
-        "read_committed",
         "partition.assignment.strategy",
         "range",
         "queued.max.messages.kbytes",
         "8192", /* what waits in librdkafka; bounds its memory */
-        "fetch.wait.max.ms",
-        "100",
-        "enable.partition.eof",
-        "true", /* behind the last record are markers of transactions */
         /* last, so that an empty one can be left out: */
         config->instance_id[0] != '\0' ? "group.instance.id" : NULL,
         config->instance_id,

@@ -178,23 +178,7 @@ int redrive_open(struct redrive *redrive, struct rb_error *err)
     const struct rb_common_options *options = &redrive->command->options->common;
     const struct rb_kafka_config config = {options->kafka_brokers, "reelbus-redrive", options->kafka};
     const char *const settings[] = {
-        "group.id",
-        redrive->group,
-        "isolation.level",
-        "read_committed",
-        "auto.offset.reset",
-        "earliest",
-        "enable.partition.eof",
-        "true",
-        "enable.auto.commit",
-        "false",
-        "enable.auto.offset.store",
-        "false",
-        "queued.max.messages.kbytes",
-        "4096",
-        "fetch.wait.max.ms",
-        "100",
-        NULL,
+        "group.id", redrive->group, "auto.offset.reset", "earliest", "queued.max.messages.kbytes", "4096", NULL,
     };
 
     redrive->timer = rb_timer_new(redrive->command->loop, rb_command_wake, redrive->command);

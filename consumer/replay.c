@@ -109,24 +109,14 @@ static int open_kafka(struct replay *replay, struct rb_error *err)
     const char *const settings[] = {
         "group.id",
         replay->group,
-        "enable.auto.commit",
-        "false",
-        "enable.auto.offset.store",
-        "false",
         "auto.offset.reset",
         "earliest",
-        "isolation.level",
-        "read_committed",
-        "enable.partition.eof",
-        "true",
         "queued.max.messages.kbytes",
         "4096", /* what waits in librdkafka; it bounds memory, with the next two, which count what is not unpacked yet */
         "fetch.max.bytes",
         "1048576",
         "fetch.message.max.bytes",
         "262144",
-        "fetch.wait.max.ms",
-        "100",
         NULL,
     };
 

@@ -241,14 +241,8 @@ static int open_kafka(struct tail *tail, struct rb_error *err)
     const struct rb_common_options *options = &tail->command->options->common;
     const struct rb_kafka_config config = {options->kafka_brokers, "reelbus-tail", options->kafka};
     static const char *const settings[] = {
-        "isolation.level",
-        "read_committed",
-        "enable.partition.eof",
-        "true",
         "queued.max.messages.kbytes",
         "8192",
-        "fetch.wait.max.ms",
-        "100",
         NULL,
     };
 
