@@ -12,6 +12,14 @@
 
 struct rb_history;
 
+/* Of a row v of reelbus.video that is stored: is it noted that this was announced? The note comes after the transaction. */
+#define RB_HISTORY_SAYS_STORED                                                                                         \
+    "EXISTS (SELECT FROM reelbus.history a WHERE a.video_id = v.video_id AND a.what = 'announced'"                     \
+    " AND a.at >= v.stored_at AND right(a.topic, 12) = 'video.stored')"
+
+/* The same, as far as it matters to whoever wants another attempt: after a day nobody comes to announce it any more. */
+#define RB_HISTORY_STORED_IS_OVER "(v.stored_at < now() - interval '1 day' OR " RB_HISTORY_SAYS_STORED ")"
+
 /* All borrowed for the call. */
 struct rb_history_announced {
     const char *video_id;

@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "common/tables.h"
+#include "consumer/history.h"
 #include "consumer/replay_inside.h"
 
 #define ASK_AGAIN_MS 500
@@ -14,14 +15,12 @@
 /* SQL reads best as SQL. */
 /* clang-format off */
 
-/*
- * Is it noted that the row's outcome was announced? The note comes after the transaction. It does not name the attempt, so it says
- * nothing about a failure after another one, whose event may have come late.
- */
+/* Is it noted that the row's outcome was announced? The note does not name the attempt, so it says nothing about a failure after another
+ * one, whose event may have come late. */
 #define IS_SAID                                                                                                        \
-    "EXISTS (SELECT FROM reelbus.history a WHERE a.video_id = m.id AND a.what = 'announced' AND CASE v.state"          \
-    " WHEN 'stored' THEN a.at >= v.stored_at AND right(a.topic, 12) = 'video.stored'"                                  \
-    " WHEN 'failed' THEN a.at >= v.failed_at AND v.superseded IS NULL AND right(a.topic, 18) = 'video.store_failed' END)"
+    "CASE v.state WHEN 'stored' THEN " RB_HISTORY_SAYS_STORED                                                          \
+    " WHEN 'failed' THEN v.superseded IS NULL AND EXISTS (SELECT FROM reelbus.history a WHERE a.video_id = v.video_id" \
+    " AND a.what = 'announced' AND a.at >= v.failed_at AND right(a.topic, 18) = 'video.store_failed') ELSE false END"
 
 /*
  * $1 videos; $2 what names this run behind a topic; $3 whether it goes on with what was ended; $4 whether stored ones are wanted,
@@ -40,7 +39,7 @@ static const char ask_template[] =
     " coalesce(extract(epoch FROM CASE v.state WHEN 'failed' THEN v.failed_at ELSE v.stored_at END) * 1000 < $6::bigint, true)"
     " AS before,"
     " CASE WHEN $3::bool THEN " IS_SAID " END AS said,"
-    " CASE WHEN v.state = 'stored' THEN v.stored_at < now() - interval '1 day' OR " IS_SAID " END AS announced,"
+    " CASE WHEN v.state = 'stored' THEN " RB_HISTORY_STORED_IS_OVER " END AS announced,"
     " v.state = 'processing' AND v.put_off > 0 AND v.next_try_at > now() - interval '1 hour' AS put_off,"
     " v.state = 'processing' AND v.updated_at > now() - interval '5 minutes' AND NOT coalesce((SELECT"
     " position($5::text IN c.topic) > 0 FROM reelbus.history c WHERE c.video_id = m.id AND c.what = 'claimed'"

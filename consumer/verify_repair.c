@@ -10,6 +10,7 @@
 
 #include "common/notify.h"
 #include "common/tables.h"
+#include "consumer/history.h"
 #include "consumer/resend.h"
 
 /*
@@ -21,9 +22,7 @@ static const char set_back_template[] =
     " tries = 0, first_try_at = NULL, last_try_at = NULL,"
     " updated_at = greatest(clock_timestamp(), v.updated_at + interval '1 microsecond')"
     " WHERE v.video_id = $1::uuid AND v.claim_epoch = $2::bigint AND v.state = 'stored'"
-    " AND (v.owner_topic IS NULL OR v.stored_at < now() - interval '1 day' OR EXISTS (SELECT FROM reelbus.history a"
-    " WHERE a.video_id = v.video_id AND a.what = 'announced' AND a.at >= v.stored_at"
-    " AND right(a.topic, 12) = 'video.stored')) RETURNING v.*),"
+    " AND (v.owner_topic IS NULL OR " RB_HISTORY_STORED_IS_OVER ") RETURNING v.*),"
     " shown AS (UPDATE {table} h SET {video_url} = written.source_url FROM written WHERE h.{id} = written.video_id"
     " AND h.{video_url} = written.stored_url AND written.source_url IS NOT NULL),"
     " noted AS (INSERT INTO reelbus.history (video_id, at, what, detail) SELECT video_id, clock_timestamp(), 'expected',"
