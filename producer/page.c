@@ -29,6 +29,7 @@
     X(list, "/page/list.js", JAVASCRIPT, "producer/page/list.js")                                                      \
     X(details, "/page/details.js", JAVASCRIPT, "producer/page/details.js")                                             \
     X(key, "/page/key.js", JAVASCRIPT, "producer/page/key.js")                                                         \
+    X(filters, "/page/filters.js", JAVASCRIPT, "producer/page/filters.js")                                             \
     X(sums, "/page/usage.js", JAVASCRIPT, "producer/page/usage.js")                                                    \
     X(chart, "/page/chart.js", JAVASCRIPT, "producer/page/chart.js")                                                   \
     X(format, "/page/format.js", JAVASCRIPT, "producer/page/format.js")                                                \

@@ -4,6 +4,7 @@
 import { isTerminal, watchVideo } from "../reelbus-watch.js";
 import { BASE, getKey, makeQuestion } from "./api.js";
 import { hideDetails, showDetails } from "./details.js";
+import { watchFilters } from "./filters.js";
 import { setText, startClock } from "./format.js";
 import { makeKeyForm } from "./key.js";
 import { focusRow, markSelected, showInList, showList } from "./list.js";
@@ -192,17 +193,7 @@ function showKeyForm(needed) {
 
 // -- people --------------------------------------------------------------------------------------------------------------
 
-let typing = 0;
-filters.addEventListener("input", (event) => {
-  clearTimeout(typing);
-  if (event.target.type === "radio") filterChanged(false);
-  else typing = setTimeout(filterChanged, TYPING_MS, true);
-});
-filters.addEventListener("submit", (event) => {
-  event.preventDefault();
-  clearTimeout(typing);
-  filterChanged(true);
-});
+watchFilters(filters, TYPING_MS, filterChanged);
 
 byId("older").addEventListener("click", () => {
   newer.push(queryNow().get("before"));

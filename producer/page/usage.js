@@ -3,6 +3,7 @@
 
 import { makeQuestion } from "./api.js";
 import { barChart } from "./chart.js";
+import { watchFilters } from "./filters.js";
 import { make, setText, sizeText } from "./format.js";
 import { makeKeyForm } from "./key.js";
 
@@ -264,17 +265,7 @@ function summary(store) {
 
 // -- people --------------------------------------------------------------------------------------------------------------
 
-let typing = 0;
-filters.addEventListener("input", (event) => {
-  clearTimeout(typing);
-  if (event.target.type === "radio") filterChanged(false);
-  else typing = setTimeout(filterChanged, TYPING_MS, true);
-});
-filters.addEventListener("submit", (event) => {
-  event.preventDefault();
-  clearTimeout(typing);
-  filterChanged(true);
-});
+watchFilters(filters, TYPING_MS, filterChanged);
 
 // Links that lead to the same page with another address do not load it anew.
 byId("usage").addEventListener("click", (event) => {
